@@ -1,0 +1,76 @@
+"""phosphene: machine perception as one library.
+
+``import phosphene as ph`` costs nothing until something is used: the public names are imported on
+first access, and with them torch.
+
+Example:
+    >>> import phosphene as ph
+    >>> model = ph.build("vae", ph.Event.binary(64), latent_dim=8, seed=0)
+    >>> model.sample(2).shape
+    torch.Size([2, 64])
+"""
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# GNU OpenMP's threads spin while they wait; with the default, small steps are many times slower as
+# soon as anything else runs. It must be set before torch is imported, and a user's value stands.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+_PUBLIC = {
+    "Batch": "phosphene.core.batch",
+    "Context": "phosphene.core.context",
+    "ContextSpec": "phosphene.core.context",
+    "Event": "phosphene.core.event",
+    "Loss": "phosphene.core.phase",
+    "Model": "phosphene.core.model",
+    "Phase": "phosphene.core.phase",
+    "PhospheneError": "phosphene.core.errors",
+    "Run": "phosphene.train.folder",
+    "build": "phosphene.train.building",
+    "compare": "phosphene.recipes.comparing",
+    "evaluate": "phosphene.recipes.evaluating",
+    "load": "phosphene.train.folder",
+    "systems": "phosphene.catalog",
+    "train": "phosphene.recipes.training",
+}
+_MODULES = ("data",)
+
+__all__ = [  # noqa: PLE0604 - the names are strings, from the table above
+    "__version__",
+    *_MODULES,
+    *_PUBLIC,
+]
+
+if TYPE_CHECKING:
+    from phosphene import data
+    from phosphene.catalog import systems
+    from phosphene.core.batch import Batch
+    from phosphene.train.building import build
+    from phosphene.core.context import Context, ContextSpec
+    from phosphene.core.errors import PhospheneError
+    from phosphene.core.event import Event
+    from phosphene.core.model import Model
+    from phosphene.core.phase import Loss, Phase
+    from phosphene.recipes.comparing import compare
+    from phosphene.recipes.evaluating import evaluate
+    from phosphene.recipes.training import train
+    from phosphene.train.folder import Run, load
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"phosphene.{name}")
+    else:
+        raise AttributeError(f"module 'phosphene' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

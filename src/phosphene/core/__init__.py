@@ -1,0 +1,1 @@
+"""What everyone speaks: events, batches, phases, protocols, configuration, errors, noise."""

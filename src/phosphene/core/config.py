@@ -1,0 +1,109 @@
+"""Configuration as values: the constructor's keyword arguments, recorded and written as JSON.
+
+There is no second configuration class. A model's keyword arguments *are* its configuration: they
+are typed, JSON-able, recorded by the base class and written to ``config.json``. Values that are
+objects (an event, a context) are frozen dataclasses registered with :func:`tagged`; in JSON they
+carry their class name under ``"type"``.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from phosphene.core.errors import ConfigError, UnknownNameError
+
+__all__ = ["SCHEMA", "Configured", "decode", "encode", "parameters_of", "tagged"]
+
+SCHEMA = 1
+"""Version of the JSON layout; written beside every configuration."""
+
+T = TypeVar("T")
+_TAGS: dict[str, type] = {}
+
+
+def tagged(cls: type[T]) -> type[T]:
+    """Register a frozen dataclass so that it can be written to JSON and read back."""
+    assert dataclasses.is_dataclass(cls), f"{cls} is not a dataclass"
+    assert cls.__name__ not in _TAGS, f"tag {cls.__name__} is taken"
+    _TAGS[cls.__name__] = cls
+    return cls
+
+
+def encode(value: Any) -> Any:
+    """Turn a configuration value into what ``json`` can write.
+
+    Example:
+        >>> encode({"hidden": (64, 64)})
+        {'hidden': [64, 64]}
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        assert type(value).__name__ in _TAGS, f"{type(value)} is not tagged"
+        fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, dict):
+        return {str(k): encode(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(v) for v in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ConfigError(f"{value!r} of type {type(value).__name__} cannot be written as JSON")
+
+
+def decode(value: Any) -> Any:
+    """Inverse of :func:`encode`; lists come back as tuples, since configurations are immutable."""
+    if isinstance(value, dict) and "type" in value:
+        if value["type"] not in _TAGS:
+            raise UnknownNameError("configuration type", str(value["type"]), _TAGS)
+        cls = _TAGS[value["type"]]
+        return cls(**{k: decode(v) for k, v in value.items() if k != "type"})
+    if isinstance(value, dict):
+        return {k: decode(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return tuple(decode(v) for v in value)
+    return value
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of a constructor: the hyperparameters."""
+    return {
+        name: p
+        for name, p in inspect.signature(function).parameters.items()
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+class Configured:
+    """Records the constructor's arguments, with defaults filled in, as ``self.config``.
+
+    Example:
+        >>> class Brick(Configured):
+        ...     def __init__(self, *, width: int = 8) -> None: ...
+        >>> Brick().config, Brick(width=3).config
+        ({'width': 8}, {'width': 3})
+    """
+
+    config: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Configured":
+        """Bind the arguments to the signature of ``__init__`` before it runs."""
+        self = super().__new__(cls)
+        signature = inspect.signature(cls.__init__)
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError:
+            # Copying and unpickling call __new__ without arguments and restore __dict__ after;
+            # a caller's wrong arguments are reported by __init__ itself a moment later.
+            return self
+        bound.apply_defaults()
+        config = dict(list(bound.arguments.items())[1:])
+        object.__setattr__(self, "config", config)
+        return self
+
+    @classmethod
+    def check_settings(cls, settings: dict[str, Any]) -> None:
+        """Raise UnknownNameError for a setting that the constructor does not take."""
+        known = parameters_of(cls.__init__)
+        for name in settings:
+            if name not in known:
+                raise UnknownNameError(f"setting of {cls.__name__}", name, known)

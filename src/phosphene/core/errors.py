@@ -1,0 +1,72 @@
+"""Errors that a user can act on: one sentence with the value, what is allowed, the nearest match.
+
+Everything here derives from ValueError. The command line prints the sentence and exits with 2;
+from Python the exception carries the same sentence. Our own invariants use ``assert`` instead.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DivergedError",
+    "EventError",
+    "PhospheneError",
+    "RunError",
+    "UnknownNameError",
+    "listed",
+    "nearest",
+]
+
+
+class PhospheneError(ValueError):
+    """Base of all errors that are the caller's to mend."""
+
+
+class UnknownNameError(PhospheneError):
+    """A name that is in no table: a system, a data set, a recipe, a setting.
+
+    Example:
+        >>> print(UnknownNameError("system", "vaee", ["vae", "glow"]))
+        unknown system 'vaee'; did you mean 'vae'? Known: glow, vae
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        close = nearest(name, known)
+        hint = f"; did you mean {close!r}?" if close else "."
+        super().__init__(f"unknown {what} {name!r}{hint} Known: {listed(known)}")
+
+
+class ConfigError(PhospheneError):
+    """A setting with a value that it cannot take."""
+
+
+class EventError(PhospheneError):
+    """An event or context that a model cannot model, or a tensor that is not in its support."""
+
+
+class DataError(PhospheneError):
+    """Data that cannot be read, or is not what it says it is."""
+
+
+class RunError(PhospheneError):
+    """A run folder that is missing, in the way, incomplete or made by another configuration."""
+
+
+class DivergedError(PhospheneError):
+    """Training met a loss or gradient that is not finite; the last good checkpoint is kept."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name closest to ``name``, or None when nothing is close."""
+    close = get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def listed(names: Iterable[str], most: int = 40) -> str:
+    """Names joined by commas, cut after ``most`` of them."""
+    names = list(names)
+    extra = f", ... ({len(names) - most} more)" if len(names) > most else ""
+    return ", ".join(names[:most]) + extra

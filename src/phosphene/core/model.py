@@ -1,0 +1,114 @@
+"""The base of every model: an event, a context, a likelihood kind, a loss, phases."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.core.batch import Batch
+from phosphene.core.config import SCHEMA, Configured, encode
+from phosphene.core.context import ContextSpec
+from phosphene.core.errors import EventError, RunError
+from phosphene.core.event import Event
+from phosphene.core.phase import Loss, Phase
+from phosphene.core.protocols import Likelihood, available_if
+
+__all__ = ["Model", "load_tensors", "tensors"]
+
+
+class Model(Configured, nn.Module):
+    """A model of one event, perhaps given a context.
+
+    Subclasses take the event first and everything else as typed keyword arguments, which are their
+    configuration (``self.config``). Capabilities are methods (:mod:`phosphene.core.protocols`).
+
+    Args:
+        event: What one example is.
+        context: What the model is conditioned on; None for nothing.
+    """
+
+    likelihood: Likelihood = "none"
+    """Which kind of likelihood this instance has for its event."""
+
+    def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
+        super().__init__()
+        self.event = event
+        self.context = context or ContextSpec()
+
+    def loss(self, batch: Batch) -> Loss:
+        """The loss of a batch: its total is a mean over examples."""
+        raise NotImplementedError(f"{type(self).__name__} declares phases of its own")
+
+    def phases(self) -> Sequence[Phase]:
+        """The optimisers' turns that make one step, in order."""
+        return [Phase("model", list(self.parameters()), self.loss)]
+
+    def prepare(self, batch: Batch) -> None:
+        """Initialise from data, once, on the first global batch; never after loading."""
+
+    def refuse(self, why: str) -> NoReturn:
+        """Refuse the event or context, in one sentence."""
+        raise EventError(f"{type(self).__name__} cannot model {self.event}: {why}")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        return next((t.device for t in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The parameters' floating-point type."""
+        return next((p.dtype for p in self.parameters()), torch.get_default_dtype())
+
+    def save(self, folder: str | Path, system: str) -> None:
+        """Write ``config.json`` and ``model.safetensors``; nothing in them is a pickle."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(self.describe(system), indent=2) + "\n")
+        save_file(tensors(self), folder / "model.safetensors")
+
+    def describe(self, system: str) -> dict[str, Any]:
+        """What ``config.json`` holds: enough to build the model again."""
+        return {"schema": SCHEMA, "system": system, "config": encode(self.config)}
+
+    def __getattr__(self, name: str) -> Any:
+        # A method withheld by available_if says why, instead of nn.Module's plain message.
+        held = getattr(type(self), name, None)
+        if isinstance(held, available_if):
+            raise AttributeError(f"{type(self).__name__} has no {name}: {held.why}")
+        return super().__getattr__(name)
+
+
+def tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The state dict as contiguous tensors, with tied parameters written once."""
+    seen: set[tuple[int, torch.Size]] = set()
+    state = {}
+    for name, value in module.state_dict().items():
+        key = (value.data_ptr(), value.shape)
+        if value.numel() and key in seen:
+            continue
+        seen.add(key)
+        state[name] = value.detach().contiguous()
+    return state
+
+
+def load_tensors(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Load a state dict, or say in one sentence why it belongs to another architecture."""
+    own = tensors(module)
+    for name, value in own.items():
+        if name not in state:
+            raise RunError(f"{source} lacks {name!r}: it was written by another architecture")
+        if state[name].shape != value.shape:
+            raise RunError(
+                f"{source} holds {name!r} of shape {tuple(state[name].shape)}, the model expects "
+                f"{tuple(value.shape)}: it was written by another architecture"
+            )
+    extra = sorted(set(state) - set(module.state_dict()))
+    if extra:
+        raise RunError(f"{source} holds {extra[0]!r}, which the model lacks: another architecture")
+    module.load_state_dict(state, strict=False)

@@ -1,0 +1,114 @@
+"""A data set in memory: examples, labels, factors, splits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import DataError
+from phosphene.core.event import Event
+
+__all__ = ["Dataset", "Split"]
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Examples of one event, whole in memory, so that a batch is one indexing operation.
+
+    Args:
+        name: As the user typed it.
+        split: ``train``, ``validation`` or ``test``.
+        event: What one example is.
+        x: Examples (n, *event.shape): uint8 (int64 above 256 levels) codes, or float32 reals.
+        y: Labels (n,), int64; -1 where unknown; None when there are none.
+        classes: The names of the labels.
+        factors: True generative factors (n, k), int64, for disentanglement scores.
+        factor_names: Their names.
+        log_prob: The true log-density of the distribution, where it is known.
+        notes: Sentences that the user should read (what was skipped, converted, cropped).
+
+    Example:
+        >>> import phosphene as ph
+        >>> digits = ph.data.load("digits-binary", "train")
+        >>> len(digits), digits.event
+        (1297, Event(kind='image', shape=(1, 8, 8), levels=2))
+    """
+
+    name: str
+    split: Split
+    event: Event
+    x: Tensor
+    y: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    factors: Tensor | None = None
+    factor_names: tuple[str, ...] = ()
+    log_prob: Callable[[Tensor], Tensor] | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if len(self.x) == 0:
+            raise DataError(f"data set {self.name!r} has no {self.split} examples")
+        assert tuple(self.x.shape[1:]) == self.event.shape, (self.x.shape, self.event)
+        for other in (self.y, self.factors):
+            assert other is None or len(other) == len(self.x), "one label for each example"
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def context(self) -> ContextSpec:
+        """What a model may be conditioned on: the label, where there are labels."""
+        return ContextSpec(label=len(self.classes)) if self.classes else ContextSpec()
+
+    def take(self, index: Tensor) -> tuple[Tensor, Context]:
+        """The examples at these positions and their context, by one indexing operation."""
+        context = Context(label=self.y[index]) if self.y is not None else Context()
+        return self.x[index], context
+
+    def subset(self, index: Tensor, split: Split | None = None) -> "Dataset":
+        """The data set cut to these positions."""
+        return replace(
+            self,
+            split=split or self.split,
+            x=self.x[index],
+            y=None if self.y is None else self.y[index],
+            factors=None if self.factors is None else self.factors[index],
+        )
+
+    def with_labels(self, n: int, seed: int = 0) -> "Dataset":
+        """Keep n labels, balanced over classes and drawn by the seed, and forget the rest (-1)."""
+        if self.y is None:
+            raise DataError(f"data set {self.name!r} has no labels to keep")
+        if not 0 < n <= len(self):
+            raise DataError(f"labels must be in 1..{len(self)}, got {n}")
+        order = np.random.default_rng(seed).permutation(len(self))
+        y = self.y.numpy()
+        ranks = np.empty(len(self), dtype=np.int64)  # rank of each example within its class
+        for c in np.unique(y):
+            rows = order[y[order] == c]
+            ranks[rows] = np.arange(len(rows))
+        position = np.empty(len(self), dtype=np.int64)
+        position[order] = np.arange(len(self))
+        kept = np.lexsort((position, ranks))[:n]
+        labels = torch.full_like(self.y, -1)
+        labels[torch.from_numpy(kept)] = self.y[torch.from_numpy(kept)]
+        return replace(self, y=labels)
+
+
+def summary(dataset: Dataset) -> Mapping[str, object]:
+    """What ``phosphene data NAME`` prints."""
+    return {
+        "name": dataset.name,
+        "split": dataset.split,
+        "examples": len(dataset),
+        "event": str(dataset.event),
+        "classes": len(dataset.classes),
+        "factors": dataset.factor_names,
+        "notes": dataset.notes,
+    }

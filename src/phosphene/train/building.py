@@ -1,0 +1,46 @@
+"""Build any system of the catalogue by name."""
+
+from typing import Any
+
+from phosphene import catalog
+from phosphene.core.context import ContextSpec
+from phosphene.core.errors import ConfigError
+from phosphene.core.event import Event
+from phosphene.core.model import Model
+from phosphene.core.rng import seeded
+
+__all__ = ["build"]
+
+
+def build(
+    name: str,
+    event: Event,
+    context: ContextSpec | None = None,
+    seed: int = 0,
+    **hyperparameters: Any,
+) -> Model:
+    """Build the system ``name`` for an event, with weights that are a function of the seed.
+
+    Args:
+        name: A name of the catalogue (``phosphene systems``).
+        event: What one example is.
+        context: What the model is conditioned on.
+        seed: Seeds the initial weights.
+        hyperparameters: The constructor's keyword arguments.
+
+    Raises:
+        UnknownNameError: The system or a hyperparameter does not exist.
+        EventError: The system cannot model this event or context.
+        ConfigError: A hyperparameter has a value that it cannot take.
+
+    Example:
+        >>> from phosphene.core.event import Event
+        >>> build("vae", Event.binary(9), latent_dim=2).event.shape
+        (9,)
+    """
+    cls = catalog.find(name).load()
+    if not (isinstance(cls, type) and issubclass(cls, Model)):
+        raise ConfigError(f"{name!r} is a {catalog.find(name).kind}, not a model to build")
+    cls.check_settings(hyperparameters)
+    with seeded(seed):
+        return cls(event, context=context, **hyperparameters)
