@@ -1,0 +1,74 @@
+"""A recipe: system, data, settings, and the numbers it must reach."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from phosphene.core.errors import UnknownNameError
+
+__all__ = ["Recipe", "recipes", "select"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One training that is known to work.
+
+    Args:
+        name: ``default``, ``paper``, ...
+        system: A name of the catalogue.
+        data: A data set's name.
+        budget: As ``--budget``.
+        model: Hyperparameters that differ from the constructor's defaults.
+        train: Trainer settings that differ from :class:`TrainSettings`' defaults.
+        context: Which parts of the data's context the model is given, such as ``("label",)``.
+        labels: Keep only this many labels of the training split (semi-supervised learning).
+        reaches: Metric name to the value that must be reached on the test split.
+        cpu_seconds: On how many seconds of two cores it reaches them.
+        notes: What a user should know.
+    """
+
+    name: str
+    system: str
+    data: str
+    budget: str
+    model: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    context: tuple[str, ...] = ()
+    labels: int | None = None
+    reaches: Mapping[str, float] = field(default_factory=dict)
+    cpu_seconds: float | None = None
+    notes: str = ""
+
+
+def recipes() -> list[Recipe]:
+    """All recipes, the first of a system being its default."""
+    from phosphene.recipes import autoencoder
+
+    return [*autoencoder.RECIPES]
+
+
+def select(system: str, data: str | None = None, name: str = "default") -> Recipe:
+    """The recipe of that name for a system, best matched to the data.
+
+    With data that no recipe names, the system's recipe is used with its data replaced: settings
+    that fit one set of images are a better start for another than the constructor's defaults.
+    """
+    own = [r for r in recipes() if r.system == system]
+    named = [r for r in own if r.name == name]
+    if own and not named:
+        raise UnknownNameError(f"recipe of {system}", name, {r.name for r in own})
+    for recipe in named:
+        if data is None or recipe.data == data:
+            return recipe
+    if named:
+        first = named[0]
+        return Recipe(
+            name=first.name,
+            system=system,
+            data=data or first.data,
+            budget=first.budget,
+            train=first.train,
+            context=first.context,
+            labels=first.labels,
+        )
+    return Recipe(name="default", system=system, data=data or "mnist-binary", budget="60s")

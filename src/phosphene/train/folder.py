@@ -1,0 +1,1 @@
+"""STUB: Run(path): .path .model .metrics .config ; load(path, weights='auto') -> Model."""
