@@ -1,0 +1,82 @@
+"""What a proof reports: a statement, and rows that compare what it predicts with what is found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["Proof", "Row", "above", "below", "equal"]
+
+Row = dict[str, Any]
+"""quantity, relation (``=``, ``<`` or ``>``), expected, found, tolerance, holds."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A statement of the course, checked by running it.
+
+    Args:
+        name: What the user types after ``phosphene prove``.
+        title: A few words.
+        statement: The formula, and the sentence around it.
+        rows: The comparisons (:data:`Row`).
+        figure: Arrays worth drawing, by name; curves over ``figure["x"]`` where it is present.
+
+    Example:
+        >>> proof = Proof("sum", "Sum", "1 + 1 = 2", [equal("1 + 1", 1 + 1, 2, 0)])
+        >>> proof.holds
+        True
+    """
+
+    name: str
+    title: str
+    statement: str
+    rows: list[Row]
+    figure: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every row holds."""
+        return all(row["holds"] for row in self.rows)
+
+    def describe(self) -> dict[str, Any]:
+        """The proof as JSON can write it; the figure is left out."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "statement": self.statement,
+            "holds": self.holds,
+            "rows": [dict(row) for row in self.rows],
+        }
+
+
+def equal(quantity: str, found: float | Tensor, expected: float | Tensor, tolerance: float) -> Row:
+    """A row that holds where |found - expected| <= tolerance."""
+    found, expected, tolerance = float(found), float(expected), float(tolerance)
+    return _row(quantity, "=", expected, found, tolerance, abs(found - expected) <= tolerance)
+
+
+def below(quantity: str, found: float | Tensor, bound: float, tolerance: float = 0.0) -> Row:
+    """A row that holds where found < bound + tolerance."""
+    found, bound = float(found), float(bound)
+    return _row(quantity, "<", bound, found, tolerance, found < bound + tolerance)
+
+
+def above(quantity: str, found: float | Tensor, bound: float, tolerance: float = 0.0) -> Row:
+    """A row that holds where found > bound - tolerance."""
+    found, bound = float(found), float(bound)
+    return _row(quantity, ">", bound, found, tolerance, found > bound - tolerance)
+
+
+def _row(
+    quantity: str, relation: str, expected: float, found: float, tolerance: float, holds: bool
+) -> Row:
+    return {
+        "quantity": quantity,
+        "relation": relation,
+        "expected": expected,
+        "found": found,
+        "tolerance": tolerance,
+        "holds": bool(holds),
+    }
