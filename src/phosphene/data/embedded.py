@@ -20,9 +20,9 @@ _BINARIZATION_SEED = 1571
 @cache
 def read_asset(name: str) -> dict[str, NDArray[np.generic]]:
     """The arrays of ``assets/NAME.npz``."""
-    with (files("phosphene.data") / "assets" / f"{name}.npz").open("rb") as file:
-        with np.load(file) as arrays:
-            return dict(arrays)
+    asset = files("phosphene.data") / "assets" / f"{name}.npz"
+    with asset.open("rb") as file, np.load(file) as arrays:
+        return dict(arrays)
 
 
 def bernoulli(x: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

@@ -1,12 +1,17 @@
 """Find a data set by what the user typed: ``name`` or ``adapter:argument?option=value``."""
 
 import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.config import parameters_of
+from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.data.dataset import Dataset, Split
-from phosphene.data.table import names
+from phosphene.data.table import adapters, names
 
 __all__ = ["load", "parse"]
 
@@ -37,10 +42,11 @@ def load(name: str, split: str = "train") -> Dataset:
     Args:
         name: A name of the table (``phosphene data --list``), or an adapter with its argument and
             options, as ``folder:./photos?size=64``.
-        split: ``train``, ``validation`` or ``test``.
+        split: ``train``, ``validation`` (or ``val``) or ``test``.
 
     Raises:
         UnknownNameError: There is no such data set, split or option.
+        ConfigError: An option has a value that it cannot take.
         DataError: The data cannot be read, or is not what it says it is.
 
     Example:
@@ -50,15 +56,50 @@ def load(name: str, split: str = "train") -> Dataset:
     if split not in _SPLITS:
         raise UnknownNameError("split", split, ("train", "validation", "test"))
     base, argument, options = parse(name)
-    rows = {row.name: row for row in names()}
-    if base in rows:
+    embedded = {row.name: row for row in names()}
+    reading = {row.name: row for row in adapters()}
+    if base in embedded:
         if argument or options:
             extra = name.removeprefix(base)
             raise ConfigError(f"data set {base!r} takes no argument or options, got {extra!r}")
-        return _function(rows[base].target)(_SPLITS[split])
-    raise UnknownNameError("data set", base, rows)
+        dataset: Dataset = _function(embedded[base].target)(_SPLITS[split])
+        return dataset
+    if base in reading:
+        if not argument:
+            raise ConfigError(f"{base!r} needs an argument: {reading[base].example}")
+        function = _function(reading[base].target)
+        settings = _settings(base, function, options)
+        return replace(function(argument, _SPLITS[split], **settings), name=name)
+    if Path(name).exists():
+        kind = "folder" if Path(name).is_dir() else "npz"
+        raise DataError(f"{name!r} is a path; say what reads it, as in '{kind}:{name}'")
+    raise UnknownNameError("data set", base, [*embedded, *reading])
 
 
-def _function(target: str) -> Any:
+def _function(target: str) -> Callable[..., Dataset]:
     module, _, attribute = target.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    function: Callable[..., Dataset] = getattr(importlib.import_module(module), attribute)
+    return function
+
+
+def _settings(
+    base: str, function: Callable[..., Dataset], options: dict[str, str]
+) -> dict[str, Any]:
+    """Options as the types of the adapter's keyword-only parameters."""
+    known = parameters_of(function)
+    settings: dict[str, Any] = {}
+    for name, text in options.items():
+        if name not in known:
+            raise UnknownNameError(f"option of {base}", name, known)
+        settings[name] = _number(base, known[name], text)
+    return settings
+
+
+def _number(base: str, parameter: inspect.Parameter, text: str) -> int | str:
+    if parameter.annotation not in (int, int | None):
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(
+            f"option {parameter.name!r} of {base} must be a whole number above 0, got {text!r}"
+        )
+    return int(text)

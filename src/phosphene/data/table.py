@@ -2,28 +2,47 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Row", "names"]
+__all__ = ["Adapter", "Row", "adapters", "names"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One embedded or computed data set, or one adapter.
+    """One data set that comes with the library, embedded or computed.
 
     Args:
         name: What the user types.
         title: What it is, in a few words.
         event: What one example is, in words.
-        examples: Numbers of train, validation and test examples; empty for adapters.
-        licence: Of the data.
+        examples: Numbers of train, validation and test examples.
         target: ``module:function`` that makes one split of it.
+        licence: Of the data.
     """
 
     name: str
     title: str
     event: str
-    examples: tuple[int, ...] = ()
+    examples: tuple[int, int, int]
+    target: str
     licence: str = "Apache-2.0"
-    target: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """One way of reading the user's own data.
+
+    Args:
+        name: What the user types before the colon.
+        title: What it reads, in a few words.
+        example: What the user types.
+        target: ``module:function``; its keyword-only parameters are the options.
+        requires: An optional package that it needs.
+    """
+
+    name: str
+    title: str
+    example: str
+    target: str
+    requires: str | None = None
 
 
 _MNIST = "CC BY-SA 3.0 (package MIT)"
@@ -62,7 +81,101 @@ _ROWS = (
         licence=_UCI,
         target="phosphene.data.embedded:digits_binary",
     ),
+    Row(
+        name="sprites",
+        title="procedural shapes with five known factors",
+        event="image 1x32x32, 256 levels",
+        examples=(4944, 600, 600),
+        target="phosphene.data.sprites:sprites",
+    ),
+    Row(
+        name="sprites16",
+        title="procedural shapes with five known factors",
+        event="image 1x16x16, 256 levels",
+        examples=(4944, 600, 600),
+        target="phosphene.data.sprites:sprites16",
+    ),
+    Row(
+        name="moons",
+        title="two half circles, log-density known",
+        event="real 2",
+        examples=(20_000, 2_000, 5_000),
+        target="phosphene.data.densities:moons",
+    ),
+    Row(
+        name="ring8",
+        title="8 Gaussians on a circle, log-density known",
+        event="real 2",
+        examples=(20_000, 2_000, 5_000),
+        target="phosphene.data.densities:ring8",
+    ),
+    Row(
+        name="grid25",
+        title="5 x 5 Gaussians, log-density known",
+        event="real 2",
+        examples=(20_000, 2_000, 5_000),
+        target="phosphene.data.densities:grid25",
+    ),
+    Row(
+        name="checkerboard",
+        title="uniform on the dark squares of a board, log-density known",
+        event="real 2",
+        examples=(20_000, 2_000, 5_000),
+        target="phosphene.data.densities:checkerboard",
+    ),
+    Row(
+        name="spirals",
+        title="two spiral arms, log-density known",
+        event="real 2",
+        examples=(20_000, 2_000, 5_000),
+        target="phosphene.data.densities:spirals",
+    ),
 )
+
+_ADAPTERS = (
+    Adapter(
+        name="folder",
+        title="a folder of images, class subfolders as labels",
+        example="folder:./photos?size=64&channels=3",
+        target="phosphene.data.adapters.folder:folder",
+    ),
+    Adapter(
+        name="npz",
+        title="arrays x and y of a NumPy file",
+        example="npz:./data.npz?levels=256",
+        target="phosphene.data.adapters.npz:npz",
+    ),
+    Adapter(
+        name="idx",
+        title="IDX files, as MNIST is distributed",
+        example="idx:./fashion",
+        target="phosphene.data.adapters.idx:idx",
+    ),
+    Adapter(
+        name="hf",
+        title="a Hugging Face data set, by name or saved to a folder",
+        example="hf:cifar10?size=32",
+        target="phosphene.data.adapters.hub:hub",
+        requires="datasets",
+    ),
+    Adapter(
+        name="webdataset",
+        title="tar shards of images and classes",
+        example="webdataset:./shards-{000..003}.tar?limit=10000",
+        target="phosphene.data.adapters.webdataset:webdataset",
+        requires="webdataset",
+    ),
+)
+
+
+def adapters() -> list[Adapter]:
+    """The ways of reading the user's own data.
+
+    Example:
+        >>> [row.name for row in adapters()]
+        ['folder', 'npz', 'idx', 'hf', 'webdataset']
+    """
+    return list(_ADAPTERS)
 
 
 def names() -> list[Row]:
