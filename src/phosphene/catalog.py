@@ -55,7 +55,19 @@ class System:
 _AUTOENCODER = "phosphene.generative.autoencoder"
 _DISCRETE_AND_REAL = ("binary", "binary-image", "image", "real")
 
-_SYSTEMS: tuple[System, ...] = ()
+_SYSTEMS: tuple[System, ...] = (
+    System(
+        name="vae",
+        family="autoencoder",
+        title="Variational autoencoder",
+        kind="model",
+        events=_DISCRETE_AND_REAL,
+        context="optional",
+        rows=(16, 17, 18),
+        paper="Kingma and Welling, 2014; Rezende, Mohamed and Wierstra, 2014",
+        target=f"{_AUTOENCODER}.vae:VAE",
+    ),
+)
 
 
 @cache

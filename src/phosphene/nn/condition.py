@@ -1,0 +1,71 @@
+"""What a network is told besides its input: a label or a vector, perhaps unknown or withheld."""
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.core.context import Context, ContextSpec
+
+__all__ = ["ConditionEmbedding", "LabelEmbedding"]
+
+
+class LabelEmbedding(nn.Module):
+    """A learned vector for each class, and one more for "not told".
+
+    The extra vector stands where the label is unknown (-1) or withheld (``context.dropped``,
+    classifier-free guidance; Ho and Salimans, 2022).
+
+    Args:
+        classes: Number of classes.
+        width: Size of the vectors.
+
+    Example:
+        >>> embed = LabelEmbedding(10, 4)
+        >>> a = embed(torch.tensor([3, -1]))
+        >>> b = embed(torch.tensor([3, 3]), torch.tensor([False, True]))
+        >>> torch.equal(a, b)
+        True
+    """
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.table = nn.Embedding(classes + 1, width)
+
+    def forward(self, label: Tensor, dropped: Tensor | None = None) -> Tensor:
+        """Vectors (n, width) of labels (n,) in -1..classes-1."""
+        absent = label < 0
+        if dropped is not None:
+            absent = absent | dropped
+        out: Tensor = self.table(label.masked_fill(absent, self.classes))
+        return out
+
+
+class ConditionEmbedding(nn.Module):
+    """The parts of a context that are vectors for a network: label and vector, concatenated.
+
+    Args:
+        spec: What is declared; labels and vectors are embedded, other parts are the model's own
+            affair.
+        width: Size of each part's embedding.
+    """
+
+    def __init__(self, spec: ContextSpec, width: int = 32) -> None:
+        super().__init__()
+        self.spec = spec
+        self.label = LabelEmbedding(spec.label, width) if spec.label is not None else None
+        self.vector = nn.Linear(spec.vector.dimensions, width) if spec.vector is not None else None
+        self.width = width * ((self.label is not None) + (self.vector is not None))
+
+    def forward(self, context: Context) -> Tensor | None:
+        """The condition (n, self.width), or None when nothing is declared."""
+        parts = []
+        if self.label is not None:
+            assert context.label is not None
+            parts.append(self.label(context.label, context.dropped))
+        if self.vector is not None:
+            assert context.vector is not None
+            vector = self.vector(context.vector.flatten(1).to(self.vector.weight.dtype))
+            if context.dropped is not None:
+                vector = vector.masked_fill(context.dropped[:, None], 0.0)
+            parts.append(vector)
+        return torch.cat(parts, dim=1) if parts else None
