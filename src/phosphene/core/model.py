@@ -68,9 +68,13 @@ class Model(Configured, nn.Module):
         from safetensors.torch import save_file
 
         folder = Path(folder)
+        self.describe_to(folder, system)
+        save_file(tensors(self), folder / "model.safetensors")
+
+    def describe_to(self, folder: Path, system: str) -> None:
+        """Write ``config.json`` alone."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(self.describe(system), indent=2) + "\n")
-        save_file(tensors(self), folder / "model.safetensors")
 
     def describe(self, system: str) -> dict[str, Any]:
         """What ``config.json`` holds: enough to build the model again."""

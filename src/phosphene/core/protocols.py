@@ -134,7 +134,7 @@ class Translates(Protocol):
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class available_if(Generic[F]):  # noqa: N801 - reads as a decorator
+class available_if(Generic[F]):
     """Make a method exist only where a check on the instance holds.
 
     Args:

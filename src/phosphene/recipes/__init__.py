@@ -1,0 +1,1 @@
+"""Recipes as values, and the functions that train, evaluate and compare."""

@@ -1,0 +1,1 @@
+"""The engine: phases, budgets, checkpoints, resume, other processes. It knows no model."""

@@ -76,6 +76,8 @@ class TrainSettings:
         patience: Validations without improvement before stopping; None to never stop early.
         checkpoint_every: Seconds between checkpoints.
         log_every: Steps between logged means.
+        strategy: Under torchrun, ``ddp`` replicates the model and ``fsdp`` shards it (FSDP2).
+        track: Also write scalars for ``tensorboard`` or ``wandb``; JSONL is always written.
     """
 
     batch_size: int = 128
@@ -94,6 +96,8 @@ class TrainSettings:
     patience: int | None = None
     checkpoint_every: float = 30.0
     log_every: int = 20
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    track: Literal["none", "tensorboard", "wandb"] = "none"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))

@@ -1,0 +1,163 @@
+"""Checkpoints for exact resume: written aside, then made the latest in one step.
+
+One process or replicas (DDP) write plain tensors that ``torch.load(weights_only=True)`` reads;
+sharded runs (FSDP2) use torch's distributed checkpoint. A crash at any moment leaves the previous
+checkpoint or the new one.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from phosphene.core.errors import RunError
+from phosphene.train.folder import write_atomically
+from phosphene.train.runtime import Runtime
+
+__all__ = ["Checkpoints"]
+
+
+class Checkpoints:
+    """The ``checkpoint`` folder of a run.
+
+    Args:
+        folder: ``runs/NAME/checkpoint``.
+        runtime: Rank 0 writes what is replicated, each rank what is its own.
+    """
+
+    def __init__(self, folder: Path, runtime: Runtime) -> None:
+        self.folder, self.runtime = folder, runtime
+
+    @property
+    def latest(self) -> int | None:
+        """The step of the last whole checkpoint."""
+        pointer = self.folder / "latest"
+        return int(pointer.read_text()) if pointer.is_file() else None
+
+    def save(
+        self,
+        step: int,
+        state: dict[str, Any],
+        own: dict[str, Any],
+        model: nn.Module,
+        optimizers: Sequence[Optimizer],
+    ) -> Path:
+        """Write a checkpoint.
+
+        Args:
+            step: Completed steps.
+            state: What all ranks share.
+            own: What belongs to this rank: buffers, sources.
+            model: The model.
+            optimizers: One for each phase that has one.
+        """
+        final, aside = self.folder / str(step), self.folder / f".{step}"
+        if self.runtime.main:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+        self.runtime.barrier()
+        try:
+            if self.runtime.sharded:
+                self._save_shards(aside, model, optimizers)
+            elif self.runtime.main:
+                state = state | {
+                    "model": {k: v.detach() for k, v in model.named_parameters()},
+                    "optimizers": [o.state_dict() for o in optimizers],
+                }
+            torch.save(own, aside / f"rank{self.runtime.rank}.pt")
+            if self.runtime.main:
+                torch.save(state, aside / "state.pt")
+            self.runtime.barrier()
+            if self.runtime.main:
+                shutil.rmtree(final, ignore_errors=True)
+                aside.replace(final)
+                write_atomically(self.folder / "latest", str(step))
+                self._forget(step)
+        except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+            shutil.rmtree(aside, ignore_errors=True)
+            kept = self.latest
+            raise RunError(
+                f"the checkpoint of step {step} could not be written to {str(self.folder)!r} "
+                f"({_reason(error)}); "
+                + (f"the one of step {kept} is kept" if kept is not None else "there is none yet")
+            ) from None
+        return final
+
+    def load(self, model: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, Any]:
+        """Restore parameters and optimisers in place; return the shared and own state."""
+        step = self.latest
+        if step is None:
+            raise RunError(
+                f"{str(self.folder.parent)!r} has no checkpoint to resume from; "
+                "train without --resume"
+            )
+        folder = self.folder / str(step)
+        try:
+            state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
+            own = folder / f"rank{self.runtime.rank}.pt"
+            own = own if own.is_file() else folder / "rank0.pt"
+            state |= torch.load(own, weights_only=True, map_location="cpu")
+        except Exception as error:
+            raise RunError(f"checkpoint {str(folder)!r} is damaged: {_reason(error)}") from None
+        buffers = dict(model.named_buffers())
+        for name, value in state.pop("buffers").items():
+            if name not in buffers or buffers[name].shape != value.shape:
+                raise RunError(
+                    f"checkpoint {str(folder)!r} holds {name!r} of shape {tuple(value.shape)}: "
+                    "it was written by another architecture"
+                )
+            buffers[name].copy_(value)
+        if self.runtime.sharded:
+            self._load_shards(folder, model, optimizers)
+        else:
+            self._load_parameters(folder, model, state.pop("model"))
+            for optimizer, saved in zip(optimizers, state.pop("optimizers"), strict=True):
+                optimizer.load_state_dict(saved)
+        return dict(state)
+
+    @torch.no_grad()
+    def _load_parameters(self, folder: Path, model: nn.Module, saved: dict[str, Any]) -> None:
+        own = dict(model.named_parameters())
+        for name in sorted(own.keys() | saved.keys()):
+            if name not in own or name not in saved or own[name].shape != saved[name].shape:
+                shapes = [tuple(d[name].shape) if name in d else "none" for d in (saved, own)]
+                raise RunError(
+                    f"checkpoint {str(folder)!r} was written by another architecture: "
+                    f"{name!r} has shape {shapes[0]} there and {shapes[1]} here"
+                )
+            own[name].copy_(saved[name])
+
+    def _save_shards(self, folder: Path, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+        from torch.distributed.checkpoint.state_dict import get_state_dict
+        from torch.distributed.checkpoint.state_dict_saver import save
+
+        weights, moments = get_state_dict(model, list(optimizers))
+        save({"model": weights, "optimizers": moments}, checkpoint_id=folder / "shards")
+
+    def _load_shards(self, folder: Path, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+        from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+        from torch.distributed.checkpoint.state_dict_loader import load
+
+        weights, moments = get_state_dict(model, list(optimizers))
+        state: dict[str, Any] = {"model": weights, "optimizers": moments}
+        load(state, checkpoint_id=folder / "shards")
+        set_state_dict(
+            model,
+            list(optimizers),
+            model_state_dict=state["model"],
+            optim_state_dict=state["optimizers"],
+        )
+
+    def _forget(self, step: int) -> None:
+        for other in self.folder.iterdir():
+            if other.is_dir() and other.name != str(step):
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return text if len(text) < 160 else text[:160] + "..."

@@ -1,0 +1,360 @@
+"""The training loop: phases, budget, validation, checkpoints. It knows no model by name."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from phosphene.core.batch import Batch, Noise
+from phosphene.core.events import (
+    Evaluated,
+    Finished,
+    Listener,
+    Resumed,
+    Saved,
+    StepEnd,
+    TrainingEvent,
+)
+from phosphene.core.model import Model, tensors
+from phosphene.core.phase import Loss
+from phosphene.data.dataset import Dataset
+from phosphene.train.checkpoint import Checkpoints
+from phosphene.train.ema import EMA
+from phosphene.train.folder import WEIGHTS, save_tensors
+from phosphene.train.interrupt import Interrupt
+from phosphene.train.runtime import Runtime
+from phosphene.train.schedule import factor
+from phosphene.train.settings import Budget, TrainSettings
+from phosphene.train.sinks.jsonl import JSONLSink
+from phosphene.train.source import Source, share
+from phosphene.train.turns import LossFunction, PhaseRunner, StepHandle
+
+__all__ = ["Engine"]
+
+_VALIDATION = 0  # the noise stream of validation; training streams count from 1
+
+
+class Engine:
+    """Trains one model on one source until its budget is spent.
+
+    Args:
+        model: Built, on the runtime's device.
+        source: Gives batch k.
+        settings: How to train.
+        budget: How long.
+        folder: The run folder; it exists.
+        runtime: This process among the others.
+        epoch: Examples in an epoch, for budgets in epochs.
+        seed: Seeds validation noise.
+        validation: Where early stopping and the best weights are judged; None for neither.
+        precision: ``fp32`` or ``bf16``.
+        transform: Applied to each phase's loss, such as ``torch.compile``.
+        listeners: Told of every event.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        source: Source,
+        settings: TrainSettings,
+        budget: Budget,
+        folder: Path,
+        runtime: Runtime,
+        *,
+        epoch: int,
+        seed: int = 0,
+        validation: Dataset | None = None,
+        precision: str = "fp32",
+        transform: Callable[[LossFunction], LossFunction] = lambda f: f,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self.model, self.source, self.settings = model, source, settings
+        self.budget, self.folder, self.runtime, self.seed = budget, folder, runtime, seed
+        self.validation = validation if type(model).loss is not Model.loss else None
+        self.precision, self.transform, self.listeners = precision, transform, list(listeners)
+        self.step, self.seen, self.bad_evaluations, self.best = 0, 0, 0, math.inf
+        self._elapsed = 0.0
+        self._epoch = epoch
+        self._terms: list[tuple[Tensor, dict[str, Tensor]]] = []
+        self._sink: JSONLSink | None = None
+        self.checkpoints = Checkpoints(folder / "checkpoint", runtime)
+
+    # -- starting ---------------------------------------------------------------------------
+
+    def setup(self, resume: bool) -> None:
+        """Prepare the model on global batch 0, build phases; restore them when resuming."""
+        if not resume:
+            self.model.prepare(self._global_batch())
+        self.runtime.shard(self.model)
+        arguments = (self.model, self.settings, self.runtime, self.precision, self.transform)
+        self.runners = [PhaseRunner(phase, *arguments) for phase in self.model.phases()]
+        self.optimizers = [r.optimizer for r in self.runners if r.optimizer is not None]
+        self.ema = EMA(self.model, self.settings.ema) if self.settings.ema else None
+        self.repeats = max(r.phase.repeat for r in self.runners)
+        self.total = self._total_steps()
+        per_epoch = self._epoch / (self.settings.batch_size * self.repeats)
+        self.evaluate_every = self.settings.evaluate_every or self._default_interval(per_epoch)
+        offset = self._restore() if resume else 0
+        if self.runtime.main:
+            self._sink = JSONLSink(self.folder / "metrics.jsonl", offset)
+            self.listeners.insert(0, self._sink)
+
+    def _global_batch(self) -> Batch:
+        """Global batch 0, whole, on every rank: preparation must not depend on the ranks."""
+        rows = getattr(self.source, "rows", None)
+        if rows is None:
+            return self.source.next(0, self.model)
+        self.source.rows = (0, self.source.batch_size)  # type: ignore[attr-defined]
+        batch = self.source.next(0, self.model)
+        self.source.rows = rows  # type: ignore[attr-defined]
+        return batch
+
+    def _total_steps(self) -> int | None:
+        if self.budget.steps is not None:
+            return self.budget.steps
+        if self.budget.epochs is not None:
+            batch = self.settings.batch_size * self.repeats
+            return max(1, math.ceil(self.budget.epochs * self._epoch / batch))
+        return None
+
+    def _default_interval(self, per_epoch: float) -> int:
+        interval = max(200, math.ceil(per_epoch))
+        return min(interval, max(1, self.total // 10)) if self.total else interval
+
+    # -- state ------------------------------------------------------------------------------
+
+    def _restore(self) -> int:
+        state = self.checkpoints.load(self.model, self.optimizers)
+        self.step, self.seen, self.best = state["step"], state["seen"], state["best"]
+        self._elapsed, self.bad_evaluations = state["seconds"], state["bad_evaluations"]
+        self.source.load_state_dict(state["source"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        return int(state["metrics"])
+
+    def save(self) -> None:
+        """Write a checkpoint and the model's weights."""
+        state: dict[str, Any] = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": self.best,
+            "bad_evaluations": self.bad_evaluations,
+            "metrics": self._sink.offset if self._sink else 0,
+        }
+        own: dict[str, Any] = {
+            "buffers": dict(self.model.named_buffers()),
+            "source": self.source.state_dict(),
+            "seen": self.seen,
+        }
+        if self.ema is not None:
+            (own if self.runtime.sharded else state)["ema"] = self.ema.state_dict()
+        path = self.checkpoints.save(self.step, state, own, self.model, self.optimizers)
+        self._write_weights("last")
+        if self.ema is not None:
+            with self.ema.applied():
+                self._write_weights("ema")
+        self._tell(Saved(self.step, str(path)))
+        self._saved_at = time.monotonic()
+
+    def _write_weights(self, which: str) -> None:
+        state = self._full_state()
+        if self.runtime.main:
+            save_tensors(state, self.folder / "model" / WEIGHTS[which])
+
+    def _full_state(self) -> dict[str, Tensor]:
+        if not self.runtime.sharded:
+            return tensors(self.model)
+        from torch.distributed.checkpoint.state_dict import (
+            StateDictOptions,
+            get_model_state_dict,
+        )
+
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        whole: dict[str, Any] = dict(get_model_state_dict(self.model, options=options))
+        return whole
+
+    # -- time -------------------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent in training, over all sittings."""
+        return self._elapsed + time.perf_counter() - self._start
+
+    @property
+    def progress(self) -> float:
+        """Part of the budget that is spent, 0 to 1."""
+        if self.total is not None:
+            return min(1.0, self.step / self.total)
+        assert self.budget.seconds is not None
+        return min(1.0, self.seconds / self.budget.seconds)
+
+    def _remaining(self) -> float | None:
+        if self.total is None:
+            assert self.budget.seconds is not None
+            return max(0.0, self.budget.seconds - self.seconds)
+        done = self.step - self._first_step
+        spent = self.seconds - self._elapsed
+        return spent / done * (self.total - self.step) if done else None
+
+    # -- the loop ---------------------------------------------------------------------------
+
+    def run(self, resume: bool = False) -> str:
+        """Train; returns why it ended: ``budget``, ``patience`` or ``interrupted``."""
+        self._start = time.perf_counter()
+        self.setup(resume)
+        self._start, self._first_step = time.perf_counter(), self.step
+        if resume:
+            self._tell(Resumed(self.step, self._elapsed))
+        else:
+            self.save()
+        self._saved_at = time.monotonic()
+        try:
+            with Interrupt() as interrupt:
+                reason = self._loop(interrupt)
+            self._finish(reason)
+        finally:
+            if self._sink is not None:
+                self._sink.close()
+                self.listeners.remove(self._sink)
+                self._sink = None
+        return reason
+
+    def _loop(self, interrupt: Interrupt) -> str:
+        self.model.train()
+        while True:
+            # Ranks must agree on when to stop and save: rank 0's clock, anybody's signal.
+            progress = self.runtime.first(self.progress)
+            if self.runtime.any(interrupt.requested):
+                return "interrupted"
+            if progress >= 1:
+                return "budget"
+            patience = self.settings.patience
+            if patience is not None and self.bad_evaluations >= patience:
+                return "patience"
+            self._take_step(progress)
+            if self.step % self.settings.log_every == 0:
+                self._log(progress)
+            if self.validation is not None and self.step % self.evaluate_every == 0:
+                self._evaluate()
+            due = time.monotonic() - self._saved_at >= self.settings.checkpoint_every
+            if self.runtime.any(due):
+                self.save()
+
+    def _take_step(self, progress: float) -> None:
+        scale = factor(self.settings, self.step, progress)
+        logged: dict[str, Tensor] = {}
+        total: Tensor | None = None
+        for number, runner in enumerate(self.runners):
+            phase = runner.phase
+            if self.step % phase.every:
+                continue
+            if len(self.runners) > 1:
+                runner.freeze_others()
+            for turn in range(phase.repeat):
+                k = self.step * self.repeats + turn
+                batch = self.source.next(k, self.model, stream=number)
+                self.seen += len(batch) if number == 0 else 0
+                if phase.update is not None:
+                    terms = self._update(runner, batch)
+                else:
+                    value, terms = runner.gradient_step(batch, scale, self.step)
+                    total = value if total is None or turn else total + value
+                    if len(self.runners) > 1:
+                        terms = {f"{phase.name}_loss": value, **terms}
+                logged |= terms
+        self.step += 1
+        if self.ema is not None:
+            self.ema.update(self.step)
+        self._terms.append((total if total is not None else torch.zeros(()), logged))
+
+    def _update(self, runner: PhaseRunner, batch: Batch) -> dict[str, Tensor]:
+        assert runner.phase.update is not None
+        handle = StepHandle(self.step, self.runners, self.ema, self.runtime)
+        terms = runner.phase.update(batch, handle) or {}
+        self.optimizers = [r.optimizer for r in self.runners if r.optimizer is not None]
+        return terms
+
+    def _log(self, progress: float) -> None:
+        names = list(self._terms[-1][1])
+        columns = [torch.stack([total.float() for total, _ in self._terms]).mean()]
+        for name in names:
+            values = [terms[name].float().mean() for _, terms in self._terms if name in terms]
+            columns.append(torch.stack(values).mean())
+        means = self.runtime.mean(torch.stack(columns)).tolist()
+        self._terms.clear()
+        terms = dict(zip(["loss", *names], means, strict=True))
+        terms["lr"] = self.optimizers[0].param_groups[0]["lr"] if self.optimizers else 0.0
+        seen = self.runtime.sum(torch.tensor(float(self.seen), device=self.runtime.device))
+        terms["examples"] = float(seen)
+        remaining = self._remaining()
+        self._tell(StepEnd(self.step, self.seconds, progress, remaining, terms))
+
+    # -- validation -------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _evaluate(self) -> None:
+        assert self.validation is not None
+        if self.ema is not None:
+            with self.ema.applied():
+                scores = self._validate(self.validation)
+        else:
+            scores = self._validate(self.validation)
+        best = scores["loss"] < self.best
+        self.bad_evaluations = 0 if best else self.bad_evaluations + 1
+        if best:
+            self.best = scores["loss"]
+            if self.ema is not None:
+                with self.ema.applied():
+                    self._write_weights("best")
+            else:
+                self._write_weights("best")
+        self._tell(Evaluated(self.step, self.seconds, scores, best))
+
+    def _validate(self, dataset: Dataset) -> dict[str, float]:
+        """Mean loss and terms over the validation split, with the same noise each time."""
+        self.model.eval()
+        n = min(len(dataset), self.settings.evaluate_limit)
+        first, last = share(n, self.runtime.rank, self.runtime.world)
+        sums: dict[str, Tensor] = {}
+        for start in range(first, last, 500):
+            stop = min(start + 500, last)
+            index = torch.arange(start, stop)
+            x, context = dataset.take(index)
+            noise = Noise((self.seed, _VALIDATION), start, stop - start)
+            batch = Batch(x, index, context, noise).to(self.runtime.device)
+            loss = self._loss(batch)
+            for name, value in {"loss": loss.total, **loss.terms}.items():
+                total = value.double().mean() * (stop - start)
+                sums[name] = sums[name] + total if name in sums else total
+        self.model.train()
+        means = self.runtime.sum(torch.stack(list(sums.values()))) / n
+        return dict(zip(sums, means.tolist(), strict=True))
+
+    def _loss(self, batch: Batch) -> Loss:
+        if not self.runtime.sharded:
+            return self.model.loss(batch)
+        from torch.distributed.fsdp import register_fsdp_forward_method
+
+        if "loss" not in self.model.__dict__:
+            register_fsdp_forward_method(self.model, "loss")
+        return self.model.loss(batch)
+
+    # -- ending -----------------------------------------------------------------------------
+
+    def _finish(self, reason: str) -> None:
+        if self._terms:
+            self._log(self.progress)
+        judged = self.validation is None or self.step % self.evaluate_every == 0
+        if reason != "interrupted" and not judged:
+            self._evaluate()
+        self._tell(Finished(self.step, self.seconds, reason))
+        self.save()
+
+    def _tell(self, event: TrainingEvent) -> None:
+        if self.runtime.main:
+            for listener in self.listeners:
+                listener(event)

@@ -1,0 +1,192 @@
+"""The one thin place that speaks torch.distributed: processes, wrappers, reductions."""
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.core.batch import Batch
+from phosphene.core.errors import ConfigError
+from phosphene.core.phase import Loss
+
+__all__ = ["Runtime", "Turn", "choose_device"]
+
+Strategy = Literal["ddp", "fsdp"]
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is CUDA where there is one, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.split(":")[0] not in ("cpu", "cuda", "mps"):
+        raise ConfigError(f"device {name!r} is unknown; allowed: auto, cpu, cuda, mps")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError("device 'cuda' is not available here; allowed: auto, cpu")
+    return torch.device(name)
+
+
+class Turn(nn.Module):
+    """A phase's loss as a module, so that DDP and FSDP see a forward pass.
+
+    Calling ``ddp.module.loss`` would skip the reduction silently; the wrapper's own forward is the
+    loss.
+    """
+
+    def __init__(self, model: nn.Module, loss: Callable[[Batch], Loss]) -> None:
+        super().__init__()
+        self.model = model
+        self.function = loss
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The total and the terms; wrappers find tensors in tuples and dictionaries."""
+        loss = self.function(batch)
+        return loss.total, loss.terms
+
+
+class Runtime:
+    """This process among the others.
+
+    Started by ``torchrun``, it joins the process group (NCCL on CUDA, gloo otherwise); alone, it
+    costs nothing and every reduction is the identity.
+
+    Args:
+        device: As ``--device``.
+        strategy: ``ddp`` replicates the model, ``fsdp`` shards it (FSDP2).
+    """
+
+    def __init__(self, device: str = "auto", strategy: Strategy = "ddp") -> None:
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.world = int(os.environ.get("WORLD_SIZE", "1"))
+        self.strategy = strategy
+        self.device = choose_device(device)
+        self._owns_group = False
+        if self.device.type == "cuda" and self.world > 1:
+            self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(self.device)
+        if self.distributed and not torch.distributed.is_initialized():
+            backend = "nccl" if self.device.type == "cuda" else "gloo"
+            torch.distributed.init_process_group(backend)
+            self._owns_group = True
+
+    @property
+    def distributed(self) -> bool:
+        """Whether there are other processes."""
+        return self.world > 1
+
+    @property
+    def sharded(self) -> bool:
+        """Whether parameters are spread over processes."""
+        return self.strategy == "fsdp" and self.distributed
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def close(self) -> None:
+        """Leave the process group that this runtime joined."""
+        if self._owns_group:
+            torch.distributed.destroy_process_group()
+
+    def shard(self, model: nn.Module) -> None:
+        """Spread the parameters over processes, in place (FSDP2)."""
+        if not self.sharded:
+            return
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh(self.device.type, (self.world,))
+        fully_shard(model, mesh=mesh)
+
+    def wrap(self, model: nn.Module, loss: Callable[[Batch], Loss]) -> nn.Module:
+        """The phase's loss with gradients averaged over ranks.
+
+        Call it while only the phase's own parameters require gradients.
+        """
+        turn = Turn(model, loss)
+        if not self.distributed:
+            return turn
+        if self.sharded:
+            return _Unsharded(model, turn)
+        from torch.nn.parallel import DistributedDataParallel
+
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(turn, device_ids=ids, broadcast_buffers=False)
+
+    def no_sync(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[Any]:
+        """Leave the reduction to the last micro-batch."""
+        if not self.distributed or last:
+            return nullcontext()
+        if isinstance(wrapped, _Unsharded):
+            return wrapped.no_sync()
+        return cast(AbstractContextManager[Any], cast(Any, wrapped).no_sync())
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Mean over ranks."""
+        return self.sum(value) / self.world if self.distributed else value
+
+    def sum(self, value: Tensor) -> Tensor:
+        """Sum over ranks."""
+        if self.distributed:
+            value = value.clone()
+            torch.distributed.all_reduce(value)
+        return value
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on any rank: ranks must agree on when to stop or save."""
+        if not self.distributed:
+            return flag
+        value = torch.tensor(float(flag), device=self.device)
+        torch.distributed.all_reduce(value, op=torch.distributed.ReduceOp.MAX)
+        return bool(value)
+
+    def first(self, value: float) -> float:
+        """Rank 0's value, on every rank."""
+        if not self.distributed:
+            return value
+        tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
+        torch.distributed.broadcast(tensor, 0)
+        return float(tensor)
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        if self.distributed:
+            torch.distributed.barrier()
+
+
+class _Unsharded(nn.Module):
+    """Runs a phase's loss inside the sharded model's forward, where parameters are whole.
+
+    FSDP2 gathers parameters around methods that it was told of; the loss is made such a method of
+    the model, under a name of its own.
+    """
+
+    def __init__(self, model: nn.Module, turn: Turn) -> None:
+        super().__init__()
+        from torch.distributed.fsdp import register_fsdp_forward_method
+
+        self._fsdp = [model]  # a list, so that the model is not registered a second time
+        self._name = f"_turn_{id(turn)}"
+        object.__setattr__(model, self._name, turn.forward)
+        register_fsdp_forward_method(model, self._name)
+
+    def forward(self, batch: Batch) -> Any:
+        return getattr(self._fsdp[0], self._name)(batch)
+
+    def no_sync(self) -> AbstractContextManager[Any]:
+        from contextlib import contextmanager
+
+        model = cast(Any, self._fsdp[0])
+
+        @contextmanager
+        def hold() -> Any:
+            model.set_requires_gradient_sync(False)
+            try:
+                yield
+            finally:
+                model.set_requires_gradient_sync(True)
+
+        return hold()

@@ -1,0 +1,110 @@
+"""Where batches come from. For a data set, batch k is a pure function of (seed, k)."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from phosphene.core.batch import Batch, Noise
+from phosphene.core.context import Context
+from phosphene.core.model import Model
+from phosphene.core.rng import mix
+from phosphene.data.dataset import Dataset
+
+__all__ = ["DatasetSource", "Source", "share"]
+
+
+def share(total: int, rank: int, world: int) -> tuple[int, int]:
+    """First and last row of a rank's share of a global batch."""
+    return total * rank // world, total * (rank + 1) // world
+
+
+class Source(Protocol):
+    """Gives batches; keeps state only where a batch is not a function of its number."""
+
+    batch_size: int
+
+    def next(self, k: int, model: Model, *, stream: int = 0) -> Batch:
+        """This rank's share of global batch k; ``stream`` tells apart phases that share it."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must be saved for an exact resume."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what was saved."""
+        ...
+
+
+class DatasetSource:
+    """Batches of a data set: an endless row of permutations, cut every ``batch_size`` examples.
+
+    Permutation e is drawn from (seed, e), so that batch k needs no history: nothing is saved, and
+    a resumed run meets the same batches. Examples are gathered by one indexing operation.
+
+    Args:
+        dataset: The examples.
+        batch_size: Rows of a global batch, over all ranks.
+        seed: Seeds the permutations and the batches' noise.
+        rank: This process.
+        world: Number of processes.
+        device: Where batches go.
+
+    Example:
+        >>> import phosphene as ph
+        >>> source = DatasetSource(ph.data.load("ring8"), 32, seed=0)
+        >>> torch.equal(source.indices(7), DatasetSource(ph.data.load("ring8"), 32, 0).indices(7))
+        True
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
+        self.rows = share(batch_size, rank, world)
+        self.device = torch.device(device)
+        self._permutations: dict[int, torch.Tensor] = {}
+
+    def _permutation(self, epoch: int) -> torch.Tensor:
+        if epoch not in self._permutations:
+            if len(self._permutations) > 2:
+                self._permutations.clear()
+            order = np.random.default_rng(mix(self.seed, epoch)).permutation(len(self.dataset))
+            self._permutations[epoch] = torch.from_numpy(order)
+        return self._permutations[epoch]
+
+    def indices(self, k: int) -> torch.Tensor:
+        """Positions in the data set of this rank's rows of global batch k."""
+        n = len(self.dataset)
+        first, last = (k * self.batch_size + row for row in self.rows)
+        parts = []
+        while first < last:
+            epoch, at = divmod(first, n)
+            end = min(last - first, n - at)
+            parts.append(self._permutation(epoch)[at : at + end])
+            first += end
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def next(self, k: int, model: Model | None = None, *, stream: int = 0) -> Batch:
+        """This rank's share of global batch k; streams share examples, not noise."""
+        index = self.indices(k)
+        x, context = self.dataset.take(index)
+        if model is not None and not model.context:
+            context = Context()
+        first, last = self.rows
+        batch = Batch(x, index, context, Noise((self.seed, 1 + stream, k), first, last - first))
+        return batch if self.device.type == "cpu" else batch.to(self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: batches are functions of their number."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to restore."""
