@@ -1,0 +1,156 @@
+"""Draws a training as it goes: a bar on a terminal, a line now and then elsewhere."""
+
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from phosphene.cli.output import screen
+from phosphene.core.events import (
+    Evaluated,
+    Finished,
+    Resumed,
+    Saved,
+    Started,
+    StepEnd,
+    TrainingEvent,
+    Warned,
+)
+
+__all__ = ["TrainingConsole", "clock"]
+
+_REASONS = {
+    "budget": "budget spent",
+    "patience": "stopped early, validation no longer improves",
+    "interrupted": "interrupted",
+    "done": "done",
+}
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any.
+
+    Example:
+        >>> clock(75), clock(3725)
+        ('1:15', '1:02:05')
+    """
+    hours, rest = divmod(round(max(0.0, seconds)), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def number(value: float) -> str:
+    """A loss in few characters: ``102.4``, ``0.0312``, ``3.1e-07``."""
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.3e}"
+
+
+@dataclass
+class TrainingConsole:
+    """A listener for :mod:`phosphene.core.events` that writes to stderr.
+
+    Args:
+        every: Seconds between lines where stderr is no terminal.
+        console: Where to draw; stderr when None.
+
+    Example:
+        >>> from rich.console import Console
+        >>> import sys
+        >>> with TrainingConsole(console=Console(file=sys.stdout, width=80)) as show:
+        ...     show(Resumed(step=300, seconds=61.0))
+        resumed at step 300, after 1:01
+    """
+
+    every: float = 5.0
+    console: Console = field(default_factory=lambda: screen(stderr=True))
+    finished: Finished | None = None
+    best: Evaluated | None = None
+
+    def __post_init__(self) -> None:
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._terms = self._scores = ""
+        self._last = 0.0
+
+    def __enter__(self) -> "TrainingConsole":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def __call__(self, event: TrainingEvent) -> None:
+        """Draw one event."""
+        match event:
+            case Started():
+                self._start(event)
+            case Resumed(step, seconds):
+                self._say(f"resumed at step {step:,}, after {clock(seconds)}")
+            case StepEnd():
+                self._step(event)
+            case Evaluated():
+                self._evaluated(event)
+            case Warned(message):
+                self._say(f"note: {message}")
+            case Finished():
+                self._finish(event)
+            case Saved():
+                pass
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, style="none")
+
+    def _start(self, event: Started) -> None:
+        threads = f"{event.threads} thread" + ("s" if event.threads != 1 else "")
+        self._say(
+            f"{event.system} on {event.data}: {event.parameters:,} parameters, "
+            f"{event.examples:,} examples, {event.budget}, {event.device}, {threads}"
+        )
+        self._say(f"writing to {event.folder}")
+        if self.console.is_terminal and self._progress is None:
+            self._progress = Progress(
+                BarColumn(bar_width=24),
+                TextColumn("{task.percentage:>3.0f}%  {task.fields[left]:<12}"),
+                TextColumn("{task.fields[text]}", markup=False),
+                console=self.console,
+                transient=True,
+                refresh_per_second=4,
+            )
+            self._task = self._progress.add_task("", total=1.0, left="", text="")
+            self._progress.start()
+
+    def _step(self, event: StepEnd) -> None:
+        self._terms = "  ".join(f"{k} {number(v)}" for k, v in list(event.terms.items())[:4])
+        left = "" if event.remaining is None else f"{clock(event.remaining)} left"
+        text = f"step {event.step:,}  {self._terms}{self._scores}"
+        if self._progress is not None:
+            self._progress.update(self._task, completed=event.progress, left=left, text=text)
+        elif time.monotonic() - self._last >= self.every:
+            self._last = time.monotonic()
+            self._say(f"{100 * event.progress:3.0f}%  {left:<12} {text}")
+
+    def _evaluated(self, event: Evaluated) -> None:
+        if event.best or self.best is None:
+            self.best = event
+        scores = "  ".join(f"{k} {number(v)}" for k, v in list(event.scores.items())[:2])
+        self._scores = f"  |  validation {scores}" + (" (best)" if event.best else "")
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _finish(self, event: Finished) -> None:
+        self._stop()
+        self.finished = event
+        reason = _REASONS.get(event.reason, event.reason)
+        line = f"{reason}: {event.step:,} steps in {clock(event.seconds)}"
+        if self.best is not None:
+            scores = ", ".join(f"{k} {number(v)}" for k, v in self.best.scores.items())
+            line += f"; best validation at step {self.best.step:,}: {scores}"
+        self._say(line)

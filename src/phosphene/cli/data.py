@@ -1,0 +1,108 @@
+"""``phosphene data``: what there is to train on, and a look at it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from phosphene.cli.output import print_json, print_table, screen
+from phosphene.cli.parsing import parse
+
+if TYPE_CHECKING:
+    from phosphene.data.dataset import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """List the data sets, or describe one: a name, or an adapter such as folder:./photos.
+
+    Args:
+        name: A data set; nothing lists them all.
+        list: List all data sets, which is also what happens without a name.
+        json: Print JSON.
+        out: Write a picture of some examples to this PNG file.
+        split: train, validation or test.
+    """
+
+    name: Positional[Annotated[str, arg(metavar="NAME", help_behavior_hint="")]] = ""
+    list: FlagCreatePairsOff[bool] = False
+    json: FlagCreatePairsOff[bool] = False
+    out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    split: Annotated[str, arg(metavar="SPLIT")] = "train"
+
+
+def main(argv: Sequence[str]) -> int:
+    """List the data sets, or describe one."""
+    arguments = parse(Arguments, argv, "phosphene data")
+    if arguments.list or not arguments.name:
+        _list(arguments.json)
+    else:
+        _describe(arguments)
+    return 0
+
+
+def _list(json: bool) -> None:
+    from dataclasses import asdict
+
+    from phosphene.data.table import names
+
+    rows = names()
+    if json:
+        print_json([{k: v for k, v in asdict(row).items() if k != "target"} for row in rows])
+        return
+    print_table(
+        ("data", "what it is", "one example", "train / validation / test", "licence"),
+        [
+            (r.name, r.title, r.event, " / ".join(f"{n:,}" for n in r.examples), r.licence)
+            for r in rows
+        ],
+    )
+
+
+def _describe(arguments: Arguments) -> None:
+    from phosphene.data import load
+
+    dataset = load(arguments.name, arguments.split)
+    facts = _facts(dataset)
+    if arguments.out:
+        from phosphene.evaluate.plots import picture
+
+        picture(dataset.x[:64], dataset.event).save(arguments.out)
+        facts["picture"] = arguments.out
+    if arguments.json:
+        print_json(facts)
+        return
+    print_table(
+        (arguments.name, ""),
+        [
+            (key, "\n".join(map(str, value)) if isinstance(value, list) else str(value))
+            for key, value in facts.items()
+            if value not in (None, [], "")
+        ],
+    )
+    if not arguments.out:
+        screen(stderr=True).print("--out FILE.png writes a picture of it", style="dim")
+
+
+def _facts(dataset: "Dataset") -> dict[str, Any]:
+    import torch
+
+    facts: dict[str, Any] = {
+        "name": dataset.name,
+        "split": dataset.split,
+        "examples": len(dataset),
+        "event": str(dataset.event),
+        "range": [float(dataset.x.min()), float(dataset.x.max())],
+        "mean": round(float(dataset.x.double().mean()), 4),
+        "classes": list(dataset.classes),
+        "factors": list(dataset.factor_names),
+        "density": "known" if dataset.log_prob is not None else None,
+        "notes": list(dataset.notes),
+    }
+    if dataset.y is not None and dataset.classes:
+        counts = torch.bincount(dataset.y.clamp_min(0), minlength=len(dataset.classes)).tolist()
+        facts["classes"] = [
+            f"{name}: {n:,}" for name, n in zip(dataset.classes, counts, strict=True)
+        ]
+    return facts

@@ -1,0 +1,111 @@
+"""``phosphene evaluate``: scores with their kinds, errors and floors."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from rich.progress import BarColumn, Progress, TextColumn
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from phosphene.cli.console import number
+from phosphene.cli.output import print_json, print_table, screen
+from phosphene.cli.parsing import parse
+from phosphene.cli.runs import open_run
+
+if TYPE_CHECKING:
+    from phosphene.evaluate.likelihood import Progress as Told
+    from phosphene.evaluate.score import Score
+
+_UNITS = {
+    "nll": "nats",
+    "elbo": "nats",
+    "iwae_nll": "nats",
+    "iwae_gap": "nats",
+    "kl": "nats",
+    "bits_per_dim": "bits",
+    "psnr": "dB",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Score a run on held-out data, and write evaluation.json into it.
+
+    Likelihoods say what they are: exact, a bound, importance-weighted, an estimate. Distances
+    stand beside their floor, which is what real data gets against real data.
+
+    Args:
+        run: A run folder, or its name below runs/.
+        samples: How many samples are drawn for the distances.
+        particles: Importance-weighted particles an example.
+        split: The examples to score on.
+        seed: The same seed gives the same scores.
+        json: Print one JSON object; progress goes to stderr.
+    """
+
+    run: Positional[Annotated[str, arg(metavar="RUN")]]
+    samples: Annotated[int, arg(metavar="N")] = 1000
+    particles: Annotated[int, arg(metavar="K")] = 500
+    split: Literal["test", "validation", "train"] = "test"
+    seed: int = 0
+    json: FlagCreatePairsOff[bool] = False
+
+
+def main(argv: Sequence[str]) -> int:
+    """Score a run."""
+    arguments = parse(Arguments, argv, "phosphene evaluate")
+    run = open_run(arguments.run)
+    from phosphene.recipes.evaluating import evaluate
+
+    with scoring() as told:
+        scores = evaluate(
+            run,
+            samples=arguments.samples,
+            particles=arguments.particles,
+            split=arguments.split,
+            seed=arguments.seed,
+            progress=told,
+        )
+    if arguments.json:
+        print_json({name: score.to_json() for name, score in scores.items()})
+    else:
+        print_scores(scores, f"{run.path} on {run.config['data']}, {arguments.split} split")
+    return 0
+
+
+@contextmanager
+def scoring() -> Iterator["Told | None"]:
+    """A bar on stderr that says what is being computed; nothing where stderr is no terminal."""
+    console = screen(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def told(name: str, fraction: float) -> None:
+            bar.update(task, completed=fraction, description=name.replace("_", " "))
+
+        yield told
+
+
+def print_scores(scores: Mapping[str, "Score"], title: str) -> None:
+    """Scores as a table."""
+    print_table(
+        ("score", "value", "± stderr", "floor", "kind", ""),
+        [
+            (
+                name,
+                f"{number(s.value)} {_UNITS.get(name, '')}".strip(),
+                "" if s.stderr is None else number(s.stderr),
+                "" if s.floor is None else number(s.floor),
+                s.kind,
+                s.note or "",
+            )
+            for name, s in scores.items()
+        ],
+        title=title,
+        right=("value", "± stderr", "floor"),
+    )

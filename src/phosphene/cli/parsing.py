@@ -1,0 +1,178 @@
+"""Arguments as frozen dataclasses, parsed by tyro; its error boxes become one sentence."""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import tyro
+
+from phosphene.core.errors import ConfigError, listed, nearest
+
+__all__ = ["argument_help", "expressible", "flags", "mentioned", "options", "parse"]
+
+T = TypeVar("T")
+
+
+def parse(
+    cls: type[T], argv: Sequence[str], prog: str, *, default: T | None = None, strict: bool = True
+) -> T:
+    """Parse a command's arguments.
+
+    Args:
+        cls: A frozen dataclass; its docstring's Args are the help.
+        argv: What follows the command.
+        prog: The command as the user types it, such as ``phosphene train``.
+        default: Values to start from and to show in the help.
+        strict: Refuse unknown options, with the nearest one. Otherwise they are left for later.
+
+    Raises:
+        ConfigError: An option is unknown, lacks a value or has one that it cannot take.
+    """
+    told = StringIO()
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    try:
+        with redirect_stderr(told):
+            value, unknown = tyro.cli(
+                cls, args=list(argv), prog=prog, return_unknown_args=True, **options
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):  # --help
+            raise
+        raise ConfigError(_sentence(told.getvalue(), prog)) from None
+    if unknown and strict:
+        raise ConfigError(_unknown(unknown, flags(cls), prog))
+    return value
+
+
+def mentioned(argv: Sequence[str], flag: str) -> bool:
+    """Whether an option was given, as ``--a-b``, ``--a_b``, ``--a-b=1`` or ``--no-a-b``.
+
+    Example:
+        >>> mentioned(["vae", "--train.batch_size=32"], "--train.batch-size")
+        True
+    """
+    group, _, name = flag.removeprefix("--").rpartition(".")
+    spellings = {flag, f"--{group}.no-{name}" if group else f"--no-{name}"}
+    return any(token.partition("=")[0].replace("_", "-") in spellings for token in argv)
+
+
+def flags(cls: type, prefix: str = "") -> list[str]:
+    """The options of a dataclass, with those of its parts: ``--seed``, ``--train.lr``.
+
+    Example:
+        >>> from phosphene.train.settings import Budget
+        >>> flags(Budget)
+        ['--seconds', '--steps', '--epochs']
+    """
+    names = []
+    for f in dataclasses.fields(cls):
+        name = prefix + f.name.replace("_", "-")
+        if isinstance(f.type, type) and dataclasses.is_dataclass(f.type):
+            names += flags(f.type, name + ".")
+        else:
+            names.append("--" + name)
+    return names
+
+
+def _unknown(tokens: list[str], known: list[str], prog: str) -> str:
+    token = next((t for t in tokens if t.startswith("-")), tokens[0])
+    if not token.startswith("-"):
+        return f"unexpected argument {token!r}; '{prog} --help' lists what {prog} takes"
+    name = token.partition("=")[0]
+    close = nearest(name, known) or _by_last_part(name, known)
+    hint = f"; did you mean {close!r}?" if close else f". Known: {listed(known)}"
+    return f"unknown option {name!r}{hint}"
+
+
+def _by_last_part(name: str, known: list[str]) -> str | None:
+    """``--lr`` is close to ``--train.lr``, which a comparison of letters does not see."""
+    last = {k.rpartition(".")[2].removeprefix("--"): k for k in known}
+    close = nearest(name.rpartition(".")[2].lstrip("-"), last)
+    return last[close] if close else None
+
+
+_REWRITES = (
+    (r"^Error parsing (train|model): ", r"--\1: "),
+    (r"^Error parsing (\S+): ", r"\1: "),
+    (r"invalid literal for int\(\) with base 10: ", "expected a whole number, got "),
+    (r"could not convert string to float: ", "expected a number, got "),
+    (r"Could not find valid parse for arguments: \[(.*)\]", r"cannot be read from \1"),
+    (r"Missing value for argument '(\S+)'\. Expected 1 values\.", r"\1 needs a value"),
+    (r"Missing value for argument '(\S+)'\. Expected (\d+) values\.", r"\1 needs \2 values"),
+)
+
+
+def _sentence(box: str, prog: str) -> str:
+    """What the parser drew in a box, as one sentence: its body up to the first rule."""
+    lines = [re.sub(r"^[\s│╭╰─╮╯|]+|[\s│╮╯─|]+$", "", line) for line in box.splitlines()]
+    rules = [k for k, line in enumerate(box.splitlines()) if re.search(r"[─-]{12}", line)]
+    body = lines[rules[0] + 1 : rules[1]] if len(rules) > 1 else lines[1:]
+    text = " ".join(line for line in body if line).strip()
+    if text.startswith("Missing from"):
+        text = f"{prog} needs {text.partition(':')[2].split()[0]}"
+    choice = re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)", text)
+    if choice:
+        allowed = re.findall(r"'([^']*)'", choice[3])
+        close = nearest(choice[1], allowed)
+        hint = f"; did you mean {close!r}?" if close else "."
+        return f"{choice[2]} cannot be {choice[1]!r}{hint} Allowed: {listed(allowed)}"
+    for pattern, replacement in _REWRITES:
+        text = re.sub(pattern, replacement, text)
+    return text or f"'{prog}' could not read its arguments; '{prog} --help' lists them"
+
+
+def options(
+    name: str, types: Mapping[str, Any], helps: Mapping[str, str], defaults: Mapping[str, Any]
+) -> type:
+    """Make a frozen dataclass of options from their types, help texts and defaults.
+
+    Example:
+        >>> Model = options("Model", {"width": int}, {"width": "Of a layer."}, {"width": 8})
+        >>> Model(), flags(Model)
+        (Model(width=8), ['--width'])
+    """
+    fields: list[Any] = []
+    for key, kind in types.items():
+        note = tyro.conf.arg(help=helps.get(key, "").replace("``", ""))
+        fields.append((key, Annotated[kind, note], dataclasses.field(default=defaults[key])))
+    return dataclasses.make_dataclass(name, fields, frozen=True, kw_only=True)
+
+
+def expressible(kind: Any) -> bool:
+    """Whether values of a type can be written on a command line.
+
+    Example:
+        >>> expressible(tuple[int, ...] | None), expressible(dict)
+        (True, False)
+    """
+    if kind in (int, float, str, bool, None, type(None), ...):
+        return True
+    if get_origin(kind) is Literal:
+        return True
+    if get_origin(kind) in (tuple, Union, UnionType):
+        return all(expressible(part) for part in get_args(kind))
+    return False
+
+
+def argument_help(doc: str | None) -> dict[str, str]:
+    """The Args section of a docstring in Google style: name to text on one line.
+
+    Example:
+        >>> argument_help(parse.__doc__)["cls"]
+        "A frozen dataclass; its docstring's Args are the help."
+    """
+    found: dict[str, str] = {}
+    section = re.search(r"^Args:\n((?:[ ]+.*\n|\n)*)", inspect.cleandoc(doc or "") + "\n", re.M)
+    name = ""
+    for line in section[1].splitlines() if section else []:
+        start = re.match(r"    (\w+)(?: \([^)]*\))?: (.*)", line)
+        if start:
+            name, found[start[1]] = start[1], start[2].strip()
+        elif name and line.strip():
+            found[name] += " " + line.strip()
+    return found

@@ -1,0 +1,177 @@
+"""``phosphene train``: options from the system's constructor, defaults from its recipe."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from phosphene.cli.console import TrainingConsole
+from phosphene.cli.output import print_json, screen
+from phosphene.cli.parsing import argument_help, expressible, mentioned, options, parse
+from phosphene.core.config import parameters_of
+from phosphene.core.errors import ConfigError
+from phosphene.train.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from phosphene.train.folder import Run
+
+PROG = "phosphene train"
+
+
+def quiet(default: str) -> str:
+    """The hint of an option whose default is the recipe's, where no recipe is known yet."""
+    return "" if default == "None" else f"(default: {default})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Train a system. With a system named, the help lists its settings and its recipe's values.
+
+    Ctrl-C ends the training after the step in hand, with a checkpoint: --resume goes on from it.
+
+    Args:
+        system: What to train; phosphene systems lists them.
+        data: A data set's name, or an adapter such as folder:./photos; phosphene data lists them.
+        budget: How long: 60s, 10m, 2h, 3000steps or 5epochs.
+        recipe: Which recipe's settings to start from: default, paper, ...
+        name: The run is written to runs/NAME; by default, system, data and date.
+        seed: Of weights, batches and noise.
+        threads: Threads of torch; by default those that make the first steps fastest.
+        resume: Go on from the last checkpoint of --name.
+        device: Where to train.
+        precision: bf16 computes products in bfloat16; auto uses it where a probe shows it pays.
+        compile: Compile the model, where that works.
+        init_from: A run whose weights to start from.
+        json: Print one JSON object when done; progress goes to stderr.
+    """
+
+    system: Positional[Annotated[str, arg(metavar="SYSTEM", help_behavior_hint="")]] = ""
+    data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint=quiet)] = None
+    budget: Annotated[str | None, arg(metavar="BUDGET", help_behavior_hint=quiet)] = None
+    recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
+    name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
+    seed: int = 0
+    threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    resume: FlagCreatePairsOff[bool] = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Annotated[
+        Literal["fp32", "bf16", "auto"] | None,
+        arg(metavar="{fp32,bf16,auto}", help_behavior_hint=quiet),
+    ] = None
+    compile: FlagCreatePairsOff[bool] = False
+    init_from: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")] = None
+    json: FlagCreatePairsOff[bool] = False
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train, and say where the run lies."""
+    from phosphene import catalog
+    from phosphene.recipes.recipe import select
+
+    plain = _with_parts(_trainer_options({}))
+    first = parse(plain, [a for a in argv if a not in ("-h", "--help")], PROG, strict=False)
+    if first.system in ("", "[]"):  # the latter: an unknown option came before the name
+        parse(plain, argv, PROG)
+        raise ConfigError(f"{PROG} needs a system first, such as '{PROG} vae'")
+    system = catalog.find(first.system)
+    recipe = select(system.name, first.data, first.recipe)
+    model = _model_options(system.load(), recipe.model)
+    complete = _with_parts(_trainer_options(recipe.train), model)
+    shown = complete(
+        system=system.name, data=recipe.data, budget=recipe.budget, precision=recipe.precision
+    )
+    arguments = parse(complete, argv, PROG, default=shown)
+    with TrainingConsole() as console:
+        run = _train(arguments, argv, console)
+    return _report(run, arguments, console)
+
+
+def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Run":
+    from phosphene.recipes.training import train
+
+    # What was not given is left to the recipe, or to the run that is resumed.
+    def top(name: str) -> Any:
+        return getattr(arguments, name) if mentioned(argv, f"--{name}") else None
+
+    return train(
+        arguments.system,
+        data=top("data"),
+        budget=top("budget"),
+        precision=top("precision"),
+        seed=arguments.seed,
+        name=arguments.name,
+        recipe=arguments.recipe,
+        resume=arguments.resume,
+        model=_given(arguments.model, "model", argv),
+        train=_given(arguments.train, "train", argv),
+        device=arguments.device,
+        threads=arguments.threads,
+        compile=arguments.compile,
+        init_from=arguments.init_from,
+        listeners=[console],
+    )
+
+
+def _given(part: Any, prefix: str, argv: Sequence[str]) -> dict[str, Any]:
+    """The settings that the user gave: these, and only these, override the recipe."""
+    return {
+        f.name: getattr(part, f.name)
+        for f in dataclasses.fields(part)
+        if mentioned(argv, f"--{prefix}.{f.name.replace('_', '-')}")
+    }
+
+
+def _model_options(cls: Any, recipe: Mapping[str, Any]) -> type:
+    """The constructor's keyword arguments, except what the data decides (the context)."""
+    hints = get_type_hints(cls.__init__, include_extras=True)
+    parameters = parameters_of(cls.__init__)
+    names = [n for n in parameters if n != "context" and expressible(hints.get(n))]
+    for name in recipe:
+        if name not in parameters:
+            raise ConfigError(f"the recipe names a setting {name!r} that {cls.__name__} lacks")
+    defaults = {n: recipe.get(n, parameters[n].default) for n in names}
+    return options("Model", {n: hints[n] for n in names}, argument_help(cls.__doc__), defaults)
+
+
+def _trainer_options(recipe: Mapping[str, Any]) -> type:
+    types = get_type_hints(TrainSettings)
+    defaults = {f.name: recipe.get(f.name, f.default) for f in dataclasses.fields(TrainSettings)}
+    return options("Trainer", types, argument_help(TrainSettings.__doc__), defaults)
+
+
+def _with_parts(trainer: type, model: type | None = None) -> Any:
+    """The top-level arguments with ``--model.*`` and ``--train.*`` beside them."""
+    parts: list[Any] = [("train", trainer, dataclasses.field(default=trainer()))]
+    if model is not None:
+        parts.insert(0, ("model", model, dataclasses.field(default=model())))
+    return dataclasses.make_dataclass("Train", parts, bases=(Arguments,), frozen=True, kw_only=True)
+
+
+def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:
+    stopped = console.finished is not None and console.finished.reason == "interrupted"
+    if arguments.json:
+        finished, best = console.finished, console.best
+        print_json(
+            {
+                "run": str(run.path),
+                "system": arguments.system,
+                "data": arguments.data,
+                "steps": finished.step if finished else None,
+                "seconds": round(finished.seconds, 3) if finished else None,
+                "reason": finished.reason if finished else None,
+                "validation": best.scores if best else {},
+            }
+        )
+    elif not stopped:
+        out = screen()
+        out.print(f"run: {run.path}", markup=False)
+        out.print(f"  phosphene evaluate {run.path}", style="dim", markup=False)
+        out.print(f"  phosphene report {run.path}", style="dim", markup=False)
+    if stopped:
+        raise ConfigError(
+            f"interrupted, with a checkpoint in {run.path}: '{PROG} {arguments.system} "
+            f"--name {run.path.name} --resume' goes on from it"
+        )
+    return 0

@@ -1,0 +1,328 @@
+"""Pictures: grids of examples, curves, scatters, densities, comparisons.
+
+Images are shown as codes on their own scale: 0 is black and the highest level is white, enlarged by
+whole factors without smoothing. Figures are made either as SVG whose colors follow the page (light
+or dark), or as PNG files on white.
+"""
+
+import base64
+import math
+import re
+from collections.abc import Mapping, Sequence
+from io import BytesIO, StringIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from phosphene.core.event import Event
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "compare_figure",
+    "curves",
+    "data_uri",
+    "density",
+    "grid",
+    "picture",
+    "pixels",
+    "png",
+    "scatter",
+    "shape_of_image",
+    "svg",
+]
+
+INK, MUTED, FAINT, ACCENT, SECOND = "#1f2430", "#6b7280", "#d9dce3", "#4f5bd5", "#d9822b"
+"""Colors of a figure on white. In SVG they become variables of the page."""
+
+_VARIABLES = {INK: "ink", MUTED: "muted", FAINT: "line", ACCENT: "accent", SECOND: "second"}
+_CLASSES = (
+    "#4f5bd5", "#d9822b", "#2a9d70", "#c8443f", "#8f63c7",
+    "#9a6b45", "#d86bab", "#7f8694", "#a3a32b", "#2fa3bd",
+)  # fmt: skip
+_GAP = (136, 140, 150)
+
+
+def shape_of_image(event: Event) -> tuple[int, int, int] | None:
+    """Channels, height and width in which examples can be shown; None where they cannot.
+
+    Flat discrete events whose size is a square are shown as squares, in raster order.
+
+    Example:
+        >>> shape_of_image(Event.binary(64)), shape_of_image(Event.real(2))
+        ((1, 8, 8), None)
+    """
+    if event.is_image:
+        return event.shape[0], event.shape[1], event.shape[2]
+    side = math.isqrt(event.dimensions)
+    if event.kind == "binary" and side * side == event.dimensions and side > 2:
+        return 1, side, side
+    return None
+
+
+def pixels(x: Tensor, event: Event) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Examples or means (n, *shape) as 8-bit RGB (n, height, width, 3).
+
+    Codes are scaled by the number of levels; reals by the range of the batch.
+    """
+    shape = shape_of_image(event)
+    assert shape is not None, f"{event} is not an image"
+    values = x.detach().cpu().double().reshape(len(x), *shape)
+    if event.levels is not None:
+        values = values / (event.levels - 1)
+    else:
+        low, high = values.min(), values.max()
+        values = (values - low) / (high - low).clamp(min=1e-12)
+    if shape[0] != 3:
+        values = values.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    scaled = (values.clamp(0, 1) * 255).round().to(torch.uint8)
+    array: np.ndarray[Any, np.dtype[np.uint8]] = scaled.permute(0, 2, 3, 1).contiguous().numpy()
+    return array
+
+
+def grid(
+    images: np.ndarray[Any, np.dtype[np.uint8]],
+    columns: int = 8,
+    *,
+    scale: int | None = None,
+    gap: int = 2,
+    group: int = 0,
+) -> Image.Image:
+    """Lay images out in rows, enlarged by a whole factor, with gaps of a neutral gray.
+
+    Args:
+        images: 8-bit RGB (n, height, width, 3).
+        columns: Images in a row.
+        scale: Pixels drawn for one; None for tiles of about 84 pixels.
+        gap: Pixels between images.
+        group: Put a wider gap after every ``group`` columns, for pairs and triples.
+
+    Returns:
+        An RGB image; tiles that are missing in the last row are left empty.
+
+    Example:
+        >>> grid(np.zeros((6, 8, 8, 3), np.uint8), columns=3, scale=2, gap=1).size
+        (52, 35)
+    """
+    n, height, width, _ = images.shape
+    scale = scale or max(1, round(84 / max(height, width)))
+    large = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    across = [
+        k * (width * scale + gap) + (3 * gap * (k // group) if group else 0) for k in range(columns)
+    ]
+    size = (across[-1] + width * scale + 2 * gap, rows * (height * scale + gap) + gap)
+    sheet = Image.new("RGB", size, _GAP)
+    for k, tile in enumerate(large):
+        row, column = divmod(k, columns)
+        position = (gap + across[column], gap + row * (height * scale + gap))
+        sheet.paste(Image.fromarray(tile), position)
+    return sheet
+
+
+def picture(x: Tensor, event: Event, columns: int = 8, **layout: Any) -> Image.Image:
+    """A picture of examples of any event: a grid of images, or a scatter of points.
+
+    Raises:
+        EventError: Examples of this event cannot be drawn.
+    """
+    if shape_of_image(event) is not None:
+        return grid(pixels(x, event), columns, **layout)
+    if event == Event.real(2):
+        return Image.open(BytesIO(png(scatter({"": x})))).convert("RGB")
+    from phosphene.core.errors import EventError
+
+    raise EventError(f"examples of {event} cannot be drawn: only images and points in the plane")
+
+
+def data_uri(image: Image.Image | bytes) -> str:
+    """An image as a PNG inside a URI, so that a page needs no other file."""
+    if isinstance(image, Image.Image):
+        buffer = BytesIO()
+        # Grids hold few colors; a palette makes them several times smaller.
+        colors = image.getcolors(256)
+        image = image.quantize(256) if colors is not None else image
+        image.save(buffer, "PNG", optimize=True)
+        image = buffer.getvalue()
+    return "data:image/png;base64," + base64.b64encode(image).decode()
+
+
+def _axes(width: float, height: float) -> tuple["Figure", Any]:
+    from matplotlib.figure import Figure  # no pyplot: nothing global, no window system
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_facecolor("none")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(FAINT)
+    axes.tick_params(colors=MUTED, labelsize=9, length=0)
+    axes.grid(True, color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(MUTED)
+        label.set_fontsize(9)
+    return figure, axes
+
+
+def svg(figure: "Figure") -> str:
+    """A figure as inline SVG: text stays text, and colors are the page's variables."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "phosphene"}):
+        buffer = StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
+    for color, variable in _VARIABLES.items():
+        text = text.replace(color, f"var(--{variable})")
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    return re.sub(
+        r'(<svg[^>]*?) width="[^"]*pt"', r"\1", re.sub(r' height="[\d.]+pt"', "", text, count=1)
+    )
+
+
+def png(figure: "Figure", dpi: int = 144) -> bytes:
+    """A figure as a PNG on white."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+    return buffer.getvalue()
+
+
+def curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    x: str,
+    y: str,
+    mark: tuple[float, float] | None = None,
+) -> "Figure":
+    """Curves by name, labeled at their ends; the y axis leaves out the first steep fall.
+
+    Args:
+        lines: Name to x and y values.
+        x: Label of the x axis.
+        y: Label of the y axis.
+        mark: A point to ring, such as the best validation.
+    """
+    figure, axes = _axes(7.2, 3.1)
+    colors = (MUTED, ACCENT, SECOND)
+    seen: list[float] = []
+    for k, (name, (xs, ys)) in enumerate(lines.items()):
+        color = colors[k % len(colors)]
+        axes.plot(xs, ys, color=color, linewidth=1.0 + 0.8 * (k > 0), label=name)
+        late = list(ys)[len(ys) // 10 :] or list(ys)
+        seen += [v for v in late if math.isfinite(v)]
+    if mark is not None:
+        axes.plot(*mark, "o", markersize=7, markerfacecolor="none", markeredgecolor=SECOND)
+        place = {"xytext": (0, 10), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(f"best {mark[1]:.4g}", mark, color=SECOND, fontsize=9, **place)
+    if seen:
+        low, high = min(seen), float(np.quantile(seen, 0.99))
+        room = 0.08 * max(high - low, 1e-9)
+        axes.set_ylim(low - room, high + 2 * room)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper right")
+    return figure
+
+
+def scatter(
+    sets: Mapping[str, Tensor],
+    labels: Tensor | None = None,
+    classes: Sequence[str] = (),
+    *,
+    size: float = 4.2,
+    equal: bool = True,
+) -> "Figure":
+    """Points in the plane: one set by class, with each class named at its median, or several sets.
+
+    Args:
+        sets: Name to points (n, 2); with labels, exactly one set.
+        labels: Classes (n,); -1 is drawn in gray.
+        classes: Their names.
+        size: Width and height in inches.
+        equal: Same scale on both axes.
+    """
+    figure, axes = _axes(size, size)
+    if labels is None:
+        for k, (name, points) in enumerate(sets.items()):
+            p = points.detach().double().numpy()
+            color = (ACCENT, SECOND)[k % 2]
+            marks = {"s": 5, "alpha": 0.55, "linewidths": 0, "rasterized": True}
+            axes.scatter(p[:, 0], p[:, 1], color=color, label=name or None, **marks)
+        if any(sets):
+            axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+    else:
+        (points,) = sets.values()
+        _by_class(axes, points.detach().double().numpy(), labels.numpy(), classes)
+    if equal:
+        axes.set_aspect("equal", "datalim")
+    return figure
+
+
+def _by_class(axes: Any, p: Any, labels: Any, classes: Sequence[str]) -> None:
+    marks = {"s": 7, "alpha": 0.7, "linewidths": 0, "rasterized": True}
+    for c in sorted(set(labels.tolist())):
+        here = p[labels == c]
+        color = FAINT if c < 0 else _CLASSES[c % len(_CLASSES)]
+        axes.scatter(here[:, 0], here[:, 1], color=color, **marks)
+        if c >= 0:
+            name = classes[c] if c < len(classes) else str(c)
+            box = {"boxstyle": "round,pad=0.15", "facecolor": color, "edgecolor": "none"}
+            place = {"ha": "center", "va": "center", "fontsize": 9, "fontweight": "bold"}
+            middle = np.median(here, axis=0)
+            axes.text(middle[0], middle[1], name, color="white", bbox=box, **place)
+
+
+def density(values: Tensor, extent: tuple[float, float, float, float]) -> "Figure":
+    """A density on a grid (rows, columns), the first row at the bottom, as a picture.
+
+    Args:
+        values: Densities, not logarithms.
+        extent: Left, right, bottom, top.
+    """
+    figure, axes = _axes(4.2, 4.2)
+    axes.grid(False)
+    axes.imshow(values.double().numpy(), origin="lower", extent=extent, cmap="magma", aspect="auto")
+    return figure
+
+
+def compare_figure(
+    groups: Mapping[str, Sequence[tuple[str, float, float | None]]], *, x: str
+) -> "Figure":
+    """Values with their standard errors, one row a system, in groups that are not ranked together.
+
+    Args:
+        groups: The kind of value to (system, value, stderr), in the order to be drawn.
+        x: Label of the axis.
+    """
+    rows = sum(len(group) + 1 for group in groups.values())
+    figure, axes = _axes(7.2, 0.9 + 0.36 * rows)
+    axes.grid(True, axis="x", color=FAINT, linewidth=0.6)
+    axes.grid(False, axis="y")
+    position, ticks, names = 0.0, [], []
+    for k, (kind, entries) in enumerate(groups.items()):
+        place = {"transform": axes.get_yaxis_transform(), "fontsize": 9, "va": "center"}
+        axes.text(0.01, position, kind, color=MUTED, style="italic", **place)
+        for name, value, error in entries:
+            position += 1
+            color = _CLASSES[k % len(_CLASSES)]
+            marks = {"color": color, "markersize": 7, "elinewidth": 1.6, "capsize": 3}
+            axes.errorbar(value, position, xerr=error, fmt="o", **marks)
+            label = {"xytext": (10, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(f"{value:.4g}", (value, position), color=INK, fontsize=9, **label)
+            ticks.append(position)
+            names.append(name)
+        position += 1
+    axes.set_yticks(ticks, names)
+    axes.tick_params(axis="y", labelcolor=INK, labelsize=10)
+    axes.set_ylim(position - 0.4, -0.6)
+    axes.margins(x=0.12)
+    axes.set_xlabel(x)
+    return figure
