@@ -1,0 +1,1 @@
+"""Scores that say what they are, with standard errors and the floor that real data would get."""

@@ -1,0 +1,245 @@
+"""Likelihoods that say what they are: exact, a bound, importance-weighted, an estimate.
+
+Everything is in nats per example, summed over dimensions, and accumulated in float64. Discrete
+events are scored as probabilities of codes, so that any two families compare on the same data.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from phosphene.core.context import Context
+from phosphene.core.errors import ConfigError
+from phosphene.core.event import Event
+from phosphene.core.model import Model
+from phosphene.core.rng import generator
+from phosphene.data.dataset import Dataset
+from phosphene.evaluate.score import Score, mean_score
+
+__all__ = [
+    "Progress",
+    "Score",
+    "bits_per_dim",
+    "condition",
+    "evaluating",
+    "evidence_bound",
+    "exact_log_prob",
+    "importance_weighted",
+    "likelihood",
+]
+
+Progress = Callable[[str, float], None]
+"""Told the name of what is being computed and the fraction of it that is done."""
+
+_ELEMENTS = 1 << 22
+"""Scalars of x that one call to a model may spread over: 16 MB in float32."""
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """Evaluation mode without gradients, restored after.
+
+    ``no_grad`` rather than ``inference_mode``: samplers by Langevin dynamics and likelihoods by
+    divergences differentiate inside, which inference tensors forbid.
+    """
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def condition(model: Model, context: Context | None) -> Context | None:
+    """The parts of a context that this model is conditioned on; None where it takes none."""
+    if not model.context:
+        return None
+    return model.context.check(context)
+
+
+def _batches(model: Model, x: Tensor, context: Context | None, rows: int) -> Iterator[Any]:
+    for start in range(0, len(x), rows):
+        part = slice(start, start + rows)
+        c = None if context is None else context[part].to(model.device)
+        yield start, x[part].to(model.device), c
+
+
+def _check_particles(particles: int) -> None:
+    if particles < 1:
+        raise ConfigError(f"particles must be 1 or more, got {particles}")
+
+
+def _rows(event: Event, particles: int = 1) -> int:
+    return max(1, min(1024, _ELEMENTS // (event.dimensions * particles)))
+
+
+def exact_log_prob(
+    model: Model, x: Tensor, context: Context | None = None, *, progress: Progress | None = None
+) -> Tensor:
+    """``log_prob`` of every example, (n,) float64 nats, in batches."""
+    context = condition(model, context)
+    parts = []
+    with evaluating(model):
+        for start, xs, c in _batches(model, x, context, _rows(model.event)):
+            parts.append(model.log_prob(xs, c).double().cpu())
+            if progress:
+                progress("nll", min(1.0, (start + len(xs)) / len(x)))
+    return torch.cat(parts)
+
+
+def importance_weighted(
+    model: Model,
+    x: Tensor,
+    context: Context | None = None,
+    *,
+    particles: int = 500,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Tensor:
+    r"""The importance-weighted bound of every example, (n,) float64 nats.
+
+    .. math:: \log \frac1K \sum_{k=1}^K \frac{p(x, z_k)}{q(z_k | x)}, \quad z_k \sim q(z | x)
+
+    (Burda, Grosse and Salakhutdinov, 2016.) Where K particles of one example exceed the memory
+    budget they come in parts, joined by a logsumexp, so exactly K particles are always used.
+
+    Args:
+        model: A model with ``elbo``.
+        x: Examples (n, *event.shape).
+        context: What they are conditioned on.
+        particles: K; with 1 this is the evidence bound.
+        seed: Seeds the particles.
+        progress: Told how far it is.
+
+    Raises:
+        ConfigError: ``particles`` is below 1.
+    """
+    _check_particles(particles)
+    context = condition(model, context)
+    most = max(1, _ELEMENTS // model.event.dimensions)
+    counts = [most] * (particles // most) + [particles % most] * (particles % most > 0)
+    values = []
+    with evaluating(model):
+        for start, xs, c in _batches(model, x, context, _rows(model.event, particles)):
+            g = generator(seed, start, device=model.device)
+            logs = [
+                model.elbo(xs, c, particles=k, generator=g).double() + math.log(k) for k in counts
+            ]
+            values.append((torch.stack(logs).logsumexp(0) - math.log(particles)).cpu())
+            if progress:
+                progress("iwae_nll", min(1.0, (start + len(xs)) / len(x)))
+    return torch.cat(values)
+
+
+def evidence_bound(
+    model: Model, x: Tensor, context: Context | None = None, *, draws: int = 8, seed: int = 0
+) -> Tensor:
+    """The evidence lower bound of every example, the mean of some draws, (n,) float64 nats."""
+    total = torch.zeros(len(x), dtype=torch.float64)
+    for draw in range(draws):
+        total += importance_weighted(model, x, context, particles=1, seed=seed + draw)
+    return total / draws
+
+
+def bits_per_dim(nll: Score, event: Event) -> Score:
+    """Nats to bits per dimension, nll / (D ln 2), of the same kind; discrete events only.
+
+    Example:
+        >>> uniform = Score(64 * math.log(17), "exact")
+        >>> round(bits_per_dim(uniform, Event.image(1, 8, levels=17)).value, 4)
+        4.0875
+    """
+    if not event.discrete:
+        raise ConfigError(f"bits per dimension need discrete codes, and the event is {event}")
+    scale = event.dimensions * math.log(2)
+    stderr = None if nll.stderr is None else nll.stderr / scale
+    return Score(nll.value / scale, nll.kind, stderr, note=nll.note)
+
+
+def _estimated(model: Model, x: Tensor, context: Context | None) -> Score:
+    context = condition(model, context)
+    values, errors = [], []
+    with evaluating(model):
+        for _, xs, c in _batches(model, x, context, _rows(model.event)):
+            value, error = model.estimate_log_prob(xs, c)
+            values.append(value.double().cpu())
+            errors.append(error.double().cpu())
+    score = mean_score(-torch.cat(values), model.likelihood)
+    # The examples share one estimate of the normalizer, so its error does not average out.
+    shared = float(torch.cat(errors).mean())
+    return Score(score.value, score.kind, math.hypot(score.stderr or 0.0, shared))
+
+
+def _bounded(
+    model: Model,
+    x: Tensor,
+    context: Context | None,
+    particles: int,
+    seed: int,
+    progress: Progress | None,
+) -> dict[str, Score]:
+    elbo = evidence_bound(model, x, context, seed=seed)
+    scores = {"elbo": mean_score(elbo, "bound")}
+    if particles > 1:
+        iwae = importance_weighted(
+            model, x, context, particles=particles, seed=seed + 1000, progress=progress
+        )
+        note = f"{particles} particles"
+        scores["iwae_nll"] = mean_score(-iwae, "importance-weighted", note)
+        scores["iwae_gap"] = mean_score(iwae - elbo, "importance-weighted", note)
+    return scores
+
+
+def likelihood(
+    model: Model,
+    data: Dataset | Tensor,
+    context: Context | None = None,
+    *,
+    particles: int = 500,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Score]:
+    """Every likelihood that is true for a model, each with its kind.
+
+    ``nll`` where the model has an exact density, an ODE's or an estimate; ``elbo``, ``iwae_nll``
+    and ``iwae_gap`` (importance-weighted minus evidence bound) where it has a bound; and
+    ``bits_per_dim`` of the best of these on discrete events.
+
+    Args:
+        model: Any model; one without a likelihood gives no scores.
+        data: A data set, or examples (n, *event.shape).
+        context: What the examples are conditioned on; a data set brings its own.
+        particles: Importance-weighted particles per example.
+        seed: Seeds the particles; the same seed gives the same scores.
+        progress: Told how far it is.
+
+    Raises:
+        EventError: The examples are not of the model's event, or lack the context it needs.
+        ConfigError: ``particles`` is below 1.
+    """
+    if isinstance(data, Dataset):
+        x, context = data.take(torch.arange(len(data)))
+    else:
+        x = data
+    model.event.check(x)
+    _check_particles(particles)
+    scores: dict[str, Score] = {}
+    if hasattr(model, "log_prob"):
+        kind = "ode" if model.likelihood == "ode" else "exact"
+        scores["nll"] = mean_score(-exact_log_prob(model, x, context, progress=progress), kind)
+    elif hasattr(model, "estimate_log_prob"):
+        scores["nll"] = _estimated(model, x, context)
+    if hasattr(model, "elbo"):
+        scores |= _bounded(model, x, context, particles, seed, progress)
+    best = scores.get("nll") or scores.get("iwae_nll")
+    if best is None and "elbo" in scores:
+        elbo = scores["elbo"]
+        best = Score(-elbo.value, elbo.kind, elbo.stderr)
+    if best is not None and model.event.discrete:
+        scores["bits_per_dim"] = bits_per_dim(best, model.event)
+    return scores

@@ -1,0 +1,57 @@
+"""One number of an evaluation, with what it is and how far to trust it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["Score", "mean_score", "standard_error"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A value with its kind, its standard error and the value that real data would get.
+
+    Args:
+        value: The number, in the metric's units.
+        kind: What it is: ``exact``, ``bound``, ``importance-weighted``, ``ode`` or ``estimate`` for
+            likelihoods; ``pca features`` and the like for distances between sets of features;
+            ``reconstruction`` for errors of reconstructions.
+        stderr: Its standard error, over examples unless the note says otherwise.
+        floor: What the metric gives for real data against real data at the same sample counts.
+        note: A sentence for the report.
+        features: The name of the features it was computed on.
+
+    Example:
+        >>> Score(98.2, "importance-weighted", stderr=0.7).to_json()
+        {'value': 98.2, 'kind': 'importance-weighted', 'stderr': 0.7}
+    """
+
+    value: float
+    kind: str
+    stderr: float | None = None
+    floor: float | None = None
+    note: str | None = None
+    features: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """``value``, ``kind``, ``stderr`` and ``floor``, without those that make no sense here."""
+        fields = {
+            "value": self.value,
+            "kind": self.kind,
+            "stderr": self.stderr,
+            "floor": self.floor,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+def standard_error(values: Tensor) -> float | None:
+    """Standard error of the mean of values (n,); None for a single value."""
+    if len(values) < 2:
+        return None
+    return float(values.double().std() / len(values) ** 0.5)
+
+
+def mean_score(values: Tensor, kind: str, note: str | None = None) -> Score:
+    """The mean over examples and its standard error, accumulated in float64."""
+    return Score(float(values.double().mean()), kind, standard_error(values), note=note)
