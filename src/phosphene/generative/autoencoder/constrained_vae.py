@@ -1,0 +1,123 @@
+"""The VAE under a constraint on its KL, with the multiplier that enforces it."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from phosphene.core.batch import Batch
+from phosphene.core.context import ContextSpec
+from phosphene.core.errors import ConfigError
+from phosphene.core.event import Event
+from phosphene.core.phase import Loss, Phase, Step
+from phosphene.generative.autoencoder.vae import VAE
+from phosphene.nn.gaussian import kl_to_standard
+from phosphene.nn.likelihoods import OutputName, Variance
+from phosphene.nn.networks import NetworkName
+
+__all__ = ["ConstrainedVAE"]
+
+_LOG_BETA = (math.log(1e-6), math.log(1e6))
+
+
+class ConstrainedVAE(VAE):
+    """VAE with a budget for its KL: max E_q[log p(x|z)] subject to E_x KL(q(z|x) || p(z)) <= delta.
+
+    The Lagrangian is E log p(x|z) - beta (KL - delta), and at its saddle point (Karush, Kuhn and
+    Tucker) beta >= 0, KL <= delta and beta (KL - delta) = 0: either the budget is spent, or the
+    multiplier is zero. A beta-VAE chooses beta and sees what KL follows; here the KL is chosen and
+    beta is found, by dual ascent on its logarithm after each step of the model:
+
+        log beta <- log beta + rate clamp(KL / delta - 1, -1, 1)
+
+    The multiplier and its running error are buffers, saved with the weights; the KL is averaged
+    over ranks. Higgins et al. (2017) give the constrained form; the multiplier's update follows
+    Rezende and Viola, "Taming VAEs" (2018). The reported ``elbo`` has weight 1.
+
+    Args:
+        event: What one example is.
+        context: ``ContextSpec(label=...)`` or ``vector=...``.
+        delta: The budget of KL in nats per example.
+        rate: Step of the multiplier's logarithm; it must be slow against the model's learning.
+        latent_dim: Size of z.
+        network: ``mlp``, ``conv`` or ``resnet``.
+        hidden: Widths or channels from example to latent; None for the network's default.
+        blocks: Residual blocks a stage, for ``resnet``.
+        norm: ``none`` or ``group`` normalisation in residual blocks.
+        activation: Its name.
+        dropout: Probability that a hidden unit is dropped in training.
+        decoder: p(x|z), ``auto`` or its name.
+        variance: Who knows the scale of a Gaussian or logistic p(x|z).
+        sigma: That scale where it is fixed.
+        shift: Training images are moved by up to this many pixels.
+
+    Raises:
+        EventError: The event or context cannot be modeled.
+        ConfigError: A setting has a value that it cannot take.
+
+    Example:
+        >>> model = ConstrainedVAE(Event.binary(9), delta=3.0, hidden=(16,))
+        >>> [phase.name for phase in model.phases()], float(model.beta)
+        (['model', 'multiplier'], 1.0)
+    """
+
+    log_beta: Tensor
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        context: ContextSpec | None = None,
+        delta: float = 10.0,
+        rate: float = 0.01,
+        latent_dim: int = 16,
+        network: NetworkName = "mlp",
+        hidden: tuple[int, ...] | None = None,
+        blocks: int = 1,
+        norm: Literal["none", "group"] = "none",
+        activation: str = "relu",
+        dropout: float = 0.0,
+        decoder: OutputName = "auto",
+        variance: Variance = "predicted",
+        sigma: float = 0.1,
+        shift: int = 0,
+    ) -> None:
+        super().__init__(
+            event, context=context, latent_dim=latent_dim, network=network, hidden=hidden,
+            blocks=blocks, norm=norm, activation=activation, dropout=dropout, decoder=decoder,
+            variance=variance, sigma=sigma, shift=shift,
+        )  # fmt: skip
+        if not delta > 0:
+            raise ConfigError(f"delta must be above 0, got {delta}")
+        if not rate > 0:
+            raise ConfigError(f"rate must be above 0, got {rate}")
+        self.delta, self.rate = delta, rate
+        self.register_buffer("log_beta", torch.zeros(()))
+
+    @property
+    def beta(self) -> Tensor:
+        """The multiplier of the constraint."""
+        return self.log_beta.exp()
+
+    def objective(self, reconstruction: Tensor, kl: Tensor) -> Tensor:
+        """E log p(x|z) - beta KL; the Lagrangian's constant beta delta moves no weight."""
+        return reconstruction - self.beta * kl.sum(1)
+
+    def loss(self, batch: Batch) -> Loss:
+        """The Lagrangian; its terms name the multiplier."""
+        loss = super().loss(batch)
+        return Loss(loss.total, {**loss.terms, "beta": self.beta})
+
+    def phases(self) -> Sequence[Phase]:
+        """Gradient descent of the model, then dual ascent of the multiplier."""
+        return [*super().phases(), Phase("multiplier", [], update=self._ascend)]
+
+    @torch.no_grad()
+    def _ascend(self, batch: Batch, step: Step) -> dict[str, Tensor]:
+        mu, logvar = self._posterior(batch.x, self.condition(batch.context))
+        kl = step.all_reduce(kl_to_standard(mu, logvar).sum(1).mean())
+        error = (kl / self.delta - 1.0).clamp(-1.0, 1.0)
+        self.log_beta.add_(self.rate * error).clamp_(*_LOG_BETA)
+        return {"beta": self.beta, "kl": kl, "slackness": self.beta * (kl - self.delta)}
