@@ -231,7 +231,8 @@ class LinearVAE(Model):
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         """W z + b, (n, *event.shape)."""
         self.context.check(context)
-        return (z @ self.W.T + self.b).unflatten(1, self.event.shape)
+        mean: Tensor = z @ self.W.T + self.b
+        return mean.view(-1, *self.event.shape)
 
     def reconstruct(self, x: Tensor, context: Context | None = None) -> Tensor:
         """``decode(encode(x))``."""
@@ -245,7 +246,8 @@ class LinearVAE(Model):
         k, D = self.latent_dim, self.event.dimensions
         draw = torch.randn(n, k + D, generator=generator, dtype=self.dtype, device=self.device)
         z, noise = draw.split((k, D), dim=1)
-        return self.decode(z, context) + self.sigma2.sqrt() * noise.unflatten(1, self.event.shape)
+        x: Tensor = self.sigma2.sqrt() * noise.reshape(-1, *self.event.shape)
+        return self.decode(z, context) + x
 
     def _check(self, x: Tensor, context: Context | None) -> None:
         self.event.check(x)
