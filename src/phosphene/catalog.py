@@ -57,6 +57,26 @@ _DISCRETE_AND_REAL = ("binary", "binary-image", "image", "real")
 
 _SYSTEMS: tuple[System, ...] = (
     System(
+        name="autoencoder",
+        family="autoencoder",
+        title="Autoencoder",
+        kind="model",
+        events=_DISCRETE_AND_REAL,
+        rows=(8,),
+        paper="Rumelhart, Hinton and Williams, 1986; Hinton and Salakhutdinov, 2006",
+        target=f"{_AUTOENCODER}.autoencoder:Autoencoder",
+    ),
+    System(
+        name="linear-autoencoder",
+        family="autoencoder",
+        title="Linear autoencoder and its PCA subspace",
+        kind="model",
+        events=_DISCRETE_AND_REAL,
+        rows=(9,),
+        paper="Baldi and Hornik, 1989; Kunin et al., 2019",
+        target=f"{_AUTOENCODER}.linear_autoencoder:LinearAutoencoder",
+    ),
+    System(
         name="vae",
         family="autoencoder",
         title="Variational autoencoder",

@@ -6,7 +6,7 @@ a bound a likelihood by accident.
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, Literal, Protocol, TypeVar, overload, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -134,7 +134,7 @@ class Translates(Protocol):
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class available_if(Generic[F]):
+class available_if:
     """Make a method exist only where a check on the instance holds.
 
     Args:
@@ -152,7 +152,7 @@ class available_if(Generic[F]):
 
     def __init__(self, check: Callable[[Any], bool], why: str) -> None:
         self.check, self.why = check, why
-        self.function: F | None = None
+        self.function: Callable[..., Any] | None = None
 
     def __call__(self, function: F) -> F:
         """Decorate the method."""
@@ -160,10 +160,6 @@ class available_if(Generic[F]):
         self.__doc__ = function.__doc__
         return self  # type: ignore[return-value]
 
-    @overload
-    def __get__(self, instance: None, owner: type) -> "available_if[F]": ...
-    @overload
-    def __get__(self, instance: Any, owner: type) -> F: ...
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
