@@ -1,0 +1,305 @@
+"""Laws of every model: it is built, configured, saved, copied and trained as the contracts say."""
+
+import copy
+import json
+import random
+import tempfile
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from phosphene.catalog import System
+from phosphene.core.batch import Batch
+from phosphene.core.config import SCHEMA, decode, encode
+from phosphene.core.context import Context
+from phosphene.core.errors import EventError
+from phosphene.core.model import Model, load_tensors
+from phosphene.core.phase import Loss, Phase
+from phosphene.core.protocols import Bounded, Density, Encodes, Estimated, Invertible, Likelihood
+from phosphene.core.protocols import Samples
+from phosphene.core.rng import generator, seeded
+from tests.laws.support import (
+    Make,
+    OneProcess,
+    batch_of,
+    behaviour,
+    compare,
+    context_of,
+    data_of,
+    law,
+    lived,
+    one_sentence,
+)
+
+
+@law()
+def law_builds(make: Make, row: System) -> None:
+    """The model knows its event, its context and which likelihood it has; so do its weights."""
+    model, again = make(), make()
+    assert isinstance(model, Model), f"{row.target} is not a Model"
+    assert model.likelihood in get_args(Likelihood), f"likelihood is {model.likelihood!r}"
+    assert model.config["event"] == model.event, "the configuration holds another event"
+    assert model.training, "a model is built ready to train"
+    for (name, value), other in zip(
+        model.state_dict().items(), again.state_dict().values(), strict=True
+    ):
+        assert torch.equal(value, other), f"{name} is not a function of the seed"
+
+
+@law()
+def law_configuration_round_trips(make: Make, row: System) -> None:
+    """Through JSON and back the configuration is equal, and builds the same architecture."""
+    model = make()
+    text = json.dumps(encode(model.config), allow_nan=False)
+    config = decode(json.loads(text))
+    with seeded(0):
+        again = row.load()(**config)
+    assert encode(again.config) == encode(model.config), "the rebuilt model is configured otherwise"
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    rebuilt = {name: value.shape for name, value in again.state_dict().items()}
+    assert rebuilt == shapes, "the rebuilt model has another architecture"
+    assert again.likelihood == model.likelihood, "the rebuilt model has another likelihood"
+
+
+@law()
+def law_saves_and_loads(make: Make, row: System) -> None:
+    """A saved model, loaded into other weights, behaves the same bit for bit."""
+    model = lived(make, row)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(folder, row.name)
+        written = json.loads((Path(folder) / "config.json").read_text())
+        tensors = load_file(Path(folder) / "model.safetensors")
+    assert (written["schema"], written["system"]) == (SCHEMA, row.name)
+    with seeded(1):
+        again = row.load()(**decode(written["config"]))
+    load_tensors(again, tensors, "model.safetensors")
+    assert encode(again.config) == encode(model.config), "the loaded configuration differs"
+    compare(behaviour(model, row), behaviour(again, row), "the loaded model")
+
+
+@law()
+def law_copies(make: Make, row: System) -> None:
+    """A deep copy behaves the same, and owns its tensors."""
+    model = lived(make, row)
+    before = behaviour(model, row)
+    twin = copy.deepcopy(model)
+    compare(before, behaviour(twin, row), "the copy")
+    with torch.no_grad():
+        for value in twin.state_dict().values():
+            value.add_(1)
+    compare(before, behaviour(model, row), "the original, after its copy was changed,")
+    changed = behaviour(twin, row)
+    same = all(torch.equal(value, changed[name]) for name, value in before.items())
+    assert not same or not before, "the copy does not use its own tensors"
+
+
+@law()
+def law_every_parameter_learns(make: Make, row: System) -> None:
+    """Each parameter that requires a gradient gets a finite, non-zero one from some phase."""
+    model = make()
+    model.prepare(batch_of(model, row=row))
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    wanted = {name for parameter, name in names.items() if parameter.requires_grad}
+    turns = list(model.phases())
+    assert turns, "the model has no phases"
+    reached: set[str] = set()
+    for step in range(4):
+        for turn in turns:
+            foreign = [p for p in turn.parameters if p not in names]
+            assert not foreign, f"phase {turn.name} changes parameters that are not the model's"
+            reached |= {names[p] for p in _moved_by(turn, batch_of(model, seed=step, row=row), step)}
+        if reached >= wanted:
+            break
+    missing = sorted(wanted - reached)
+    assert not missing, f"no phase ever gives a gradient to {', '.join(missing)}"
+
+
+def _moved_by(turn: Phase, batch: Batch, step: int) -> list[torch.nn.Parameter]:
+    """Take the phase's turn by plain gradient descent; the parameters with a gradient."""
+    parameters = list(turn.parameters)
+    if turn.update is not None:
+        before = [p.detach().clone() for p in parameters]
+        turn.update(batch, OneProcess(step))
+        return [p for p, old in zip(parameters, before, strict=True) if not torch.equal(p, old)]
+    assert turn.loss is not None
+    total = turn.loss(batch).total
+    assert total.requires_grad, f"the loss of phase {turn.name} depends on no parameter"
+    grads = torch.autograd.grad(total, parameters, allow_unused=True)
+    moved = []
+    with torch.no_grad():
+        for parameter, grad in zip(parameters, grads, strict=True):
+            if grad is None:
+                continue
+            assert torch.isfinite(grad).all(), f"phase {turn.name} gives a gradient that is not finite"
+            # A layer behind one that starts at zero gets its gradient only after a step.
+            parameter -= 0.01 * grad / grad.norm().clamp(min=1e-12)
+            if bool(grad.any()):
+                moved.append(parameter)
+    return moved
+
+
+@law()
+def law_loss_is_a_mean(make: Make, row: System) -> None:
+    """A batch's loss is the weighted mean of its micro-batches', noise included (1e-5)."""
+
+    def losses(rows: slice) -> dict[str, Loss]:
+        model = lived(make, row, steps=1)
+        batch = batch_of(model, row=row)
+        turns = [turn for turn in model.phases() if turn.loss is not None]
+        return {turn.name: turn.loss(batch[rows]) for turn in turns if turn.loss is not None}
+
+    whole, first, second = losses(slice(0, 8)), losses(slice(0, 3)), losses(slice(3, 8))
+    for phase, loss in whole.items():
+        total = loss.total.detach()
+        assert total.shape == (), f"the loss of phase {phase} has shape {tuple(total.shape)}"
+        assert torch.isfinite(total), f"the loss of phase {phase} is {float(total)}"
+        parts = (3 * first[phase].total + 5 * second[phase].total) / 8
+        _close(float(total), float(parts), f"the loss of phase {phase}")
+        for name, term in loss.terms.items():
+            assert term.shape in ((), (8,)), f"term {name} has shape {tuple(term.shape)}"
+            assert torch.isfinite(term).all(), f"term {name} is not finite"
+            if term.shape == (8,):
+                cut = torch.cat([first[phase].terms[name], second[phase].terms[name]])
+                worst = float((cut - term).abs().max() / term.abs().max().clamp(min=1.0))
+                assert worst <= 1e-5, f"term {name} of an example depends on its batch: {worst:.1e}"
+
+
+def _close(whole: float, parts: float, what: str) -> None:
+    error = abs(whole - parts) / max(1.0, abs(whole))
+    assert error <= 1e-5, (
+        f"{what} is {whole:.6g} on a whole batch, {parts:.6g} as the mean over micro-batches"
+    )
+
+
+@law()
+def law_global_generators_untouched(make: Make, row: System) -> None:
+    """No loss, sampler or bound draws from a global generator or seeds it."""
+    model = make()
+    turns = list(model.phases())
+    context, x = context_of(model, 4), data_of(model, 4)
+    calls = {"prepare": lambda: model.prepare(batch_of(model, row=row))}
+    for turn in turns:
+        if turn.loss is not None:
+            calls[f"the loss of {turn.name}"] = lambda f=turn.loss: f(batch_of(model, row=row))
+        else:
+            calls[f"the update of {turn.name}"] = lambda f=turn.update: f(
+                batch_of(model, row=row), OneProcess(0)
+            )
+    if hasattr(model, "sample"):
+        calls["sample"] = lambda: model.sample(4, context, generator=generator(1))
+    if hasattr(model, "elbo"):
+        calls["elbo"] = lambda: model.elbo(x, context, particles=2, generator=generator(1))
+    for name in ("log_prob", "encode", "reconstruct"):
+        if hasattr(model, name):
+            calls[name] = lambda f=getattr(model, name): f(x, context)
+    for name, call in calls.items():
+        before = _global_states()
+        call()
+        assert _global_states() == before, f"{name} touches a global generator"
+
+
+def _global_states() -> tuple[bytes, bytes, int]:
+    state = np.random.get_state(legacy=False)  # noqa: NPY002 - watched, not used
+    return torch.get_rng_state().numpy().tobytes(), repr(state).encode(), hash(random.getstate())
+
+
+@law()
+def law_capabilities_tell_the_truth(make: Make, row: System) -> None:
+    """``log_prob`` exists only where it is exact, ``elbo`` only where it bounds."""
+    model = make()
+    kind = model.likelihood
+    allowed = {
+        "exact": {"log_prob", "elbo"},
+        "bound": {"elbo"},
+        "estimate": {"estimate_log_prob"},
+        "ode": {"estimate_log_prob"},
+        "none": set(),
+    }[kind]
+    promised = {"exact": "log_prob", "bound": "elbo", "estimate": "estimate_log_prob"}.get(kind)
+    for name in ("log_prob", "elbo", "estimate_log_prob"):
+        if name not in allowed:
+            assert not hasattr(model, name), f"the likelihood is {kind!r}, yet {name} exists"
+    assert promised is None or hasattr(model, promised), f"the likelihood is {kind!r}: no {promised}"
+    protocols = {
+        Samples: "sample",
+        Density: "log_prob",
+        Bounded: "elbo",
+        Estimated: "estimate_log_prob",
+        Encodes: "encode",
+        Invertible: "forward_and_log_det",
+    }
+    for protocol, name in protocols.items():
+        has = hasattr(model, name)
+        assert isinstance(model, protocol) == has, f"{protocol.__name__} disagrees with {name}"
+        if not has and hasattr(type(model), name):
+            _says_why(model, name)
+
+
+def _says_why(model: Model, name: str) -> None:
+    try:
+        getattr(model, name)
+    except AttributeError as error:
+        one_sentence(error)
+
+
+_QUERIES = ("log_prob", "elbo", "encode", "reconstruct")
+
+
+@law()
+def law_refuses_bad_input(make: Make, row: System) -> None:
+    """NaN, codes out of range, fractions and wrong shapes end in one sentence."""
+    model = make()
+    good = data_of(model, 4)
+    bad: dict[str, Tensor] = {"a wrong shape": good[:, ..., :-1]}
+    if model.event.levels is None:
+        bad["NaN"] = torch.full_like(good, torch.nan)
+        bad["infinity"] = torch.full_like(good, torch.inf)
+    else:
+        bad["a code above the range"] = torch.full_like(good.long(), model.event.levels)
+        bad["a negative code"] = torch.full_like(good.long(), -1)
+        bad["a fraction"] = torch.full_like(good.float(), 0.5)
+    for name in _QUERIES:
+        if hasattr(model, name):
+            for what, x in bad.items():
+                _refuses(lambda x=x, f=getattr(model, name): f(x, context_of(model, 4)), what, name)
+
+
+def _refuses(call: object, what: str, name: str) -> None:
+    try:
+        call()  # type: ignore[operator]
+    except EventError as error:
+        one_sentence(error)
+    except Exception as error:
+        raise AssertionError(f"{name} meets {what} with {type(error).__name__}: {error}") from error
+    else:
+        raise AssertionError(f"{name} accepts {what}")
+
+
+@law()
+def law_context_is_used(make: Make, row: System) -> None:
+    """Labels matter to a conditional model; a missing or impossible one is refused."""
+    model = lived(make, row)
+    if not model.context:
+        return
+    x = data_of(model, 4)
+    calls = {name: lambda c, f=getattr(model, name): f(x, c) for name in _QUERIES if hasattr(model, name)}
+    if hasattr(model, "elbo"):
+        calls["elbo"] = lambda c: model.elbo(x, c, generator=generator(1))
+    if hasattr(model, "sample"):
+        calls["sample"] = lambda c: model.sample(4, c, generator=generator(1))
+    for name, call in calls.items():
+        _refuses(lambda call=call: call(Context()), "no context", name)
+        _refuses(lambda call=call: call(None), "no context", name)
+    if model.context.label is None:
+        return
+    zeros, ones = (Context(label=torch.full((4,), k)) for k in (0, 1))
+    outside = Context(label=torch.full((4,), model.context.label))
+    for name, call in calls.items():
+        _refuses(lambda call=call: call(outside), "a label out of range", name)
+    with torch.no_grad():
+        matters = any(not torch.equal(call(zeros), call(ones)) for call in calls.values())
+    assert matters or not calls, "the label changes nothing"

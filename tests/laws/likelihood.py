@@ -1,0 +1,248 @@
+"""Laws of probability: densities sum to one, bounds bound, bijections invert, samplers obey."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from phosphene.catalog import System
+from phosphene.core.batch import Batch
+from phosphene.core.context import Context
+from phosphene.core.model import Model
+from phosphene.core.rng import generator
+from tests.laws.support import Make, context_of, data_of, law, lived, plane, states_of
+
+ROUNDS = 16
+"""Independent estimates of each bound, from which its standard error comes."""
+
+
+@law("log_prob")
+def law_density_is_normalized(make: Make, row: System) -> None:
+    """Probabilities sum to 1 over all states (1e-6), densities integrate to 1 (1e-3)."""
+    model = lived(make, row, dtype=torch.float64)
+    if not hasattr(model, "log_prob"):
+        return
+    states = states_of(model.event)
+    if states is not None:
+        total = float(_log_prob(model, states).exp().sum())
+        assert abs(total - 1) <= 1e-6, f"the probabilities sum to {total:.8g}"
+    elif model.event.levels is None and model.event.shape == (2,):
+        totals = [_integral(model, side) for side in (301, 601)]
+        # A kink slows the rule down; halving the step shows whether the sum goes to 1.
+        assert min(abs(t - 1) for t in totals) <= 1e-3, f"the density integrates to {totals[-1]:.6g}"
+
+
+def _integral(model: Model, side: int) -> float:
+    points, areas = plane(data_of(model, 256), side)
+    return float((_log_prob(model, points.to(model.dtype)) + areas).exp().sum())
+
+
+def _log_prob(model: Model, x: Tensor) -> Tensor:
+    """Log-probabilities of many examples under one and the same context."""
+    with torch.no_grad():
+        parts = [
+            model.log_prob(part, context_of(model, len(part), same=True)) for part in x.split(8192)
+        ]
+    assert parts[0].shape == (len(x[:8192]),), f"log_prob has shape {tuple(parts[0].shape)}"
+    return torch.cat(parts)
+
+
+@law("elbo")
+def law_bounds_are_in_order(make: Make, row: System) -> None:
+    """elbo <= importance-weighted bound <= exact, each within four standard errors."""
+    model = lived(make, row, dtype=torch.float64)
+    if not hasattr(model, "elbo"):
+        return
+    x = data_of(model, 16)
+    context = context_of(model, 16)
+    one, one_error = _bound(model, x, context, particles=1)
+    ten, ten_error = _bound(model, x, context, particles=10)
+    slack = 4 * math.hypot(one_error, ten_error) + 1e-9
+    assert one <= ten + slack, f"elbo {one:.4f} > importance-weighted {ten:.4f} + {slack:.4f}"
+    if hasattr(model, "log_prob"):
+        with torch.no_grad():
+            exact = float(model.log_prob(x, context).mean())
+        for name, value, error in (("elbo", one, one_error), ("10 particles", ten, ten_error)):
+            assert value <= exact + 4 * error + 1e-9, f"{name}: {value:.4f} > exact {exact:.4f}"
+
+
+def _bound(model: Model, x: Tensor, context: Context, particles: int) -> tuple[float, float]:
+    """Mean of the bound over examples and rounds, and its standard error."""
+    rounds = x.repeat_interleave(ROUNDS, dim=0)
+    with torch.no_grad():
+        values = model.elbo(
+            rounds, context.repeat(ROUNDS), particles=particles, generator=generator(particles)
+        )
+    assert values.shape == (len(rounds),), f"elbo has shape {tuple(values.shape)}"
+    assert torch.isfinite(values).all(), "the bound is not finite"
+    values = values.double().reshape(len(x), ROUNDS)
+    return float(values.mean()), float((values.var(1) / ROUNDS / len(x)).mean().sqrt())
+
+
+@law("elbo")
+def law_importance_weights_are_unbiased(make: Make, row: System) -> None:
+    """E exp(bound) = p(x) for importance weights: over all states the estimates sum to 1."""
+    model = lived(make, row, dtype=torch.float64)
+    if not hasattr(model, "elbo"):
+        return
+    sums = _estimates(model, 16)
+    if sums is None:
+        return
+    total, error = float(sums.sum(1).mean()), float(sums.sum(1).std() / math.sqrt(len(sums)))
+    slack = 4 * error + (5e-3 if model.event.levels is None else 1e-9)
+    assert abs(total - 1) <= slack, f"the estimates sum to {total:.5f}, not 1 within {slack:.5f}"
+
+
+def _estimates(model: Model, particles: int) -> Tensor | None:
+    """Unbiased estimates of every state's probability (rounds, states); None if uncountable."""
+    states = states_of(model.event)
+    areas = torch.zeros(1)
+    if states is None:
+        if model.event.levels is not None or model.event.shape != (2,):
+            return None
+        states, areas = plane(data_of(model, 256), 61)
+        states = states.to(model.dtype)
+    context = context_of(model, len(states), same=True)
+    rounds = []
+    with torch.no_grad():
+        for k in range(ROUNDS):
+            bound = model.elbo(states, context, particles=particles, generator=generator(3, k))
+            rounds.append((bound.double() + areas).exp())
+    return torch.stack(rounds)
+
+
+@law("sample")
+def law_samples_follow_the_density(make: Make, row: System) -> None:
+    """Samples have the frequencies that the likelihood says (chi-square within 5 deviations)."""
+    model = lived(make, row, dtype=torch.float64)
+    states = states_of(model.event)
+    if states is None or not hasattr(model, "sample"):
+        return
+    if hasattr(model, "log_prob"):
+        p = _log_prob(model, states).double().exp()
+        error = torch.zeros_like(p)
+    elif hasattr(model, "elbo"):
+        estimates = _estimates(model, 64)
+        assert estimates is not None
+        p, error = estimates.mean(0), estimates.std(0) / math.sqrt(ROUNDS)
+    else:
+        return
+    n = 4096
+    x = model.sample(n, context_of(model, n, same=True), generator=generator(2))
+    counts = _counts(x, len(p), model.event.levels)
+    # Rare states are counted together, so that the counts are nearly normal.
+    common = n * p >= 5
+    group = torch.where(common, common.cumsum(0) - 1, common.sum())
+    expected, counts, spread = (
+        torch.zeros(int(common.sum()) + 1).double().index_add(0, group, v)
+        for v in (n * p, counts, n * p + (n * error) ** 2)
+    )
+    square = float(((counts - expected) ** 2 / spread.clamp(min=1e-9)).sum())
+    freedom = max(len(expected) - 1, 1)
+    excess = (square - freedom) / math.sqrt(2 * freedom)
+    assert excess <= 5, f"samples deviate from the likelihood by {excess:.1f} standard deviations"
+
+
+def _counts(x: Tensor, states: int, levels: int | None) -> Tensor:
+    """How often each state occurs, in the order of ``states_of``."""
+    assert levels is not None
+    place = levels ** torch.arange(x[0].numel() - 1, -1, -1)
+    number = (x.flatten(1).long() * place).sum(1).clamp(0, states - 1)
+    return torch.bincount(number, minlength=states).double()
+
+
+@law("forward_and_log_det")
+def law_inverts(make: Make, row: System) -> None:
+    """inverse(forward(x)) = x: 1e-5 in float32, 1e-10 in float64, relative to the largest |x|."""
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
+        model = lived(make, row, dtype=dtype)
+        if not hasattr(model, "forward_and_log_det"):
+            return
+        x, context = _continuous(model, 8), context_of(model, 8)
+        with torch.no_grad():
+            z, log_det = model.forward_and_log_det(x, context)
+            back = model.inverse(z, context)
+        assert z.shape == x.shape, f"a latent of shape {tuple(z.shape)} for {tuple(x.shape)}"
+        assert log_det.shape == (8,), f"a log-determinant of shape {tuple(log_det.shape)}"
+        worst = float((back - x).abs().max() / x.abs().max())
+        assert worst <= tolerance, f"inverse(forward(x)) is off by {worst:.1e} in {dtype}"
+
+
+@law("forward_and_log_det")
+def law_log_determinant_is_autograds(make: Make, row: System) -> None:
+    """The log-determinant equals slogdet of autograd's Jacobian (1e-8, float64)."""
+    model = lived(make, row, dtype=torch.float64)
+    if not hasattr(model, "forward_and_log_det") or model.event.dimensions > 64:
+        return
+    x, context = _continuous(model, 3), context_of(model, 3)
+    with torch.no_grad():
+        _, log_det = model.forward_and_log_det(x, context)
+    for i in range(3):
+        rows = slice(i, i + 1)
+
+        def forward(v: Tensor, rows: slice = rows) -> Tensor:
+            return model.forward_and_log_det(v[None], context[rows])[0].flatten()
+
+        jacobian = torch.autograd.functional.jacobian(forward, x[i])
+        exact = torch.linalg.slogdet(jacobian.reshape(x[i].numel(), -1))[1]
+        error = abs(float(log_det[i] - exact)) / max(1.0, abs(float(exact)))
+        assert error <= 1e-8, f"log-determinant {float(log_det[i]):.6f}, autograd says {exact:.6f}"
+
+
+def _continuous(model: Model, n: int) -> Tensor:
+    """Points after the codec, where the bijection acts."""
+    g = generator(7)
+    return torch.randn((n, *model.event.shape), generator=g, dtype=torch.float64).to(model.dtype)
+
+
+@law("conditionals")
+def law_conditionals_look_back_only(make: Make, row: System) -> None:
+    """p(x_i | ...) does not move when x_i or anything after it in the order is changed.
+
+    A hook: an autoregressive model exposes ``conditionals(x, context) -> (n, D, ...)``, the
+    parameters of each conditional, and ``order`` (D,), the dimensions in the order of generation.
+    """
+    model = lived(make, row, dtype=torch.float64)
+    if not hasattr(model, "conditionals"):
+        return
+    x, context = data_of(model, 4), context_of(model, 4)
+    order = [int(i) for i in torch.as_tensor(model.order)]
+    assert sorted(order) == list(range(model.event.dimensions)), "the order is no permutation"
+    with torch.no_grad():
+        before = model.conditionals(x, context)
+        for step, j in enumerate(order):
+            moved = x.clone().flatten(1)
+            levels = model.event.levels
+            moved[:, j] = moved[:, j] + 1 if levels is None else (moved[:, j] + 1) % levels
+            after = model.conditionals(moved.reshape(x.shape), context)
+            still = order[: step + 1]
+            leak = float((after[:, still] - before[:, still]).abs().max())
+            assert leak <= 1e-12, f"conditionals {still} move by {leak:.1e} when x_{j} changes"
+
+
+@law("log_prob_sequential")
+def law_parallel_equals_sequential(make: Make, row: System) -> None:
+    """The likelihood computed in one pass equals the one computed step by step (1e-9)."""
+    model = lived(make, row, dtype=torch.float64)
+    if not hasattr(model, "log_prob_sequential"):
+        return
+    x, context = data_of(model, 4), context_of(model, 4)
+    with torch.no_grad():
+        fast, slow = model.log_prob(x, context), model.log_prob_sequential(x, context)
+    worst = float((fast - slow).abs().max())
+    assert worst <= 1e-9, f"parallel and sequential likelihoods differ by {worst:.1e}"
+
+
+@law()
+def law_loss_is_finite_in_double(make: Make, row: System) -> None:
+    """A model moved to float64 trains there: noise and context are cast, not the weights."""
+    model = lived(make, row, dtype=torch.float64)
+    assert model.dtype in (torch.float64, torch.get_default_dtype()), f"became {model.dtype}"
+    for turn in model.phases():
+        if turn.loss is not None:
+            total = turn.loss(_batch(model)).total
+            assert torch.isfinite(total), f"the loss of {turn.name} is {float(total)}"
+
+
+def _batch(model: Model) -> Batch:
+    return Batch.of(data_of(model, 8), context_of(model, 8))

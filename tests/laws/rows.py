@@ -1,0 +1,160 @@
+"""Laws of a row of the catalogue: what it promises before anything is built."""
+
+import doctest
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+
+import torch
+
+from phosphene.catalog import System
+from phosphene.core.config import encode
+from phosphene.core.context import ContextSpec
+from phosphene.core.errors import ConfigError, EventError, UnknownNameError
+from phosphene.core.model import Model
+from tests.laws import small
+from tests.laws.support import EVENTS, LABELS, one_sentence
+
+RowLaw = Callable[[System], None]
+ROW_LAWS: dict[str, RowLaw] = {}
+
+
+def row_law(function: RowLaw) -> RowLaw:
+    """Register a law that needs the row alone."""
+    ROW_LAWS[function.__name__] = function
+    return function
+
+
+@row_law
+def law_row_is_filled_in(row: System) -> None:
+    """A row names the systems it realises, its paper with a year, and events that laws know."""
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row.name), f"{row.name!r} is not lower-case words"
+    assert row.title, "the row has no title"
+    assert not row.title.endswith("."), "a title is not a sentence"
+    assert row.rows, "the row names no system of the course"
+    assert all(1 <= number <= 183 for number in row.rows), f"rows {row.rows}"
+    assert re.search(r"\b(1[6-9]|20)\d\d\b", row.paper), f"the paper {row.paper!r} has no year"
+    unknown = set(row.events) - set(EVENTS)
+    assert not unknown, f"the laws know no event called {unknown}"
+    assert row.kind != "model" or row.events, "a model takes some event"
+
+
+@row_law
+def law_target_imports(row: System) -> None:
+    """The target can be imported and is what the kind says."""
+    target = row.load()
+    assert callable(target), f"{row.target} cannot be called"
+    if row.kind == "model":
+        assert inspect.isclass(target), f"{row.target} is not a class"
+        assert issubclass(target, Model), f"{row.target} is not a Model"
+
+
+@row_law
+def law_docstring_cites(row: System) -> None:
+    """The docstring names an author and the year of the paper, and shows an example."""
+    text = row.load().__doc__ or ""
+    assert len(text) > 200, f"the docstring of {row.target} says too little"
+    authors = [w for w in re.findall(r"[^\W\d_]{3,}", row.paper) if w[0].isupper()]
+    assert any(author in text for author in authors), f"no author of {row.paper!r} in the docstring"
+    years = re.findall(r"\b(?:1[6-9]|20)\d\d\b", row.paper)
+    assert any(year in text for year in years), f"no year of {row.paper!r} in the docstring"
+    assert ">>>" in text, "the docstring shows no example"
+    if row.kind == "model":
+        settings = _settings(row)
+        silent = [name for name in settings if not re.search(rf"\b{name}\b", text)]
+        assert not silent, f"the docstring does not explain {', '.join(silent)}"
+
+
+def _settings(row: System) -> dict[str, inspect.Parameter]:
+    """The constructor's keyword-only parameters, less the context."""
+    parameters = inspect.signature(row.load().__init__).parameters
+    return {
+        name: p
+        for name, p in parameters.items()
+        if p.kind is inspect.Parameter.KEYWORD_ONLY and name != "context"
+    }
+
+
+@row_law
+def law_doctests_run(row: System) -> None:
+    """The examples of the module give what they show."""
+    module = importlib.import_module(row.target.partition(":")[0])
+    with torch.random.fork_rng(devices=[]):
+        failed, _ = doctest.testmod(
+            module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+        )
+    assert failed == 0, f"{failed} examples of {module.__name__} fail"
+
+
+@row_law
+def law_constructor_is_the_configuration(row: System) -> None:
+    """``(event, *, context, <typed settings with JSON defaults>)``, and nothing variadic."""
+    if row.kind != "model":
+        return
+    parameters = list(inspect.signature(row.load().__init__).parameters.values())[1:]
+    assert parameters[0].name == "event", "the first argument is the event"
+    assert any(p.name == "context" for p in parameters), "there is no argument 'context'"
+    for p in parameters[1:]:
+        assert p.kind is inspect.Parameter.KEYWORD_ONLY, f"{p.name} is not keyword-only"
+        assert p.annotation is not inspect.Parameter.empty, f"{p.name} has no type"
+        assert p.default is not inspect.Parameter.empty, f"{p.name} has no default"
+        encode(p.default)
+
+
+@row_law
+def law_unknown_settings_are_refused(row: System) -> None:
+    """A misspelt setting is named, with the nearest known one."""
+    if row.kind != "model":
+        return
+    for name in [*list(_settings(row))[:1], "no_such_setting"]:
+        try:
+            row.load().check_settings({f"{name}s": 1})
+        except UnknownNameError as error:
+            one_sentence(error)
+            assert f"{name}s" in str(error), f"the message does not name the setting: {error}"
+        else:
+            raise AssertionError(f"the setting {name}s is accepted")
+
+
+@row_law
+def law_takes_what_it_claims(row: System) -> None:
+    """It builds with small settings for each claimed kind of event, and refuses every other."""
+    if row.kind != "model":
+        return
+    context = LABELS if row.context == "required" else None
+    for kind, events in EVENTS.items():
+        for event in events:
+            if kind in row.events:
+                for settings in small.settings(row.name, event):
+                    row.load()(event, context=context, **settings)
+            else:
+                _refused(lambda event=event: row.load()(event, context=context), f"a {kind} event")
+
+
+@row_law
+def law_takes_the_context_it_claims(row: System) -> None:
+    """A context is refused where it cannot be used, and asked for where it is needed."""
+    if row.kind != "model":
+        return
+    event = EVENTS[row.events[0]][0]
+    settings = small.settings(row.name, event)[0]
+    if row.context == "required":
+        _refused(lambda: row.load()(event, **settings), "no context")
+    elif row.context == "none":
+        _refused(lambda: row.load()(event, context=LABELS, **settings), "labels")
+    if row.context != "none":
+        row.load()(event, context=LABELS, **settings)
+    if row.context != "required":
+        assert not row.load()(event, context=ContextSpec(), **settings).context
+
+
+def _refused(build: Callable[[], object], what: str) -> None:
+    try:
+        build()
+    except (EventError, ConfigError) as error:
+        one_sentence(error)
+    except Exception as error:
+        raise AssertionError(f"{what} ends in {type(error).__name__}: {error}") from error
+    else:
+        raise AssertionError(f"{what} is accepted, though the row does not claim it")

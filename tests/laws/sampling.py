@@ -1,0 +1,96 @@
+"""Laws of what comes out: samples, codes and reconstructions."""
+
+import torch
+from torch import Tensor
+
+from phosphene.catalog import System
+from phosphene.core.rng import generator
+from tests.laws.support import Make, context_of, data_of, law, lived
+
+
+@law("sample")
+def law_samples_lie_in_the_support(make: Make, row: System) -> None:
+    """(n, *shape), valid codes or finite floats, without a graph, leaving the mode alone."""
+    model = lived(make, row)
+    if not hasattr(model, "sample"):
+        return
+    training = model.training
+    for n in (1, 5):
+        x = model.sample(n, context_of(model, n), generator=generator(1))
+        assert tuple(x.shape) == (n, *model.event.shape), f"{n} samples of shape {tuple(x.shape)}"
+        model.event.check(x)
+        assert not x.requires_grad, "samples carry a graph"
+    assert model.training == training, "sampling changes the mode of the model"
+
+
+@law("sample")
+def law_samples_follow_their_generator(make: Make, row: System) -> None:
+    """The same seed gives the same samples, and another seed others."""
+    model = lived(make, row)
+    if not hasattr(model, "sample"):
+        return
+    n = 32
+    context = context_of(model, n, same=True)
+    one, same, other = (model.sample(n, context, generator=generator(k)) for k in (1, 1, 2))
+    assert torch.equal(one, same), "the same seed gives other samples"
+    assert not torch.equal(one, other), "another seed gives the same samples"
+    assert len(torch.unique(one.flatten(1), dim=0)) > 1, "all samples of a draw are the same"
+
+
+@law("encode")
+def law_codes_decode(make: Make, row: System) -> None:
+    """Codes are deterministic; they decode to finite floats on the scale of the event."""
+    model = lived(make, row)
+    if not hasattr(model, "encode"):
+        return
+    x, context = data_of(model, 6), context_of(model, 6)
+    with torch.no_grad():
+        z = model.encode(x, context)
+        assert len(z) == 6, f"6 examples give a code of shape {tuple(z.shape)}"
+        assert torch.isfinite(z).all(), "a code is not finite"
+        assert torch.equal(z, model.encode(x, context)), "the code of an example is random"
+        y = model.decode(z, context)
+        assert torch.equal(y, model.reconstruct(x, context)), "reconstruct is not decode(encode)"
+    assert tuple(y.shape) == tuple(x.shape), f"decoded to shape {tuple(y.shape)}"
+    assert y.is_floating_point(), "a decoded mean is a float"
+    assert torch.isfinite(y).all(), "a decoded mean is not finite"
+    if model.event.levels is not None and model.likelihood != "none":
+        low, high = float(y.min()), float(y.max())
+        assert low >= 0, f"a mean of {low} is not a mean of codes"
+        assert high <= model.event.levels - 1, f"a mean of {high} is not a mean of codes"
+
+
+@law()
+def law_examples_do_not_mix(make: Make, row: System) -> None:
+    """What is said of an example does not depend on the others in its batch (1e-5)."""
+    model = lived(make, row)
+    x, context = data_of(model, 8), context_of(model, 8)
+    for name in ("log_prob", "encode", "reconstruct"):
+        if hasattr(model, name):
+            with torch.no_grad():
+                whole = getattr(model, name)(x, context)
+                part = getattr(model, name)(x[3:5], context[3:5])
+            _close(whole[3:5], part, f"{name} of an example depends on its batch")
+
+
+@law()
+def law_codes_in_any_dtype(make: Make, row: System) -> None:
+    """A discrete event means the same as uint8, int64 or float32."""
+    model = lived(make, row)
+    if model.event.levels is None:
+        return
+    x, context = data_of(model, 4), context_of(model, 4)
+    calls = [n for n in ("log_prob", "elbo", "encode", "reconstruct") if hasattr(model, n)]
+    for name in calls:
+        noise = {"generator": generator(1)} if name == "elbo" else {}
+        with torch.no_grad():
+            plain = getattr(model, name)(x, context, **noise)
+            for dtype in (torch.int64, torch.float32):
+                noise = {"generator": generator(1)} if name == "elbo" else {}
+                other = getattr(model, name)(x.to(dtype), context, **noise)
+                _close(plain, other, f"{name} differs between {x.dtype} and {dtype} codes")
+
+
+def _close(one: Tensor, other: Tensor, what: str) -> None:
+    worst = float((one - other).abs().max() / one.abs().max().clamp(min=1.0))
+    assert worst <= 1e-5, f"{what}: {worst:.1e}"

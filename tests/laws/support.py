@@ -1,0 +1,223 @@
+"""What the laws share: examples of an event, batches, a model that has lived, its behaviour."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.catalog import System
+from phosphene.core.batch import Batch
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.event import Event
+from phosphene.core.model import Model
+from phosphene.core.rng import generator, seeded
+from tests.helpers.tiny import examples
+from tests.laws import small
+
+Make = Callable[[], Model]
+Law = Callable[[Make, System], None]
+
+LAWS: dict[str, Law] = {}
+NEEDS: dict[str, tuple[str, ...]] = {}
+
+EVENTS: dict[str, tuple[Event, ...]] = {
+    "binary": (Event.binary(9),),
+    "binary-image": (Event.image(1, 8, levels=2),),
+    "image": (Event.image(1, 8, levels=17), Event.image(3, 8, levels=256)),
+    "real": (Event.real(2),),
+    "tokens": (Event.tokens(6, 5),),
+    "audio": (Event.audio(16, levels=8),),
+}
+
+STATES = 4096
+"""Discrete events with at most this many states are enumerated."""
+
+LABELS = ContextSpec(label=3)
+
+
+def law(*needs: str) -> Callable[[Law], Law]:
+    """Register a law for the models that have these methods."""
+
+    def register(function: Law) -> Law:
+        LAWS[function.__name__] = function
+        NEEDS[function.__name__] = needs
+        return function
+
+    return register
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row of the catalogue, built for one event and context with small settings."""
+
+    row: System
+    event: Event
+    context: ContextSpec | None = None
+    settings: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Shown as the test's name."""
+        tail = "".join(f"-{k}={v}" for k, v in self.settings.items() if k in small.SHOWN)
+        return f"{self.row.name}-{self.event}{'-labels' if self.context else ''}{tail}"
+
+    def make(self) -> Model:
+        """A fresh model with the same weights each time."""
+        cls = self.row.load()
+        with seeded(0):
+            return cls(self.event, context=self.context, **self.settings)
+
+    def has(self, law_name: str) -> bool:
+        """Whether the class has what a law needs (an instance may still withhold it)."""
+        try:
+            cls = self.row.load()
+        except Exception:  # the law that imports the row says why
+            return True
+        return all(hasattr(cls, need) for need in NEEDS[law_name])
+
+
+def cases(row: System) -> Iterator[Case]:
+    """Every small case of a row: its events, with and without labels, its variants."""
+    contexts = {"none": (None,), "optional": (None, LABELS), "required": (LABELS,)}[row.context]
+    for kind, context in itertools.product(row.events, contexts):
+        for event in EVENTS[kind] + small.MORE_EVENTS.get((row.name, kind), ()):
+            for settings in small.settings(row.name, event):
+                yield Case(row, event, context, settings)
+
+
+def context_of(model: Model, n: int, *, row: System | None = None, same: bool = False) -> Context:
+    """A context for every declared part; ``same`` gives each example the same condition."""
+    parts: dict[str, Tensor] = {}
+    for name in model.context.names:
+        spec = getattr(model.context, name)
+        if isinstance(spec, Event):
+            value = examples(spec, 1).repeat_interleave(n, 0) if same else examples(spec, n)
+        else:
+            value = torch.full((n,), 1) if same else torch.arange(n) % spec
+            if row is not None and row.name in small.PARTLY_LABELED and not same:
+                value = torch.where(torch.arange(n) % 3 == 1, -1, value)
+        parts[name] = value.to(model.dtype) if value.is_floating_point() else value
+    return Context(**parts)
+
+
+def data_of(model: Model, n: int, seed: int = 0) -> Tensor:
+    """Examples of the model's event; reals in the parameters' type."""
+    x = examples(model.event, n, seed)
+    return x.to(model.dtype) if x.is_floating_point() else x
+
+
+def batch_of(model: Model, n: int = 8, seed: int = 0, row: System | None = None) -> Batch:
+    """A batch of random examples with a context, and noise of its own."""
+    context = context_of(model, n, row=row)
+    return Batch.of(data_of(model, n, seed), context, seed=seed)
+
+
+class OneProcess:
+    """The engine's step as an update rule sees it when there is one rank."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def all_reduce(self, value: Tensor) -> Tensor:
+        return value
+
+    def replace_parameters(
+        self, old: nn.Parameter, new: nn.Parameter, index: Tensor
+    ) -> nn.Parameter:
+        raise AssertionError("no law replaces parameters")
+
+
+def lived(
+    make: Make, row: System, *, steps: int = 3, dtype: torch.dtype | None = None
+) -> Model:
+    """A model after ``prepare`` and a few steps, so that zero-initialised layers hide nothing."""
+    model = make()
+    if dtype is not None:
+        model = model.to(dtype)
+    model.prepare(batch_of(model, row=row))
+    turns = list(model.phases())
+    optimizers = [
+        torch.optim.Adam(t.parameters, lr=0.01) if t.loss is not None else None for t in turns
+    ]
+    for step in range(steps):
+        for turn, optimizer in zip(turns, optimizers, strict=True):
+            batch = batch_of(model, seed=step, row=row)
+            if turn.update is not None:
+                turn.update(batch, OneProcess(step))
+                continue
+            assert turn.loss is not None
+            assert optimizer is not None
+            grads = torch.autograd.grad(
+                turn.loss(batch).total, list(turn.parameters), allow_unused=True
+            )
+            for parameter, grad in zip(turn.parameters, grads, strict=True):
+                parameter.grad = grad
+            optimizer.step()
+            optimizer.zero_grad()
+    return model
+
+
+def behaviour(model: Model, row: System) -> dict[str, Tensor]:
+    """What can be observed of a model, as tensors: two equal models give equal ones.
+
+    The global generator is pinned, so that a model which wrongly draws from it breaks the law
+    about that and not every law.
+    """
+    seen: dict[str, Tensor] = {}
+    x = data_of(model, 4, seed=9)
+    context = context_of(model, 4)
+    with seeded(0):
+        for turn in model.phases():
+            if turn.loss is not None:
+                seen[f"loss of {turn.name}"] = turn.loss(batch_of(model, row=row)).total.detach()
+        with torch.no_grad():
+            if hasattr(model, "sample"):
+                seen["sample"] = model.sample(4, context, generator=generator(5))
+            if hasattr(model, "log_prob"):
+                seen["log_prob"] = model.log_prob(x, context)
+            if hasattr(model, "elbo"):
+                seen["elbo"] = model.elbo(x, context, generator=generator(6))
+            if hasattr(model, "encode"):
+                seen["code"] = model.encode(x, context)
+                seen["reconstruction"] = model.reconstruct(x, context)
+    return seen
+
+
+def compare(one: dict[str, Tensor], other: dict[str, Tensor], what: str) -> None:
+    """Assert that two behaviours are equal, bit for bit."""
+    assert one.keys() == other.keys(), f"{what} has other capabilities: {one.keys() ^ other.keys()}"
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), f"{what} gives another {name}"
+
+
+def one_sentence(error: BaseException) -> None:
+    """Assert that an error message is something to show to a person."""
+    message = str(error)
+    assert len(message) >= 20, f"the message {message!r} says too little"
+    assert "\n" not in message, f"the message is not one line: {message!r}"
+    assert len(message) < 600, f"the message is too long: {message!r}"
+
+
+def states_of(event: Event) -> Tensor | None:
+    """All values of a small discrete event (m, *shape), or None when there are too many."""
+    if event.levels is None or event.levels**event.dimensions > STATES:
+        return None
+    axes = [torch.arange(event.levels)] * event.dimensions
+    return torch.cartesian_prod(*axes).reshape(-1, *event.shape).to(torch.uint8)
+
+
+def plane(around: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Points (side^2, 2) that cover the whole plane, and the logarithm of their areas.
+
+    x = c + s u / (1 - u^2) maps (-1, 1) to the line, dense about the points ``around``; the
+    trapezoidal rule in u then converges fast for smooth densities, and no tail is cut off.
+    """
+    u = (torch.arange(side, dtype=torch.float64) + 0.5) / side * 2 - 1
+    stretch = u / (1 - u**2)
+    slope = (1 + u**2) / (1 - u**2) ** 2 * (2 / side)
+    center, scale = around.double().mean(0), around.double().std(0)
+    xs = [center[k] + scale[k] * stretch for k in range(2)]
+    areas = (slope[:, None] * slope[None, :] * scale[0] * scale[1]).flatten().log()
+    return torch.cartesian_prod(*xs), areas

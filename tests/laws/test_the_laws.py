@@ -1,0 +1,79 @@
+"""The test of the tests: each law passes on correct models and fails on the one broken for it."""
+
+from dataclasses import replace
+
+import pytest
+
+from phosphene.catalog import System
+from phosphene.core.errors import PhospheneError
+from tests.laws.broken import BROKEN, RefusesRudely, TakesEverything, Variadic
+from tests.laws.library import LAWS, ROW_LAWS, Case, cases
+from tests.laws.toys import CORRECT, Coins, Toy, row_of
+
+
+def broken_laws(case: Case) -> set[str]:
+    """The laws that a case breaks; any other error than a law's own is an error of ours."""
+    found = set()
+    for name, law in LAWS.items():
+        if case.has(name):
+            try:
+                law(case.make, case.row)
+            except (AssertionError, PhospheneError) as error:
+                assert str(error), f"{name} fails without a sentence"
+                found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("cls", CORRECT, ids=lambda cls: cls.__name__)
+def test_correct_models_obey(cls: type[Toy]) -> None:
+    for case in cases(row_of(cls)):
+        assert broken_laws(case) == set(), case.name
+
+
+@pytest.mark.parametrize("cls", BROKEN, ids=lambda cls: cls.__name__)
+def test_broken_models_break_exactly_these(cls: type[Toy]) -> None:
+    found: set[str] = set()
+    for case in cases(row_of(cls)):
+        found |= broken_laws(case)
+    assert found == BROKEN[cls]
+
+
+def test_every_law_has_a_model_that_breaks_it() -> None:
+    assert set().union(*BROKEN.values()) >= set(LAWS) - {"law_loss_is_finite_in_double"}
+
+
+def broken_row_laws(row: System) -> set[str]:
+    found = set()
+    for name, law in ROW_LAWS.items():
+        try:
+            law(row)
+        except (AssertionError, ImportError):
+            found.add(name)
+    return found
+
+
+def test_a_correct_row_obeys() -> None:
+    assert broken_row_laws(row_of(Coins)) == set()
+
+
+@pytest.mark.parametrize(
+    ("row", "laws"),
+    [
+        (replace(row_of(Coins), paper="nobody"), {"row_is_filled_in", "docstring_cites"}),
+        (replace(row_of(Coins), rows=()), {"row_is_filled_in"}),
+        (replace(row_of(Coins), paper="Gauss, 1713"), {"docstring_cites"}),
+        (replace(row_of(Coins), context="none"), {"takes_the_context_it_claims"}),
+        (replace(row_of(Coins), events=("binary",)), {"takes_what_it_claims"}),
+        (row_of(Variadic), {"docstring_cites", "constructor_is_the_configuration"}),
+        (row_of(TakesEverything), {"docstring_cites", "takes_what_it_claims"}),
+        (row_of(RefusesRudely), {"docstring_cites", "takes_what_it_claims"}),
+    ],
+    ids=["no-year", "no-rows", "author", "context", "events", "variadic", "all-events", "rude"],
+)
+def test_broken_rows_break_exactly_these(row: System, laws: set[str]) -> None:
+    assert broken_row_laws(row) == {f"law_{name}" for name in laws}
+
+
+def test_a_row_whose_target_is_missing() -> None:
+    row = replace(row_of(Coins), target="phosphene.no_such_module:Thing")
+    assert "law_target_imports" in broken_row_laws(row)
