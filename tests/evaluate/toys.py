@@ -25,7 +25,9 @@ class LinearGaussian(Model):
 
     def _exact(self) -> torch.distributions.MultivariateNormal:
         eye = torch.eye(self.event.dimensions, dtype=self.m.dtype)
-        return torch.distributions.MultivariateNormal(self.m, self.W @ self.W.T + self.s2 * eye)
+        return torch.distributions.MultivariateNormal(
+            self.m, self.W @ self.W.T + self.s2 * eye, validate_args=False
+        )
 
     def log_prob(self, x, context=None):
         return self._exact().log_prob(x)

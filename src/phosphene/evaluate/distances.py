@@ -19,7 +19,9 @@ def _sqrt_trace(a: Tensor, b: Tensor) -> Tensor:
     if failed:  # singular: fewer examples than dimensions, or constant features
         values, vectors = torch.linalg.eigh(a)
         root = vectors * values.clamp(min=0).sqrt()
-    return torch.linalg.eigvalsh(root.T @ b @ root).clamp(min=0).sqrt().sum()
+    values = torch.linalg.eigvalsh(root.T @ b @ root)
+    trace: Tensor = values.clamp(min=0).sqrt().sum()
+    return trace
 
 
 def frechet_distance(x: Moments | Tensor, y: Moments | Tensor) -> float:

@@ -27,6 +27,7 @@ from phosphene.evaluate.score import Score, standard_error
 from phosphene.evaluate.two_sample import TwoSample, classifier_two_sample_test
 
 __all__ = [
+    "FEWEST",
     "Manifolds",
     "Moments",
     "TwoSample",
@@ -46,7 +47,8 @@ __all__ = [
 Numbers = dict[str, tuple[float, float | None, str | None]]
 """Metric name -> value, standard error, note."""
 
-_FEWEST = 20
+FEWEST = 20
+"""The smallest set that fidelity is computed for."""
 
 
 def compare_sets(
@@ -119,9 +121,13 @@ def fidelity(
         UnknownNameError: There are no such features.
     """
     test.event.check(samples)
-    for what, n in (("samples", len(samples)), ("test", len(test)), ("training", len(train))):
-        if n < _FEWEST:
-            raise DataError(f"fidelity needs {_FEWEST} {what} examples, got {n}")
+    for what, n in (
+        ("samples", len(samples)),
+        ("test examples", len(test)),
+        ("training examples", len(train)),
+    ):
+        if n < FEWEST:
+            raise DataError(f"fidelity needs {FEWEST} {what}, got {n}")
     extract = features
     if extract is None or isinstance(extract, str):
         extract = make_features(extract or default_name(test), train)

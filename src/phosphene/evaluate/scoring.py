@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from phosphene.core.context import Context
-from phosphene.core.errors import DivergedError
+from phosphene.core.errors import ConfigError, DivergedError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.disentanglement import disentanglement
 from phosphene.evaluate.features import ClassifierFeatures, Features, default_name, make_features
-from phosphene.evaluate.fidelity import fidelity
+from phosphene.evaluate.fidelity import FEWEST, fidelity
 from phosphene.evaluate.latents import active_units, encode
 from phosphene.evaluate.likelihood import (
     Progress,
@@ -88,7 +88,7 @@ def divergence(
         kind = "importance-weighted"
     else:
         return {}
-    log_p = test.log_prob(x).double().cpu()
+    log_p = test.log_prob(x).detach().double().cpu()
     return {"kl": mean_score(log_p - log_q, kind, "KL(data || model), nats")}
 
 
@@ -144,6 +144,13 @@ def _encoded(model: Model, test: Dataset, seed: int) -> dict[str, Score]:
     return scores
 
 
+def _finite(scores: dict[str, Score]) -> dict[str, Score]:
+    for name, score in scores.items():
+        if math.isnan(score.value):
+            raise DivergedError(f"{name} is not a number: the model's weights are not finite")
+    return scores
+
+
 def evaluate_model(
     model: Model,
     dataset_test: Dataset,
@@ -178,8 +185,12 @@ def evaluate_model(
         EventError: The data are not of the model's event, or lack the context it needs.
         ConfigError: ``samples`` or ``particles`` is too small, or the features do not fit.
     """
+    if samples < FEWEST:
+        raise ConfigError(f"samples must be {FEWEST} or more, got {samples}")
     x, context = dataset_test.take(torch.arange(len(dataset_test)))
-    scores = likelihood(model, x, context, particles=particles, seed=seed, progress=progress)
+    scores = _finite(
+        likelihood(model, x, context, particles=particles, seed=seed, progress=progress)
+    )
     parts: list[tuple[str, str, Callable[[], dict[str, Score]]]] = [
         ("reconstruct", "mse", lambda: reconstruction(model, x, context)),
         ("encode", "active_units", lambda: _encoded(model, dataset_test, seed)),
@@ -195,8 +206,5 @@ def evaluate_model(
         if hasattr(model, method):
             if progress:
                 progress(name, 0.0)
-            scores |= compute()
-    for name, score in scores.items():
-        if math.isnan(score.value):
-            raise DivergedError(f"{name} is not a number: the model's weights are not finite")
+            scores |= _finite(compute())
     return scores
