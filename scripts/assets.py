@@ -27,7 +27,8 @@ def stratified_split(y: np.ndarray, held_out: int) -> dict[str, np.ndarray]:
     The shares n_c * held_out / n are rounded by largest remainder, so that validation and test
     have exactly ``held_out`` examples each.
     """
-    order = np.random.RandomState(SEED).permutation(len(y))  # frozen stream
+    random = np.random.RandomState(SEED)  # its stream is frozen
+    order = random.permutation(len(y))
     share = np.bincount(y) * held_out / len(y)
     take = np.floor(share).astype(int)
     take[np.argsort(take - share, kind="stable")[: held_out - take.sum()]] += 1
@@ -36,11 +37,13 @@ def stratified_split(y: np.ndarray, held_out: int) -> dict[str, np.ndarray]:
         rows = order[y[order] == c]
         rank[rows] = np.arange(len(rows))
     ranked, limit = rank[order], take[y[order]]
-    return {
-        "train": order[ranked >= 2 * limit].astype(np.uint16),
-        "validation": order[ranked < limit].astype(np.uint16),
-        "test": order[(ranked >= limit) & (ranked < 2 * limit)].astype(np.uint16),
+    parts = {
+        "train": order[ranked >= 2 * limit],
+        "validation": order[ranked < limit],
+        "test": order[(ranked >= limit) & (ranked < 2 * limit)],
     }
+    # Taking the first of every class leaves the rest out of order: shuffle each part once more.
+    return {k: random.permutation(v).astype(np.uint16) for k, v in parts.items()}
 
 
 def write(name: str, source: dict[str, str], **arrays: np.ndarray) -> None:

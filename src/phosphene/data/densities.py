@@ -118,13 +118,14 @@ def _curves(
 ) -> Mixture:
     """Equal weights on curves c(t), t = parameter(u) with u uniform on [0, 1].
 
-    ``speed`` is du/dt: nodes are laid in t, where the curves are smooth, and weighted by it.
+    ``speed`` is du/dt: panels are equal in u, which is about arc length, but nodes are laid in t,
+    where the curves are smooth. A panel of 4 scales' length with 16 nodes is exact to 1e-10.
     """
     nodes, w = np.polynomial.legendre.leggauss(16)
-    low, high = parameter(np.array([0.0, 1.0]))
-    step = (high - low) / panels
-    t = (low + step * (np.arange(panels)[:, None] + (nodes + 1) / 2)).ravel()
-    weight = np.tile(w * step / 2, panels) * speed(t) / len(arms)
+    edges = parameter(np.linspace(0, 1, panels + 1))[:, None]
+    low, width = edges[:-1], np.diff(edges, axis=0)
+    t = (low + width * (nodes + 1) / 2).ravel()
+    weight = (width * w / 2).ravel() * speed(t) / len(arms)
     centers = np.concatenate([arm(t) for arm in arms])
     weights = torch.from_numpy(np.tile(weight, len(arms)))
     draw = partial(_trace, arms, parameter)
@@ -174,7 +175,7 @@ def density(name: str) -> Mixture | Checkerboard:
     """
     if name == "moons":
         half = (_upper_moon, _lower_moon)
-        return _curves(half, lambda u: math.pi * u, lambda t: 0 * t + 1 / math.pi, 0.02**0.5, 24)
+        return _curves(half, lambda u: math.pi * u, lambda t: 0 * t + 1 / math.pi, 0.02**0.5, 8)
     if name == "ring8":
         angle = np.arange(8) * math.pi / 4
         return _points(math.sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], 1), 0.1)
@@ -184,7 +185,7 @@ def density(name: str) -> Mixture | Checkerboard:
     if name == "spirals":
         end = 3 * math.pi
         arms = (_spiral, _other_spiral)
-        return _curves(arms, lambda u: end * np.sqrt(u), lambda t: 2 * t / end**2, 0.1, 48)
+        return _curves(arms, lambda u: end * np.sqrt(u), lambda t: 2 * t / end**2, 0.1, 24)
     assert name == "checkerboard", name
     return Checkerboard()
 

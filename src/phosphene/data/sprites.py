@@ -8,6 +8,7 @@ images are equal, and every factor can be read from every image.
 
 import math
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ _SCALES = (0.55, 0.7, 0.85, 1.0)
 _SAMPLES = 8  # per pixel and axis, of the 32-pixel images
 _TRAIN, _HELD_OUT = 4944, 600
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 
 def _inside(shape: str, x: Array, y: Array) -> NDArray[np.bool_]:
@@ -35,7 +36,7 @@ def _inside(shape: str, x: Array, y: Array) -> NDArray[np.bool_]:
     if shape == "ellipse":
         return x**2 + (y / 0.5) ** 2 < 1
     # The sextic heart (x^2 + y^2 - 1)^3 < x^2 y^3, moved and shrunk into the circle.
-    u, v = 1.3 * x, 1.3 * y + 0.1
+    u, v = 1.3 * x, 1.3 * y + 0.2
     return (u**2 + v**2 - 1) ** 3 < u**2 * v**3
 
 
@@ -51,7 +52,7 @@ def _templates(size: int) -> NDArray[np.uint8]:
     x, y = np.meshgrid(t.astype(np.float32), -t.astype(np.float32))
     canvas = np.empty((3, 4, 8, width, width), dtype=np.uint8)
     for k in range(8):
-        angle = k * math.pi / 16
+        angle = (k + 0.5) * math.pi / 16  # never along the sampling grid, which would alias
         across = x * math.cos(angle) + y * math.sin(angle)
         up = y * math.cos(angle) - x * math.sin(angle)
         for i, shape in enumerate(SHAPES):
