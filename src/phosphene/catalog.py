@@ -77,6 +77,16 @@ _SYSTEMS: tuple[System, ...] = (
         target=f"{_AUTOENCODER}.linear_autoencoder:LinearAutoencoder",
     ),
     System(
+        name="denoising-autoencoder",
+        family="autoencoder",
+        title="Denoising and overcomplete autoencoder, inpainting",
+        kind="model",
+        events=_DISCRETE_AND_REAL,
+        rows=(10,),
+        paper="Vincent et al., 2008, 2010; Alain and Bengio, 2014",
+        target=f"{_AUTOENCODER}.denoising:DenoisingAutoencoder",
+    ),
+    System(
         name="vae",
         family="autoencoder",
         title="Variational autoencoder",

@@ -58,14 +58,14 @@ class LinearAutoencoder(Model):
     Args:
         event: Any event; images are flattened in raster order.
         context: Refused: the model is not conditioned on anything.
-        latent_dim: Length k of the code, at most D.
+        latent_dim: Length k of the code; from D on nothing is lost.
         l2: Weight of |W1|^2 + |W2|^2. Above zero, the axes are the principal ones.
         optimizer: ``trainer`` for the trainer's, or ``lbfgs``, which wants the whole data set as
             one batch and then converges to the optimum in some hundred evaluations.
 
     Raises:
         EventError: A context was given.
-        ConfigError: ``latent_dim`` is not in 1..D, or ``l2`` is negative.
+        ConfigError: ``latent_dim`` is below 1, or ``l2`` is negative.
 
     Example:
         >>> model = LinearAutoencoder(Event.real(5), latent_dim=2)
@@ -86,8 +86,8 @@ class LinearAutoencoder(Model):
         if self.context:
             self.refuse(f"it takes no context, got {', '.join(self.context.names)}")
         d = event.dimensions
-        if not 1 <= latent_dim <= d:
-            raise ConfigError(f"latent_dim must be in 1..{d} for {event}, got {latent_dim}")
+        if latent_dim < 1:
+            raise ConfigError(f"latent_dim must be at least 1, got {latent_dim}")
         if l2 < 0:
             raise ConfigError(f"l2 must not be negative, got {l2}")
         if optimizer not in ("trainer", "lbfgs"):
@@ -145,7 +145,7 @@ class LinearAutoencoder(Model):
 
     @torch.no_grad()
     def subspace(self) -> Tensor:
-        """An orthonormal basis (D, k) of the span of the decoder."""
+        """An orthonormal basis (D, min(k, D)) of the span of the decoder."""
         basis: Tensor = torch.linalg.qr(self.W2)[0]
         return basis
 
