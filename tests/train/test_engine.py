@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.train.toys import OnePhase, TwoPhase, dataset
 
 from phosphene.core.errors import ConfigError, DivergedError, RunError
 from phosphene.core.events import Evaluated, Finished, StepEnd
@@ -17,6 +16,7 @@ from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.source import DatasetSource
+from tests.train.toys import OnePhase, TwoPhase, dataset
 
 
 def make(kind, folder: Path, budget="8steps", listeners=(), validate=True, seed=0, **settings):

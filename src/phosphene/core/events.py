@@ -76,11 +76,12 @@ class Warned:
 
 @dataclass(frozen=True)
 class Finished:
-    """Training ended: ``budget``, ``patience``, ``interrupted`` or ``done``."""
+    """Training ended by ``budget``, ``patience`` or ``interrupted``; examples seen by each rank."""
 
     step: int
     seconds: float
     reason: str
+    examples: tuple[int, ...] = ()
 
 
 TrainingEvent = Started | Resumed | StepEnd | Evaluated | Saved | Warned | Finished

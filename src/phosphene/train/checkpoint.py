@@ -62,7 +62,7 @@ class Checkpoints:
         self.runtime.barrier()
         try:
             if self.runtime.sharded:
-                self._save_shards(aside, model, optimizers)
+                state = state | {"moved": self._save_shards(aside, model, optimizers)}
             elif self.runtime.main:
                 state = state | {
                     "model": {k: v.detach() for k, v in model.named_parameters()},
@@ -112,7 +112,7 @@ class Checkpoints:
                 )
             buffers[name].copy_(value)
         if self.runtime.sharded:
-            self._load_shards(folder, model, optimizers)
+            self._load_shards(folder, model, optimizers, state.pop("moved"))
         else:
             self._load_parameters(folder, model, state.pop("model"))
             for optimizer, saved in zip(optimizers, state.pop("optimizers"), strict=True):
@@ -131,26 +131,45 @@ class Checkpoints:
                 )
             own[name].copy_(saved[name])
 
-    def _save_shards(self, folder: Path, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
-        from torch.distributed.checkpoint.state_dict import get_state_dict
+    # Asking torch for the state of an optimiser that has taken no step takes one, at rate zero,
+    # and Adam's step counter keeps it: the next real step would differ. So only optimisers that
+    # have moved are saved, and only those are asked on loading.
+
+    def _save_shards(
+        self, folder: Path, model: nn.Module, optimizers: Sequence[Optimizer]
+    ) -> list[int]:
         from torch.distributed.checkpoint.state_dict_saver import save
 
-        weights, moments = get_state_dict(model, list(optimizers))
-        save({"model": weights, "optimizers": moments}, checkpoint_id=folder / "shards")
+        moved = [i for i, optimizer in enumerate(optimizers) if optimizer.state]
+        save(self._shards(model, optimizers, moved), checkpoint_id=folder / "shards")
+        return moved
 
-    def _load_shards(self, folder: Path, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
-        from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+    def _load_shards(
+        self, folder: Path, model: nn.Module, optimizers: Sequence[Optimizer], moved: list[int]
+    ) -> None:
+        from torch.distributed.checkpoint.state_dict import (
+            set_model_state_dict,
+            set_optimizer_state_dict,
+        )
         from torch.distributed.checkpoint.state_dict_loader import load
 
-        weights, moments = get_state_dict(model, list(optimizers))
-        state: dict[str, Any] = {"model": weights, "optimizers": moments}
+        state = self._shards(model, optimizers, moved)
         load(state, checkpoint_id=folder / "shards")
-        set_state_dict(
-            model,
-            list(optimizers),
-            model_state_dict=state["model"],
-            optim_state_dict=state["optimizers"],
+        set_model_state_dict(model, state["model"])
+        for i in moved:
+            set_optimizer_state_dict(model, optimizers[i], state[f"optimizer{i}"])
+
+    @staticmethod
+    def _shards(
+        model: nn.Module, optimizers: Sequence[Optimizer], moved: Sequence[int]
+    ) -> dict[str, Any]:
+        from torch.distributed.checkpoint.state_dict import (
+            get_model_state_dict,
+            get_optimizer_state_dict,
         )
+
+        moments = {f"optimizer{i}": get_optimizer_state_dict(model, optimizers[i]) for i in moved}
+        return {"model": get_model_state_dict(model), **moments}
 
     def _forget(self, step: int) -> None:
         for other in self.folder.iterdir():

@@ -351,7 +351,7 @@ class Engine:
         judged = self.validation is None or self.step % self.evaluate_every == 0
         if reason != "interrupted" and not judged:
             self._evaluate()
-        self._tell(Finished(self.step, self.seconds, reason))
+        self._tell(Finished(self.step, self.seconds, reason, self.runtime.gather(self.seen)))
         self.save()
 
     def _tell(self, event: TrainingEvent) -> None:

@@ -99,7 +99,7 @@ class Runtime:
         from torch.distributed.fsdp import fully_shard
 
         mesh = init_device_mesh(self.device.type, (self.world,))
-        fully_shard(model, mesh=mesh)
+        fully_shard(model, mesh=mesh, reshard_after_forward=True)
 
     def wrap(self, model: nn.Module, loss: Callable[[Batch], Loss]) -> nn.Module:
         """The phase's loss with gradients averaged over ranks.
@@ -150,6 +150,14 @@ class Runtime:
         tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
         torch.distributed.broadcast(tensor, 0)
         return float(tensor)
+
+    def gather(self, value: int) -> tuple[int, ...]:
+        """Every rank's value, in the order of ranks."""
+        if not self.distributed:
+            return (value,)
+        own = torch.zeros(self.world, dtype=torch.int64, device=self.device)
+        own[self.rank] = value
+        return tuple(self.sum(own).tolist())
 
     def barrier(self) -> None:
         """Wait for all ranks."""

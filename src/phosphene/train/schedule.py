@@ -35,7 +35,8 @@ def make_optimizer(
 ) -> Optimizer:
     """The trainer's optimiser, fused where torch has a fused kernel."""
     lr, decay, betas = settings.lr, settings.weight_decay, settings.betas
-    fused = device.type in ("cpu", "cuda")
+    sharded = any(hasattr(p, "to_local") for p in parameters)  # not every fused kernel can shard
+    fused = device.type in ("cpu", "cuda") and not sharded
     if settings.optimizer == "adam":
         return torch.optim.Adam(parameters, lr, betas=betas, weight_decay=decay, fused=fused)
     if settings.optimizer == "adamw":

@@ -41,7 +41,7 @@ class JSONLSink:
                 self._file.write(json.dumps({"warning": event.message}) + "\n")
                 return
             case Finished():
-                row = {"finished": event.reason}
+                row = {"finished": event.reason, "examples_by_rank": event.examples}
             case _:
                 return
         line = {"step": event.step, "seconds": round(event.seconds, 3), **row}

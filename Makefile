@@ -1,0 +1,57 @@
+# Every target works on a fresh machine with python3 and make: it makes .venv and installs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+WORKERS ?= 2
+export GOMP_SPINCOUNT ?= 10000
+
+.PHONY: help demo test test-slow check bench docs clean
+help:
+	@echo "make demo       train a model on real digits, evaluate it, write a report (about 4 minutes)"
+	@echo "make test       the test suite     make test-slow  the learning tests that take minutes"
+	@echo "make check      lint, types, floors  make bench    peers side by side    make docs  documentation"
+
+# torch first, pinned and by plain pip: an open range may bring gigabytes of CUDA packages.
+$(VENV)/base: constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(PIP) install --quiet --editable . --constraint constraints.txt
+	touch $@
+
+$(VENV)/dev: $(VENV)/base
+	$(PIP) install --quiet --editable ".[dev]" --constraint constraints.txt
+	touch $@
+
+$(VENV)/peers: $(VENV)/base
+	$(PIP) install --quiet --editable ".[peers]" --constraint constraints.txt
+	touch $@
+
+$(VENV)/docs: $(VENV)/base
+	$(PIP) install --quiet --editable ".[docs]" --constraint constraints.txt
+	touch $@
+
+demo: $(VENV)/base
+	$(BIN)/phosphene demo
+
+test: $(VENV)/dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+
+test-slow: $(VENV)/dev
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/peers
+	$(BIN)/python -m benchmarks.autoencoder --quick
+	$(BIN)/python -m benchmarks.metrics --quick
+
+docs: $(VENV)/docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .import_linter_cache
