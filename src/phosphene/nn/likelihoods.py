@@ -288,12 +288,13 @@ class Gaussian(_LocationScale):
     def fit(self, x: Tensor) -> Tensor:
         """Set shift and scale to the batch's means and standard deviations."""
         x = x.to(self.shift.dtype)
-        std = x.std(0, correction=0)
-        widest = std.max()
-        # A dimension that does not vary in this batch gets the widest one's unit.
+        mean, std = x.mean(0), x.std(0, correction=0)
+        # A dimension that does not vary in this batch, but for rounding, gets the widest's unit.
+        varies = std > 1e-6 * mean.abs()
+        widest = torch.where(varies, std, 0.0).max()
         unit = widest if float(widest) > 0.0 else torch.ones_like(widest)
-        self.shift.copy_(x.mean(0))
-        self.scale.copy_(torch.where(std > 1e-3 * unit, std, unit))
+        self.shift.copy_(mean)
+        self.scale.copy_(torch.where(varies, std, unit))
         return self._start(torch.zeros_like(std), torch.ones_like(std))
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
@@ -439,6 +440,12 @@ class DiscretizedGaussian(_Discretized):
         lower = (mirrored - 0.5) * inverse
         log_upper = torch.special.log_ndtr(upper)
         inside = log_upper + _log1mexp(log_upper - torch.special.log_ndtr(lower))
+        # Bins much thinner than sigma lose their digits in that difference; there the density is
+        # integrated: int phi(c + t) dt = phi(c) w sinh(y) / y with y = |c| w / 2, up to w^2 / 24.
+        y = (0.5 * mirrored.abs() * inverse.square()).clamp(min=1e-4)
+        density = -0.5 * ((mirrored * inverse).square() + LOG_TWO_PI) + torch.log(inverse)
+        thin = density + y + torch.log(-torch.expm1(-2.0 * y) / (2.0 * y))
+        inside = torch.where(inverse < torch.finfo(mu.dtype).eps ** 0.3, thin, inside)
         edge = torch.where(lowest, centered + 0.5, 0.5 - centered) * inverse
         return self._sum(torch.where(lowest | highest, torch.special.log_ndtr(edge), inside))
 
