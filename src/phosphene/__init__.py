@@ -14,7 +14,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from phosphene.core.version import __version__
 
 # GNU OpenMP's threads spin while they wait; with the default, small steps are many times slower as
 # soon as anything else runs. It must be set before torch is imported, and a user's value stands.

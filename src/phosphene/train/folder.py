@@ -184,7 +184,7 @@ def versions() -> dict[str, str]:
 
     import numpy
 
-    from phosphene import __version__
+    from phosphene.core.version import __version__
 
     return {
         "phosphene": __version__,
