@@ -6,7 +6,7 @@ a bound a likelihood by accident.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -28,9 +28,27 @@ __all__ = [
 
 Likelihood = Literal["exact", "bound", "estimate", "ode", "none"]
 
+if TYPE_CHECKING:
+    from abc import ABCMeta as _ProtocolMeta
+else:
+    _ProtocolMeta = type(Protocol)
+
+
+class _Capability(_ProtocolMeta):
+    """Makes ``isinstance`` ask the instance, as ``hasattr`` does.
+
+    A plain runtime protocol looks at the class, where a method that :func:`available_if` withholds
+    from this instance is still to be found.
+    """
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if not vars(cls).get("_is_protocol", False):
+            return super().__instancecheck__(instance)
+        return all(hasattr(instance, name) for name in vars(cls) if not name.startswith("_"))
+
 
 @runtime_checkable
-class Samples(Protocol):
+class Samples(Protocol, metaclass=_Capability):
     """Draws examples."""
 
     def sample(
@@ -41,7 +59,7 @@ class Samples(Protocol):
 
 
 @runtime_checkable
-class Density(Protocol):
+class Density(Protocol, metaclass=_Capability):
     """Has an exact likelihood."""
 
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
@@ -50,7 +68,7 @@ class Density(Protocol):
 
 
 @runtime_checkable
-class Bounded(Protocol):
+class Bounded(Protocol, metaclass=_Capability):
     """Has a lower bound on its log-likelihood."""
 
     def elbo(
@@ -66,7 +84,7 @@ class Bounded(Protocol):
 
 
 @runtime_checkable
-class Estimated(Protocol):
+class Estimated(Protocol, metaclass=_Capability):
     """Has an estimate of its log-likelihood that is neither exact nor a bound."""
 
     def estimate_log_prob(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
@@ -75,7 +93,7 @@ class Estimated(Protocol):
 
 
 @runtime_checkable
-class Encodes(Protocol):
+class Encodes(Protocol, metaclass=_Capability):
     """Maps examples to codes and back."""
 
     def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
@@ -92,7 +110,7 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
-class Invertible(Protocol):
+class Invertible(Protocol, metaclass=_Capability):
     """A deterministic bijection between examples (after the codec) and latents of equal size."""
 
     def forward_and_log_det(
@@ -107,7 +125,7 @@ class Invertible(Protocol):
 
 
 @runtime_checkable
-class Inpaints(Protocol):
+class Inpaints(Protocol, metaclass=_Capability):
     """Fills in what is missing."""
 
     def inpaint(
@@ -123,7 +141,7 @@ class Inpaints(Protocol):
 
 
 @runtime_checkable
-class Translates(Protocol):
+class Translates(Protocol, metaclass=_Capability):
     """Maps an example to another under a changed condition."""
 
     def translate(self, x: Tensor, context: Context) -> Tensor:
