@@ -1,0 +1,33 @@
+"""Sphinx configuration."""
+
+import os
+
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+from phosphene.core.version import __version__
+
+project = "phosphene"
+author = "The phosphene authors"
+project_copyright = "2026, The phosphene authors"
+release = version = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+napoleon_google_docstring = True
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "phosphene"
+html_static_path = ["_static"]
+# Inline types of torch and numpy are not linked: their inventories are on the network.
+nitpicky = False
+suppress_warnings = ["autosummary", "ref.python"]
