@@ -110,7 +110,7 @@ def test_blocks_do_not_change_the_answer(sets, monkeypatch):
     from phosphene.evaluate import neighbors
 
     whole = manifolds(*sets)
-    monkeypatch.setattr(neighbors, "_BLOCK", 37)
+    monkeypatch.setattr(neighbors, "_BLOCK", 240)
     parts = manifolds(*sets)
     for name in ("precision", "recall", "density", "coverage"):
         assert torch.equal(getattr(whole, name), getattr(parts, name))
