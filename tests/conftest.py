@@ -17,7 +17,9 @@ from hypothesis import settings
 from phosphene.data.dataset import Dataset
 from tests.helpers.tiny import tiny_digits, tiny_moons
 
-settings.register_profile("phosphene", deadline=None, max_examples=40, derandomize=True, database=None)
+settings.register_profile(
+    "phosphene", deadline=None, max_examples=40, derandomize=True, database=None
+)
 settings.load_profile("phosphene")
 torch.set_num_threads(1)
 

@@ -29,7 +29,7 @@ def row_law(function: RowLaw) -> RowLaw:
 @row_law
 def law_row_is_filled_in(row: System) -> None:
     """A row names the systems it realises, its paper with a year, and events that laws know."""
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row.name), f"{row.name!r} is not lower-case words"
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row.name), f"{row.name!r} has odd letters"
     assert row.title, "the row has no title"
     assert not row.title.endswith("."), "a title is not a sentence"
     assert row.rows, "the row names no system of the course"
@@ -112,7 +112,8 @@ def law_unknown_settings_are_refused(row: System) -> None:
             row.load().check_settings({f"{name}s": 1})
         except UnknownNameError as error:
             one_sentence(error)
-            assert f"{name}s" in str(error), f"the message does not name the setting: {error}"
+            if f"{name}s" not in str(error):
+                raise AssertionError(f"the message does not name {name}s: {error}") from error
         else:
             raise AssertionError(f"the setting {name}s is accepted")
 

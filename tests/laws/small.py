@@ -1,27 +1,70 @@
 """Settings that make each system small enough for the laws; a row that is not here uses none.
 
 A new row is covered without an entry: give it one when its defaults are slow, or when it has a
-choice (a decoder, a network) whose every branch should obey the laws.
+choice (a decoder, a network) whose every branch should obey the laws. Labels are tried with the
+first variant of each event.
 """
+
+from collections.abc import Callable
 
 from phosphene.core.event import Event
 
-__all__ = ["MORE_EVENTS", "PARTLY_LABELED", "SHOWN", "settings"]
+__all__ = ["MORE_EVENTS", "PARTLY_LABELED", "settings"]
 
-SHOWN = ("decoder", "network", "variance", "posterior")
-"""Settings that appear in a test's name."""
+Settings = dict[str, object]
 
 PARTLY_LABELED: frozenset[str] = frozenset()
 """Systems whose training data may lack labels (-1)."""
 
-MORE_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {}
+TINY_IMAGE = Event.image(1, 2, levels=4)
+"""Few enough states that a decoder of many levels can be summed over all of them."""
+
+MORE_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {("vae", "image"): (TINY_IMAGE,)}
 """More events for a row and kind, beside those of every row."""
 
-_SETTINGS: dict[str, tuple[dict[str, object], ...]] = {
-    "vae": ({"latent_dim": 2, "hidden": (16,)},),
+
+def _autoencoder(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"latent_dim": 2, "hidden": (16,)}
+    return (plain, {**plain, "network": "conv", "dropout": 0.1}) if event.is_image else (plain,)
+
+
+def _one(event: Event) -> tuple[Settings, ...]:
+    return ({"latent_dim": 2, "hidden": (16,)},)
+
+
+def _vae(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"latent_dim": 2, "hidden": (16,)}
+    if event.kind == "binary":
+        return plain, {**plain, "particles": 3, "dropout": 0.2, "warmup": 5}
+    if event.kind == "real":
+        choices = ("per-dimension", "shared", "fixed")
+        return plain, *({**plain, "variance": variance} for variance in choices)
+    if event == TINY_IMAGE:
+        decoders = ("discretized-gaussian", "categorical")
+        return plain, *({**plain, "decoder": decoder} for decoder in decoders)
+    if event.is_image and event.levels == 2:
+        return plain, {**plain, "network": "resnet", "norm": "group", "dropout": 0.1}
+    if event.is_image and event.shape[0] == 1:
+        return plain, {**plain, "network": "conv", "shift": 1, "free_bits": 0.1}
+    return (plain,)
+
+
+def _linear(event: Event) -> tuple[Settings, ...]:
+    return ({"latent_dim": 1},)
+
+
+_SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
+    "autoencoder": _autoencoder,
+    "beta-vae": _one,
+    "constrained-vae": _one,
+    "denoising-autoencoder": _autoencoder,
+    "iwae": _one,
+    "linear-autoencoder": _linear,
+    "linear-vae": _linear,
+    "vae": _vae,
 }
 
 
-def settings(name: str, event: Event) -> tuple[dict[str, object], ...]:
+def settings(name: str, event: Event) -> tuple[Settings, ...]:
     """The variants of a row for an event."""
-    return _SETTINGS.get(name, ({},))
+    return _SETTINGS[name](event) if name in _SETTINGS else ({},)

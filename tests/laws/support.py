@@ -1,6 +1,5 @@
 """What the laws share: examples of an event, batches, a model that has lived, its behaviour."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -59,9 +58,11 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Shown as the test's name."""
-        tail = "".join(f"-{k}={v}" for k, v in self.settings.items() if k in small.SHOWN)
-        return f"{self.row.name}-{self.event}{'-labels' if self.context else ''}{tail}"
+        """Shown as the test's name: what distinguishes the case."""
+        first = small.settings(self.row.name, self.event)[0]
+        changed = [f"{k}={v}" for k, v in self.settings.items() if first.get(k) != v]
+        parts = [self.row.name, str(self.event).replace(", ", "x").replace(" ", ":")]
+        return "-".join([*parts, *(["labels"] if self.context else []), *changed])
 
     def make(self) -> Model:
         """A fresh model with the same weights each time."""
@@ -79,12 +80,14 @@ class Case:
 
 
 def cases(row: System) -> Iterator[Case]:
-    """Every small case of a row: its events, with and without labels, its variants."""
-    contexts = {"none": (None,), "optional": (None, LABELS), "required": (LABELS,)}[row.context]
-    for kind, context in itertools.product(row.events, contexts):
+    """Every small case of a row: its events with its variants, and with labels."""
+    for kind in row.events:
         for event in EVENTS[kind] + small.MORE_EVENTS.get((row.name, kind), ()):
-            for settings in small.settings(row.name, event):
-                yield Case(row, event, context, settings)
+            variants = small.settings(row.name, event)
+            if row.context != "required":
+                yield from (Case(row, event, None, settings) for settings in variants)
+            if row.context != "none":
+                yield Case(row, event, LABELS, variants[0])
 
 
 def context_of(model: Model, n: int, *, row: System | None = None, same: bool = False) -> Context:
@@ -129,9 +132,7 @@ class OneProcess:
         raise AssertionError("no law replaces parameters")
 
 
-def lived(
-    make: Make, row: System, *, steps: int = 3, dtype: torch.dtype | None = None
-) -> Model:
+def lived(make: Make, row: System, *, steps: int = 3, dtype: torch.dtype | None = None) -> Model:
     """A model after ``prepare`` and a few steps, so that zero-initialised layers hide nothing."""
     model = make()
     if dtype is not None:
@@ -159,6 +160,19 @@ def lived(
     return model
 
 
+def queries(model: Model, x: Tensor | None = None) -> dict[str, Callable[[Context | None], Tensor]]:
+    """What can be asked of four examples under a context, without a graph and with fixed noise."""
+    x = data_of(model, 4, seed=9) if x is None else x
+    calls: dict[str, Callable[[Context | None], Tensor]] = {
+        "sample": lambda c: model.sample(4, c, generator=generator(5)),
+        "log_prob": lambda c: model.log_prob(x, c),
+        "elbo": lambda c: model.elbo(x, c, particles=2, generator=generator(6)),
+        "encode": lambda c: model.encode(x, c),
+        "reconstruct": lambda c: model.reconstruct(x, c),
+    }
+    return {name: torch.no_grad()(call) for name, call in calls.items() if hasattr(model, name)}
+
+
 def behaviour(model: Model, row: System) -> dict[str, Tensor]:
     """What can be observed of a model, as tensors: two equal models give equal ones.
 
@@ -166,22 +180,11 @@ def behaviour(model: Model, row: System) -> dict[str, Tensor]:
     about that and not every law.
     """
     seen: dict[str, Tensor] = {}
-    x = data_of(model, 4, seed=9)
-    context = context_of(model, 4)
     with seeded(0):
         for turn in model.phases():
             if turn.loss is not None:
                 seen[f"loss of {turn.name}"] = turn.loss(batch_of(model, row=row)).total.detach()
-        with torch.no_grad():
-            if hasattr(model, "sample"):
-                seen["sample"] = model.sample(4, context, generator=generator(5))
-            if hasattr(model, "log_prob"):
-                seen["log_prob"] = model.log_prob(x, context)
-            if hasattr(model, "elbo"):
-                seen["elbo"] = model.elbo(x, context, generator=generator(6))
-            if hasattr(model, "encode"):
-                seen["code"] = model.encode(x, context)
-                seen["reconstruction"] = model.reconstruct(x, context)
+        seen |= {name: call(context_of(model, 4)) for name, call in queries(model).items()}
     return seen
 
 

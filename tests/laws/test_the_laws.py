@@ -8,6 +8,7 @@ from phosphene.catalog import System
 from phosphene.core.errors import PhospheneError
 from tests.laws.broken import BROKEN, RefusesRudely, TakesEverything, Variadic
 from tests.laws.library import LAWS, ROW_LAWS, Case, cases
+from tests.laws.support import EVENTS, LABELS
 from tests.laws.toys import CORRECT, Coins, Toy, row_of
 
 
@@ -19,8 +20,7 @@ def broken_laws(case: Case) -> set[str]:
             try:
                 law(case.make, case.row)
             except (AssertionError, PhospheneError) as error:
-                assert str(error), f"{name} fails without a sentence"
-                found.add(name)
+                found.add(name if str(error) else f"{name}, without a sentence")
     return found
 
 
@@ -32,10 +32,8 @@ def test_correct_models_obey(cls: type[Toy]) -> None:
 
 @pytest.mark.parametrize("cls", BROKEN, ids=lambda cls: cls.__name__)
 def test_broken_models_break_exactly_these(cls: type[Toy]) -> None:
-    found: set[str] = set()
-    for case in cases(row_of(cls)):
-        found |= broken_laws(case)
-    assert found == BROKEN[cls]
+    row = row_of(cls)
+    assert broken_laws(Case(row, EVENTS[row.events[0]][0], LABELS)) == BROKEN[cls]
 
 
 def test_every_law_has_a_model_that_breaks_it() -> None:

@@ -216,7 +216,8 @@ class TinyVAE(Toy):
         """log p(x, z) - log q(z|x) at z = mu + sigma noise."""
         mu, log_sigma = self.posterior(x)
         z = mu + log_sigma.exp() * noise
-        log_p = bernoulli(self.logits(z, context, len(x)), self.codes(x)) - 0.5 * z.square().sum(-1)
+        logits = self.logits(z, context, len(x))
+        log_p = bernoulli(logits, self.codes(x).expand_as(logits)) - 0.5 * z.square().sum(-1)
         return log_p + (0.5 * noise.square() + log_sigma).sum(-1)
 
     def elbo(
@@ -228,8 +229,8 @@ class TinyVAE(Toy):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         noise = torch.randn(particles, len(x), 2, generator=generator, dtype=torch.float64)
-        weights = [self.log_weight(x, context, e.to(self.dtype)) for e in noise]
-        return torch.stack(weights).logsumexp(0) - math.log(particles)
+        weights = self.log_weight(x, context, noise.to(self.dtype))
+        return weights.logsumexp(0) - math.log(particles)
 
     def loss(self, batch: Batch) -> Loss:
         elbo = self.log_weight(batch.x, batch.context, batch.normal((2,)))
