@@ -5,4 +5,5 @@ import sys
 from phosphene.cli.main import main
 
 if __name__ == "__main__":
+    sys.argv[0] = "phosphene"  # so that a run records the command as it can be typed again
     sys.exit(main())

@@ -116,7 +116,7 @@ class TrainingConsole:
             self._progress = Progress(
                 BarColumn(bar_width=24),
                 TextColumn("{task.percentage:>3.0f}%  {task.fields[left]:<12}"),
-                TextColumn("{task.fields[text]}", markup=False),
+                TextColumn("{task.fields[text]}"),
                 console=self.console,
                 transient=True,
                 refresh_per_second=4,

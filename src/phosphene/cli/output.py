@@ -17,12 +17,12 @@ def screen(*, stderr: bool = False) -> Console:
     """A console as wide as the terminal, or wide enough not to wrap when piped."""
     stream = sys.stderr if stderr else sys.stdout
     width = shutil.get_terminal_size().columns if stream.isatty() else 140
-    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    return Console(file=stream, width=width, highlight=False)
 
 
 def note(text: str) -> None:
     """A line on stderr, so that stdout stays what another program reads."""
-    screen(stderr=True).print(text, style="dim", markup=False)
+    screen(stderr=True).print(text, style="dim")
 
 
 def print_json(value: Any) -> None:
@@ -38,7 +38,7 @@ def print_table(
     right: Sequence[str] = (),
 ) -> None:
     """A table without frames; the columns named in ``right`` are numbers."""
-    table = Table(*(), box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for k, column in enumerate(columns):
         justify: Any = "right" if column in right else "left"
         table.add_column(column, justify=justify, style="bold" if k == 0 else "", overflow="fold")

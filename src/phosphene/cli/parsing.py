@@ -37,13 +37,14 @@ def parse(
     options: dict[str, Any] = {} if default is None else {"default": default}
     try:
         with redirect_stderr(told):
-            value, unknown = tyro.cli(
+            parsed: tuple[T, list[str]] = tyro.cli(
                 cls, args=list(argv), prog=prog, return_unknown_args=True, **options
             )
     except SystemExit as stop:
         if stop.code in (0, None):  # --help
             raise
         raise ConfigError(_sentence(told.getvalue(), prog)) from None
+    value, unknown = parsed
     if unknown and strict:
         raise ConfigError(_unknown(unknown, flags(cls), prog))
     return value

@@ -57,8 +57,8 @@ def main(argv: Sequence[str]) -> int:
 def _show(proof: "Proof") -> None:
     out = screen()
     out.print()
-    out.print(proof.title, style="bold", markup=False)
-    out.print(proof.statement, markup=False)
+    out.print(proof.title, style="bold")
+    out.print(proof.statement)
     print_table(
         ("what is compared", "predicted", "found", "tolerance", ""),
         [

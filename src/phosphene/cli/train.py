@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     from phosphene import catalog
     from phosphene.recipes.recipe import select
 
-    plain = _with_parts(_trainer_options({}))
+    plain = plain_arguments()
     first = parse(plain, [a for a in argv if a not in ("-h", "--help")], PROG, strict=False)
     if first.system in ("", "[]"):  # the latter: an unknown option came before the name
         parse(plain, argv, PROG)
@@ -86,6 +86,11 @@ def main(argv: Sequence[str]) -> int:
     with TrainingConsole() as console:
         run = _train(arguments, argv, console)
     return _report(run, arguments, console)
+
+
+def plain_arguments() -> Any:
+    """The options that every system shares, for help and completion without a system."""
+    return _with_parts(_trainer_options({}))
 
 
 def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Run":
@@ -166,9 +171,9 @@ def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:
         )
     elif not stopped:
         out = screen()
-        out.print(f"run: {run.path}", markup=False)
-        out.print(f"  phosphene evaluate {run.path}", style="dim", markup=False)
-        out.print(f"  phosphene report {run.path}", style="dim", markup=False)
+        out.print(f"run: {run.path}")
+        out.print(f"  phosphene evaluate {run.path}", style="dim")
+        out.print(f"  phosphene report {run.path}", style="dim")
     if stopped:
         raise ConfigError(
             f"interrupted, with a checkpoint in {run.path}: '{PROG} {arguments.system} "

@@ -44,7 +44,7 @@ _CLASSES = (
     "#4f5bd5", "#d9822b", "#2a9d70", "#c8443f", "#8f63c7",
     "#9a6b45", "#d86bab", "#7f8694", "#a3a32b", "#2fa3bd",
 )  # fmt: skip
-_GAP = (136, 140, 150)
+_GAP = (140, 140, 140)
 
 
 def shape_of_image(event: Event) -> tuple[int, int, int] | None:
@@ -144,9 +144,9 @@ def data_uri(image: Image.Image | bytes) -> str:
     """An image as a PNG inside a URI, so that a page needs no other file."""
     if isinstance(image, Image.Image):
         buffer = BytesIO()
-        # Grids hold few colors; a palette makes them several times smaller.
-        colors = image.getcolors(256)
-        image = image.quantize(256) if colors is not None else image
+        bands = np.asarray(image.convert("RGB"))
+        if (bands == bands[..., :1]).all():
+            image = image.convert("L")  # the same picture in a third of the bytes
         image.save(buffer, "PNG", optimize=True)
         image = buffer.getvalue()
     return "data:image/png;base64," + base64.b64encode(image).decode()
@@ -201,16 +201,18 @@ def curves(
     x: str,
     y: str,
     mark: tuple[float, float] | None = None,
+    size: tuple[float, float] = (10.2, 3.4),
 ) -> "Figure":
-    """Curves by name, labeled at their ends; the y axis leaves out the first steep fall.
+    """Curves by name; the y axis leaves out the first steep fall.
 
     Args:
         lines: Name to x and y values.
         x: Label of the x axis.
         y: Label of the y axis.
         mark: A point to ring, such as the best validation.
+        size: Width and height in inches.
     """
-    figure, axes = _axes(7.2, 3.1)
+    figure, axes = _axes(*size)
     colors = (MUTED, ACCENT, SECOND)
     seen: list[float] = []
     for k, (name, (xs, ys)) in enumerate(lines.items()):
@@ -237,8 +239,8 @@ def scatter(
     labels: Tensor | None = None,
     classes: Sequence[str] = (),
     *,
-    size: float = 4.2,
-    equal: bool = True,
+    size: tuple[float, float] = (4.9, 4.9),
+    limits: tuple[float, float] | None = None,
 ) -> "Figure":
     """Points in the plane: one set by class, with each class named at its median, or several sets.
 
@@ -247,9 +249,9 @@ def scatter(
         labels: Classes (n,); -1 is drawn in gray.
         classes: Their names.
         size: Width and height in inches.
-        equal: Same scale on both axes.
+        limits: Of both axes; None for what the points need.
     """
-    figure, axes = _axes(size, size)
+    figure, axes = _axes(*size)
     if labels is None:
         for k, (name, points) in enumerate(sets.items()):
             p = points.detach().double().numpy()
@@ -261,13 +263,15 @@ def scatter(
     else:
         (points,) = sets.values()
         _by_class(axes, points.detach().double().numpy(), labels.numpy(), classes)
-    if equal:
-        axes.set_aspect("equal", "datalim")
+    if limits is not None:
+        axes.set_xlim(*limits)
+        axes.set_ylim(*limits)
+    axes.set_aspect("equal", "datalim" if limits is None else "box")
     return figure
 
 
 def _by_class(axes: Any, p: Any, labels: Any, classes: Sequence[str]) -> None:
-    marks = {"s": 7, "alpha": 0.7, "linewidths": 0, "rasterized": True}
+    marks = {"s": 13, "alpha": 0.6, "linewidths": 0, "rasterized": True}
     for c in sorted(set(labels.tolist())):
         here = p[labels == c]
         color = FAINT if c < 0 else _CLASSES[c % len(_CLASSES)]
@@ -287,7 +291,7 @@ def density(values: Tensor, extent: tuple[float, float, float, float]) -> "Figur
         values: Densities, not logarithms.
         extent: Left, right, bottom, top.
     """
-    figure, axes = _axes(4.2, 4.2)
+    figure, axes = _axes(4.9, 4.9)
     axes.grid(False)
     axes.imshow(values.double().numpy(), origin="lower", extent=extent, cmap="magma", aspect="auto")
     return figure

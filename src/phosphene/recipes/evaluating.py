@@ -77,7 +77,9 @@ def read_scores(run: Run) -> dict[str, Score]:
     path = run.path / "evaluation.json"
     if not path.is_file():
         return {}
-    return {name: Score(**fields) for name, fields in json.loads(path.read_text())["scores"].items()}
+    return {
+        name: Score(**fields) for name, fields in json.loads(path.read_text())["scores"].items()
+    }
 
 
 def _write(run: Run, scores: Mapping[str, Score], about: Mapping[str, object]) -> None:

@@ -1,0 +1,113 @@
+"""``phosphene compare``: several systems, one budget, one table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from rich.rule import Rule
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from phosphene.cli.console import TrainingConsole, number
+from phosphene.cli.evaluate import scoring
+from phosphene.cli.output import print_json, print_table, screen
+from phosphene.cli.parsing import parse
+from phosphene.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from phosphene.recipes.comparing import Comparison
+
+_SHOWN = ("bits_per_dim", "frechet_distance", "precision", "recall", "psnr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Train several systems on the same codes under the same budget, and compare their scores.
+
+    Rows are sorted within a kind of score; a bound is never ranked against an exact value.
+
+    Args:
+        systems: Names of the catalogue.
+        data: A data set's name; phosphene data lists them.
+        budget: Of each training.
+        seeds: How many trainings of each system; scores are means over them.
+        recipe: Whose settings each system starts from.
+        name: Of the folder below runs/.
+        samples: Samples drawn for the distances.
+        particles: Importance-weighted particles an example.
+        threads: Threads of torch; by default the fastest for each system.
+        device: Where to train.
+        json: Print the table as JSON; progress goes to stderr.
+    """
+
+    systems: Positional[Annotated[tuple[str, ...], arg(metavar="SYSTEM...")]] = ()
+    data: Annotated[str, arg(metavar="DATA")] = "digits-binary"
+    budget: Annotated[str, arg(metavar="BUDGET")] = "30s"
+    seeds: Annotated[int, arg(metavar="N")] = 1
+    recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
+    name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
+    samples: Annotated[int, arg(metavar="N")] = 1000
+    particles: Annotated[int, arg(metavar="K")] = 500
+    threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    json: FlagCreatePairsOff[bool] = False
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compare systems."""
+    arguments = parse(Arguments, argv, "phosphene compare")
+    if not arguments.systems:
+        raise ConfigError(
+            "phosphene compare needs systems, such as 'phosphene compare vae beta-vae'"
+        )
+    from phosphene.recipes.comparing import compare
+
+    notes = screen(stderr=True)
+    with TrainingConsole() as console, scoring() as told:
+        comparison = compare(
+            arguments.systems,
+            data=arguments.data,
+            budget=arguments.budget,
+            seeds=arguments.seeds,
+            recipe=arguments.recipe,
+            name=arguments.name,
+            samples=arguments.samples,
+            particles=arguments.particles,
+            threads=arguments.threads,
+            device=arguments.device,
+            listeners=[console],
+            progress=told,
+            announce=lambda text: notes.print(Rule(text, align="left", style="dim")),
+        )
+    if arguments.json:
+        print_json(
+            {
+                "path": str(comparison.path),
+                "data": arguments.data,
+                "budget": arguments.budget,
+                "seeds": arguments.seeds,
+                "rows": [entry.to_json() for entry in comparison.entries],
+            }
+        )
+    else:
+        _show(comparison)
+    return 0
+
+
+def _show(comparison: "Comparison") -> None:
+    shown = [c for c in _SHOWN if any(c in e.scores for e in comparison.entries)]
+    columns = ("system", "value", "± stderr", "kind", *shown, "parameters", "steps")
+    right = tuple(c for c in columns if c not in ("system", "kind"))
+    for heading, group in comparison.groups.items():
+        rows = []
+        for entry in group:
+            score = entry.scores[entry.main]
+            error = "" if score.stderr is None else number(score.stderr)
+            others = [number(entry.scores[c].value) if c in entry.scores else "" for c in shown]
+            size = (f"{entry.parameters:,}", f"{entry.steps:,.0f}")
+            rows.append((entry.system, number(entry.value), error, score.kind, *others, *size))
+        print_table(columns, rows, title=heading, right=right)
+    out = screen()
+    if len(comparison.groups) > 1:
+        out.print("Rows are ranked within a table only: the kinds of the values differ.\n")
+    for name in ("compare.json", "compare.png", "report.html"):
+        out.print(str(comparison.path / name))

@@ -1,0 +1,61 @@
+"""``phosphene export``: a run for programs that have no phosphene."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from phosphene.cli.output import print_json
+from phosphene.cli.parsing import parse
+from phosphene.cli.runs import open_run
+from phosphene.core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Write the decoder or the encoder as ONNX or TorchScript, and samples as npz and PNG.
+
+    Args:
+        run: A run folder, or its name below runs/.
+        format: onnx needs the extra 'onnx'; torchscript needs nothing.
+        what: Which half of the model.
+        samples: Also write this many samples, as npz and as a picture.
+        seed: Of the samples.
+        out: The file of the model; by default in export/ of the run.
+        json: Print what was written as JSON.
+    """
+
+    run: Positional[Annotated[str, arg(metavar="RUN")]]
+    format: Literal["onnx", "torchscript"] = "onnx"
+    what: Literal["decoder", "encoder"] = "decoder"
+    samples: Annotated[int, arg(metavar="N")] = 0
+    seed: int = 0
+    out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    json: FlagCreatePairsOff[bool] = False
+
+
+def main(argv: Sequence[str]) -> int:
+    """Export a run."""
+    arguments = parse(Arguments, argv, "phosphene export")
+    if arguments.samples < 0:
+        raise ConfigError(f"--samples must be at least 0, got {arguments.samples}")
+    run = open_run(arguments.run)
+    from phosphene.recipes import exporting, sampling
+
+    written = []
+    if arguments.samples:
+        drawn = sampling.sample(run, arguments.samples, seed=arguments.seed)
+        folder = run.path / "export"
+        written += sampling.save_drawn(run, drawn, folder / "samples.png", npz=True)
+    if not arguments.samples or hasattr(run.model, "decode"):
+        path = exporting.export(
+            run, format=arguments.format, what=arguments.what, out=arguments.out
+        )
+        written.insert(0, path)
+    if arguments.json:
+        print_json({"written": [str(path) for path in written]})
+    else:
+        for path in written:
+            print(path)
+    return 0

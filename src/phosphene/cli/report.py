@@ -1,0 +1,43 @@
+"""``phosphene report``: one HTML file about a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from phosphene.cli.evaluate import scoring
+from phosphene.cli.parsing import parse
+from phosphene.cli.runs import open_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Write report.html into a run: scores, curves, samples, codes, in one file.
+
+    A run that was not evaluated yet is evaluated first.
+
+    Args:
+        run: A run folder, or its name below runs/.
+        again: Evaluate again, even if evaluation.json is there.
+        seed: Chooses the examples and the samples.
+    """
+
+    run: Positional[Annotated[str, arg(metavar="RUN")]]
+    again: FlagCreatePairsOff[bool] = False
+    seed: int = 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the report and print its path."""
+    arguments = parse(Arguments, argv, "phosphene report")
+    run = open_run(arguments.run)
+    from phosphene.evaluate.report import write_report
+    from phosphene.recipes.evaluating import evaluate, read_scores
+
+    scores = {} if arguments.again else read_scores(run)
+    if not scores:
+        with scoring() as told:
+            scores = evaluate(run, progress=told)
+    print(write_report(run, scores, seed=arguments.seed))
+    return 0

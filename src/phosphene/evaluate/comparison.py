@@ -1,0 +1,170 @@
+"""One table of several trainings on the same data: grouped by kind, never ranked across kinds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from phosphene.core.context import Context
+from phosphene.core.errors import EventError
+from phosphene.data.dataset import Dataset
+from phosphene.evaluate import page, plots, views
+from phosphene.evaluate.meaning import KINDS, label, unit
+from phosphene.evaluate.score import Score
+from phosphene.train.folder import Run
+
+__all__ = ["Entry", "grouped", "heading", "write_comparison"]
+
+_LIKELIHOODS = ("nll", "iwae_nll", "elbo")
+_OTHERS = ("frechet_distance", "mse")
+_COLUMNS = ("bits_per_dim", "frechet_distance", "precision", "recall", "psnr", "mig")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One system of a comparison, its scores averaged over seeds.
+
+    Args:
+        system: Its name in the catalogue.
+        runs: One run a seed.
+        scores: Means over seeds. With several seeds, ``stderr`` is that of the mean over seeds.
+        parameters: How many numbers were learned.
+        steps: Mean number of steps within the budget.
+    """
+
+    system: str
+    runs: tuple[Run, ...]
+    scores: Mapping[str, Score]
+    parameters: int
+    steps: float
+
+    @property
+    def main(self) -> str:
+        """The score it is ranked by: its likelihood, else the distance of its samples."""
+        names = (*_LIKELIHOODS, *_OTHERS, *self.scores)
+        return next(name for name in names if name in self.scores)
+
+    @property
+    def value(self) -> float:
+        """The main score as a loss: lower is better."""
+        value = self.scores[self.main].value
+        return -value if self.main == "elbo" else value
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``compare.json`` holds of it."""
+        return {
+            "system": self.system,
+            "main": self.main,
+            "kind": self.scores[self.main].kind,
+            "parameters": self.parameters,
+            "steps": self.steps,
+            "runs": [str(run.path) for run in self.runs],
+            "scores": {name: score.to_json() for name, score in self.scores.items()},
+        }
+
+
+def grouped(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Entries by what their main score is and its kind, each group sorted, best first."""
+    order = ["exact", "ode", "importance-weighted", "bound", "estimate"]
+    groups: dict[str, list[Entry]] = {}
+
+    def place(entry: Entry) -> tuple[int, float]:
+        kind = entry.scores[entry.main].kind
+        return (order.index(kind) if kind in order else len(order), entry.value)
+
+    for entry in sorted(entries, key=place):
+        groups.setdefault(heading(entry), []).append(entry)
+    return groups
+
+
+def heading(entry: Entry) -> str:
+    """What a group of entries is compared by."""
+    name = "negative evidence lower bound" if entry.main == "elbo" else label(entry.main).lower()
+    measure = unit(entry.main)
+    kind = entry.scores[entry.main].kind
+    return f"{name}, {measure + ', ' if measure else ''}{kind}"
+
+
+def write_comparison(
+    path: Path, entries: Sequence[Entry], test: Dataset, *, about: str, command: str
+) -> None:
+    """Write ``compare.png`` and ``report.html`` into the folder of a comparison."""
+    groups = grouped(entries)
+    rows = {
+        name: [(e.system, e.value, e.scores[e.main].stderr) for e in group]
+        for name, group in groups.items()
+    }
+    figure = plots.compare_figure(rows, x="lower is better, within a kind")
+    (path / "compare.png").write_bytes(plots.png(figure))
+    sections = [
+        page.section("Scores", _table(groups), page.paragraph(_caution(groups))),
+        page.section("Side by side", page.figure(plots.svg(figure))),
+        _pictures(entries, test),
+    ]
+    title = " · ".join(e.system for e in entries)
+    header = (
+        f'<p class="kicker">phosphene comparison</p><h1>{escape(title)}</h1>'
+        f'<p class="lead">{escape(about)}</p><pre>{escape(command)}</pre>'
+    )
+    text = page.page(f"Comparison on {test.name}", header, sections, "")
+    (path / "report.html").write_text(text, encoding="utf-8")
+
+
+def _caution(groups: Mapping[str, Sequence[Entry]]) -> str:
+    if len(groups) == 1:
+        return "All values are of one kind, so they may be ranked."
+    return (
+        "Rows are ranked within a kind only. A bound may be worse than the truth by an unknown "
+        "gap: a system with a bound behind one with an exact value need not be the worse model."
+    )
+
+
+def _table(groups: Mapping[str, Sequence[Entry]]) -> str:
+    every = [e for group in groups.values() for e in group]
+    extra = [c for c in _COLUMNS if any(c in e.scores and c != e.main for e in every)]
+    columns = [
+        "System",
+        "Value",
+        "Standard error",
+        "Kind",
+        *map(label, extra),
+        "Parameters",
+        "Steps",
+    ]
+    rows = []
+    for name, group in groups.items():
+        rows.append([f"<i>{escape(name)}</i>", *[""] * (len(columns) - 1)])
+        for e in group:
+            s = e.scores[e.main]
+            error = "" if s.stderr is None else f"± {s.stderr:.3g}"
+            cells = [f"{e.scores[c].value:.4g}" if c in e.scores else "" for c in extra]
+            rows.append(
+                [f"<b>{escape(e.system)}</b>", f"{e.value:.5g}", error, page.chip(s.kind), *cells,
+                 f"{e.parameters:,}", f"{e.steps:,.0f}"]
+            )  # fmt: skip
+    numbers = [c for c in columns if c not in ("System", "Kind")]
+    used = {e.scores[e.main].kind for e in every}
+    kinds = [f"<p class='note'>{page.chip(k)} {escape(KINDS[k])}</p>" for k in KINDS if k in used]
+    return page.table(columns, rows, numbers) + "<br>" + "".join(kinds)
+
+
+def _pictures(entries: Sequence[Entry], test: Dataset) -> str:
+    n = min(48, len(test))
+    x, context = test.take(torch.arange(n))
+    shown = [page.figure(plots.picture(x, test.event), "held out", "Test examples")]
+    for entry in entries:
+        model = entry.runs[0].model
+        if not hasattr(model, "sample"):
+            continue
+        mean = hasattr(model, "sample_mean")
+        given: Context | None = context if model.context else None
+        try:
+            drawn = views.draws(model, n, given, mean=mean)
+            picture = plots.picture(drawn, model.event)
+        except EventError:  # what is drawn cannot be shown: the table still holds
+            continue
+        shown.append(page.figure(picture, "means of samples" if mean else "samples", entry.system))
+    return page.section("Samples", f'<div class="pair">{"".join(shown)}</div>')

@@ -1,0 +1,100 @@
+"""What scores and their kinds mean, in words for people who did not write the metric."""
+
+__all__ = ["KINDS", "METRICS", "label", "meaning", "unit"]
+
+METRICS: dict[str, tuple[str, str, str]] = {
+    "nll": ("Negative log-likelihood", "nats", "Surprise of a test example; lower is better."),
+    "iwae_nll": (
+        "Negative log-likelihood",
+        "nats",
+        "Surprise of a test example, by importance weighting; lower is better.",
+    ),
+    "elbo": ("Evidence lower bound", "nats", "A floor under the log-likelihood; higher is better."),
+    "iwae_gap": (
+        "Gap of the bound",
+        "nats",
+        "How much importance weighting adds to the evidence lower bound.",
+    ),
+    "bits_per_dim": ("Bits per dimension", "bits", "Negative log-likelihood per pixel."),
+    "kl": ("KL divergence from the truth", "nats", "The true density is known; 0 is perfect."),
+    "mse": ("Squared error of reconstructions", "", "Codes scaled to 0..1; lower is better."),
+    "psnr": ("PSNR of reconstructions", "dB", "Higher is better."),
+    "active_units": ("Active latent dimensions", "", "Those whose mean moves with the data."),
+    "frechet_distance": (
+        "Fréchet distance",
+        "",
+        "Between Gaussians fitted to features of samples and of test data; lower is better.",
+    ),
+    "kernel_distance": (
+        "Kernel distance",
+        "",
+        "Unbiased, so it may fall below zero; lower is better.",
+    ),
+    "precision": ("Precision", "", "Part of the samples that lie near real data."),
+    "recall": ("Recall", "", "Part of the real data that lies near samples."),
+    "density": ("Density", "", "How many real neighborhoods hold a sample, on average."),
+    "coverage": ("Coverage", "", "Part of the real neighborhoods that hold a sample."),
+    "c2st_accuracy": (
+        "Two-sample accuracy",
+        "",
+        "A classifier telling samples from data; 0.5 is the best a sampler can get.",
+    ),
+    "sliced_wasserstein": ("Sliced Wasserstein distance", "", "Lower is better."),
+    "diversity": ("Diversity", "", "Variance of samples over that of real data; 1 is right."),
+    "memorization_ratio": (
+        "Memorization ratio",
+        "",
+        "Distance of samples to the training set over that of test data; near 0 means copies.",
+    ),
+    "conditional_accuracy": (
+        "Accuracy of the condition",
+        "",
+        "Samples that a classifier gives the label they were asked for.",
+    ),
+    "mig": ("Mutual information gap", "", "Disentanglement; higher is better."),
+    "sap": ("SAP score", "", "Disentanglement; higher is better."),
+}
+"""Name to label, unit, and what it says."""
+
+KINDS: dict[str, str] = {
+    "exact": "computed without approximation, up to the choice of test examples.",
+    "bound": "a bound in expectation: the truth is at least this good, and how much better is not "
+    "known from this number alone. Never rank it against an exact value.",
+    "importance-weighted": "a tighter stochastic bound from several weighted posterior samples; it "
+    "approaches the truth from the pessimistic side as their number grows.",
+    "ode": "exact up to the error of a numerical solver and a trace estimator.",
+    "estimate": "neither exact nor a bound; it may err to either side.",
+    "reconstruction": "about examples sent through encoder and decoder; it says nothing about "
+    "samples.",
+    "features": "distances on fixed offline features. They compare runs in this library only; they "
+    "are not an FID. The floor is what fresh real data gets at the same sample size.",
+    "classifier": "judged by the small classifier that ships with the library; the floor is its "
+    "accuracy on real data.",
+}
+"""Kind to a sentence that begins in lower case."""
+
+
+def label(name: str) -> str:
+    """A name for people.
+
+    Example:
+        >>> label("psnr"), label("dci_completeness")
+        ('PSNR of reconstructions', 'Dci completeness')
+    """
+    return METRICS[name][0] if name in METRICS else name.replace("_", " ").capitalize()
+
+
+def unit(name: str) -> str:
+    """The unit of a score, or nothing."""
+    return METRICS[name][1] if name in METRICS else ""
+
+
+def meaning(kind: str) -> tuple[str, str] | None:
+    """The heading and the sentence that explain a kind of score.
+
+    Example:
+        >>> meaning("pca features")[0]
+        'features'
+    """
+    head = "features" if kind.endswith("features") else kind
+    return (head, KINDS[head]) if head in KINDS else None

@@ -1,0 +1,169 @@
+"""What is worth looking at in a model: draws, paths between codes, directions, neighbors."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from phosphene.core.context import Context
+from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.model import Model
+from phosphene.core.rng import generator
+from phosphene.evaluate.likelihood import condition, evaluating
+
+__all__ = ["draws", "interpolations", "neighbors", "project", "spread", "traversals"]
+
+
+def draws(
+    model: Model,
+    n: int,
+    context: Context | None = None,
+    *,
+    seed: int = 0,
+    mean: bool = False,
+    temperature: float | None = None,
+) -> Tensor:
+    """Samples (n, *event.shape), or the means they scatter around where a model has them.
+
+    Args:
+        model: A model that samples.
+        n: How many.
+        context: What a conditional model is conditioned on, one row a sample.
+        seed: The same seed gives the same samples.
+        mean: Means of p(x|z) instead of draws from it.
+        temperature: Passed on to samplers that know it.
+
+    Raises:
+        EventError: The model does not sample, has no means, or knows no temperature.
+    """
+    name = "sample_mean" if mean else "sample"
+    if not hasattr(model, name):
+        what = "means of samples" if mean else "samples"
+        raise EventError(f"{type(model).__name__} has no {what} to draw")
+    draw = getattr(model, name)
+    options: dict[str, Any] = {}
+    if temperature is not None:
+        if "temperature" not in inspect.signature(draw).parameters:
+            raise ConfigError(f"{type(model).__name__} has no sampling temperature")
+        options["temperature"] = temperature
+    context = condition(model, context)
+    context = None if context is None else context.to(model.device)
+    with evaluating(model):
+        g = generator(seed, 31, device=model.device)
+        x: Tensor = draw(n, context, generator=g, **options).cpu()
+    return x
+
+
+def _decode(model: Model, z: Tensor, context: Context | None) -> Tensor:
+    with evaluating(model):
+        return model.decode(z, context).cpu() if context is not None else model.decode(z).cpu()
+
+
+def _encode(model: Model, x: Tensor, context: Context | None) -> Tensor:
+    x = x.to(model.device)
+    with evaluating(model):
+        z: Tensor = model.encode(x, context) if context is not None else model.encode(x)
+    return z
+
+
+def _require_codes(model: Model) -> None:
+    if not (hasattr(model, "encode") and hasattr(model, "decode")):
+        raise EventError(f"{type(model).__name__} has no codes: it cannot encode and decode")
+
+
+def interpolations(
+    model: Model, a: Tensor, b: Tensor, steps: int = 10, context: Context | None = None
+) -> Tensor:
+    """Decoded points of the straight lines between the codes of a and b.
+
+    Args:
+        model: A model that encodes and decodes.
+        a: Examples (n, *shape) at the start.
+        b: Examples (n, *shape) at the end.
+        steps: Points on a line, ends included.
+        context: Of a, for conditional models; it holds along the line.
+
+    Returns:
+        (n, steps, *shape) means on the scale of the event's codes.
+    """
+    _require_codes(model)
+    context = condition(model, context)
+    start, end = _encode(model, a, context), _encode(model, b, context)
+    weights = torch.linspace(0, 1, steps).tolist()
+    return torch.stack([_decode(model, torch.lerp(start, end, w), context) for w in weights], dim=1)
+
+
+def spread(model: Model, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each dimension of the codes of x, flattened: (d,) twice."""
+    _require_codes(model)
+    z = _encode(model, x, condition(model, context)).flatten(1)
+    return z.mean(0).cpu(), z.std(0).cpu()
+
+
+def traversals(
+    model: Model,
+    x: Tensor,
+    moments: tuple[Tensor, Tensor],
+    *,
+    dimensions: int = 8,
+    steps: int = 9,
+    reach: float = 2.5,
+    context: Context | None = None,
+) -> tuple[Tensor, list[int]]:
+    """Move one dimension of an example's code at a time, across what the data's codes cover.
+
+    Args:
+        model: A model that encodes and decodes.
+        x: One example (1, *shape).
+        moments: Of the codes of the data (:func:`spread`).
+        dimensions: How many dimensions, those that vary most.
+        steps: Points along each.
+        reach: How many standard deviations to either side.
+        context: Of the example, for conditional models.
+
+    Returns:
+        (dimensions, steps, *shape) means, and which dimensions they are.
+    """
+    _require_codes(model)
+    context = condition(model, context)
+    code = _encode(model, x, context)
+    mean, deviation = moments
+    order = deviation.argsort(descending=True)[:dimensions].tolist()
+    rows = []
+    for d in order:
+        z = code.flatten(1).expand(steps, -1).clone()
+        z[:, d] = mean[d] + deviation[d] * torch.linspace(-reach, reach, steps, device=z.device)
+        many = None if context is None else context.repeat(steps)
+        rows.append(_decode(model, z.reshape(steps, *code.shape[1:]), many))
+    return torch.stack(rows), order
+
+
+def neighbors(samples: Tensor, train: Tensor, k: int = 3) -> tuple[Tensor, Tensor]:
+    """The k training examples nearest to each sample by Euclidean distance.
+
+    Returns:
+        Their positions (n, k), and the distances (n, k).
+    """
+    a, b = samples.float().flatten(1), train.float().flatten(1)
+    distances, index = torch.cdist(a, b).topk(min(k, len(b)), largest=False)
+    return index, distances
+
+
+def project(codes: Tensor) -> tuple[Tensor, float]:
+    """Codes (n, d) on their two directions of largest variance, and the part of it they hold.
+
+    Example:
+        >>> points, share = project(torch.randn(50, 2).double())
+        >>> points.shape, round(share, 6)
+        (torch.Size([50, 2]), 1.0)
+    """
+    z = codes.double().flatten(1)
+    centered = z - z.mean(0)
+    _, s, v = torch.linalg.svd(centered, full_matrices=False)
+    kept = min(2, v.shape[0])
+    points = centered @ v[:kept].T
+    if kept < 2:
+        points = torch.cat([points, torch.zeros_like(points)], dim=1)
+    total = s.square().sum().clamp(min=1e-300)
+    return points, float(s[:2].square().sum() / total)

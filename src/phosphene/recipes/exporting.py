@@ -1,0 +1,174 @@
+"""Write a decoder or an encoder for programs that have no phosphene."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.core.context import Context
+from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.event import Event
+from phosphene.core.model import Model
+from phosphene.data.dataset import Dataset
+from phosphene.recipes.training import load_split
+from phosphene.train.folder import Run, load
+
+__all__ = ["Format", "Part", "export", "part_of"]
+
+Format = Literal["onnx", "torchscript"]
+Part = Literal["decoder", "encoder"]
+_SUFFIX: dict[str, str] = {"onnx": ".onnx", "torchscript": ".pt"}
+_OUTPUT: dict[str, tuple[str, str]] = {"decoder": ("z", "x"), "encoder": ("x", "z")}
+
+
+class _Decoder(nn.Module):
+    """z (n, ...) and, for conditional models, labels (n,) to mean examples on the codes' scale."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        if label is None:
+            decoded: Tensor = self.model.decode(z)
+        else:
+            decoded = self.model.decode(z, Context(label=label))
+        return decoded
+
+
+class _Encoder(nn.Module):
+    """Codes x (n, ...) as floats and, for conditional models, labels (n,) to codes z."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        if label is None:
+            encoded: Tensor = self.model.encode(x)
+        else:
+            encoded = self.model.encode(x, Context(label=label))
+        return encoded
+
+
+class _Unchecked(Event):
+    """An event that trusts its batches: checks of values cannot be part of a traced program."""
+
+    def check(self, x: Tensor) -> Tensor:
+        return x
+
+
+class _UncheckedContext:
+    """Stands in for a ContextSpec in a traced program, for the same reason."""
+
+    def __init__(self, spec: Any) -> None:
+        self._spec = spec
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._spec, name)
+
+    def __bool__(self) -> bool:
+        return bool(self._spec)
+
+    def check(self, context: Context | None) -> Context:
+        return context if context is not None else Context()
+
+
+def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """The decoder or encoder of a run as a plain module, and example inputs for it.
+
+    Args:
+        run: A trained run whose model encodes and decodes.
+        what: Which half.
+        rows: Rows of the example inputs.
+
+    Raises:
+        EventError: The model does not encode and decode, or is conditioned on more than a label.
+    """
+    model = load(run.path)  # its own copy: its checks are taken out below
+    if not (hasattr(model, "encode") and hasattr(model, "decode")):
+        raise EventError(
+            f"{type(model).__name__} has no {what} to export; --samples writes samples"
+        )
+    if model.context.names not in ((), ("label",)):
+        raise EventError(f"a model conditioned on {model.context.names[0]!r} cannot be exported")
+    test: Dataset = load_split(run.config["data"], "test")
+    x, context = test.take(torch.arange(rows))
+    given = context if model.context else None
+    with torch.no_grad():
+        z = model.encode(x) if given is None else model.encode(x, given)
+    event = model.event
+    model.event = _Unchecked(event.kind, event.shape, event.levels)
+    model.context = _UncheckedContext(model.context)  # type: ignore[assignment]
+    module = _Decoder(model) if what == "decoder" else _Encoder(model)
+    first = z if what == "decoder" else x.float()
+    labels = () if given is None or given.label is None else (given.label,)
+    return module.eval(), (first, *labels)
+
+
+def export(
+    run: Run, *, format: Format = "onnx", what: Part = "decoder", out: str | Path | None = None
+) -> Path:
+    """Write the decoder or encoder of a run as ONNX or TorchScript, for any number of rows.
+
+    The decoder takes ``z`` (and ``label``, for conditional models) and gives ``x``, the mean
+    example on the scale of the event's codes; the encoder takes such codes as floats.
+
+    Args:
+        run: A trained run.
+        format: ``onnx`` or ``torchscript``.
+        what: ``decoder`` or ``encoder``.
+        out: The file; None for ``export/`` in the run.
+
+    Raises:
+        EventError: The model has no such half.
+        ConfigError: ONNX is asked for, and onnx or onnxscript is not installed.
+    """
+    if format == "onnx":
+        _require_onnx()
+    module, inputs = part_of(run, what)
+    path = Path(out) if out is not None else run.path / "export" / f"{what}{_SUFFIX[format]}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with torch.no_grad():
+        if format == "onnx":
+            _onnx(module, inputs, path, what)
+        else:
+            traced = torch.jit.trace(module, inputs, check_trace=False)
+            torch.jit.save(torch.jit.freeze(traced), str(path))  # without the other half
+    return path
+
+
+def _require_onnx() -> None:
+    from importlib.util import find_spec
+
+    for package in ("onnx", "onnxscript"):
+        if find_spec(package) is None:
+            raise ConfigError(
+                f"ONNX needs the package {package!r}: pip install 'phosphene[onnx]', or use "
+                "--format torchscript"
+            )
+
+
+def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], path: Path, what: Part) -> None:
+    import contextlib
+    import io
+    import logging
+
+    source, target = _OUTPUT[what]
+    names = [source, "label"][: len(inputs)]
+    batch = torch.export.Dim("n", min=1)
+    shapes = tuple({0: batch} for _ in inputs)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()):  # the exporter reports its progress there
+        torch.onnx.export(
+            module,
+            inputs,
+            str(path),
+            dynamo=True,
+            verbose=False,
+            input_names=names,
+            output_names=[target],
+            dynamic_shapes=shapes,
+            external_data=False,
+        )
