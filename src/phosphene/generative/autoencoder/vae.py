@@ -161,7 +161,7 @@ class VAE(Model):
     def loss(self, batch: Batch) -> Loss:
         """Minus the bound, as weighted in training; ``terms["elbo"]`` is the unweighted one."""
         x = batch.x
-        if self.shift:
+        if self.shift and self.training:
             x = shift_images(x, batch.randint(2 * self.shift + 1, (2,)) - self.shift)
         condition = self.condition(batch.context)
         mu, logvar = self._posterior(x, condition, batch.uniform)
