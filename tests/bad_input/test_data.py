@@ -47,6 +47,7 @@ def test_options_are_checked(tmp_path: Path) -> None:
     refused(f"folder:{tmp_path}?size=big", ConfigError, "size must be pixels", "'big'")
     refused(f"folder:{tmp_path}?size=0", ConfigError, "'0'")
     refused(f"folder:{tmp_path}?channels=2", ConfigError, "channels must be 1 (grey) or 3 (color)")
+    refused(f"folder:{tmp_path}?levels=300", ConfigError, "levels must be from 2 to 256, got 300")
     refused(f"folder:{tmp_path}?limit=-1", ConfigError, "'limit'", "whole number above 0")
 
 

@@ -125,6 +125,25 @@ def test_rectangles_and_limits(photos: Path) -> None:
     assert len(torch.unique(part.y)) == 2
 
 
+def test_fewer_levels(tmp_path: Path) -> None:
+    for i, grey in enumerate((0, 127, 128, 255)):
+        picture(tmp_path / "train" / f"{i}.png", grey, mode="L")
+        picture(tmp_path / "test" / f"{i}.png", grey, mode="L")
+    for levels, codes in ((2, [0, 0, 1, 1]), (32, [0, 15, 16, 31]), (256, [0, 127, 128, 255])):
+        part = ph.data.load(f"folder:{tmp_path}?levels={levels}", "test")
+        assert part.event == ph.Event.image(1, 32, levels=levels)
+        assert part.x[:, 0, 0, 0].tolist() == codes
+
+
+def test_large_jpegs_are_resized_as_well_as_small_ones(tmp_path: Path) -> None:
+    row, column = np.indices((800, 1000))
+    wave = (128 + 60 * np.sin(row / 90) + 60 * np.cos(column / 70)).astype(np.uint8)
+    Image.fromarray(wave).save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(wave).save(tmp_path / "a.png")
+    fast, exact = (decode(tmp_path / f"a.{kind}", (32, 32), 1) for kind in ("jpg", "png"))
+    assert np.abs(fast.astype(int) - exact).max() <= 4
+
+
 def test_images_are_cropped_around_their_center(tmp_path: Path) -> None:
     wide = np.zeros((10, 30), dtype=np.uint8)
     wide[:, 10:20] = 200

@@ -37,7 +37,8 @@ def _inside(shape: str, x: Array, y: Array) -> NDArray[np.bool_]:
         return x**2 + (y / 0.5) ** 2 < 1
     # The sextic heart (x^2 + y^2 - 1)^3 < x^2 y^3, moved and shrunk into the circle.
     u, v = 1.3 * x, 1.3 * y + 0.2
-    return (u**2 + v**2 - 1) ** 3 < u**2 * v**3
+    w = u * u + v * v - 1
+    return w * w * w < u * u * v * v * v
 
 
 def _templates(size: int) -> NDArray[np.uint8]:

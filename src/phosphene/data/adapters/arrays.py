@@ -74,7 +74,8 @@ def from_arrays(
 def _codes(source: str, x: Array, levels: int) -> tuple[torch.Tensor, Event]:
     if x.dtype.kind == "f":
         _refuse_where(source, x != np.rint(x), "values that are not whole codes")
-    _refuse_where(source, (x < 0) | (x > levels - 1), f"codes outside 0..{levels - 1}")
+    if x.dtype != np.uint8 or levels < 256:
+        _refuse_where(source, (x < 0) | (x > levels - 1), f"codes outside 0..{levels - 1}")
     codes = torch.from_numpy(x.astype(np.uint8 if levels <= 256 else np.int64))
     if codes.ndim == 3:
         codes = codes[:, None]

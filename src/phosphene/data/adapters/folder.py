@@ -24,6 +24,7 @@ def folder(
     *,
     size: str = "32",
     channels: int | None = None,
+    levels: int = 256,
     limit: int | None = None,
 ) -> Dataset:
     """Read a folder of images of any sizes.
@@ -38,6 +39,7 @@ def folder(
         size: Pixels, ``64`` or ``48x64`` (height first); images are resized to cover it and
             cropped around their centers.
         channels: 1 or 3; by default what the images share.
+        levels: Reduce the codes to so many grey levels; 2 makes black and white.
         limit: Read at most this many images of the split.
 
     Raises:
@@ -63,7 +65,7 @@ def folder(
     part, index = locate(argument, split, sizes, limit)
     names = [files[part][i] for i in index]
     y = np.array([_class_number(name, classes) for name in names], dtype=np.int64)
-    images = images_of(argument, [root / part / n for n in names], names, shape, wanted)
+    images = images_of(argument, [root / part / n for n in names], names, shape, wanted, levels)
     return images.dataset(argument, split, y if classes else None, classes)
 
 

@@ -23,6 +23,7 @@ def hub(
     *,
     size: str = "32",
     channels: int | None = None,
+    levels: int = 256,
     config: str = "",
     image: str = "",
     label: str = "",
@@ -35,6 +36,7 @@ def hub(
         split: Which part; what is not stored is a fixed tenth of the training part.
         size: Pixels, ``64`` or ``48x64`` (height first).
         channels: 1 or 3; by default what the images share.
+        levels: Reduce the codes to so many grey levels; 2 makes black and white.
         config: The configuration of a data set that has several.
         image: The column of images; by default the first that holds images.
         label: The column of labels; by default the first class label, or ``label``.
@@ -61,7 +63,7 @@ def hub(
     names = [f"{where}[{i}]" for i in index]
     known = None if tags is None else _labels(argument, part, tags)
     wanted = common_channels(argument, files, channels)
-    images = images_of(argument, files, names, shape, wanted)
+    images = images_of(argument, files, names, shape, wanted, levels)
     y, classes = (None, ()) if known is None else (known[0][index], known[1])
     return images.dataset(argument, split, y, classes)
 

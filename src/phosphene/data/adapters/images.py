@@ -68,6 +68,8 @@ def decode(source: Source, size: tuple[int, int], channels: int) -> NDArray[np.u
     with antialiasing until it just covers the size, and cropped around its center.
     """
     with _open(source) as image:
+        # A large JPEG is decoded at a fraction of its size, at least twice what is wanted.
+        image.draft(None, (2 * max(size), 2 * max(size)))
         image.load()
         upright = ImageOps.exif_transpose(image)
     if upright.mode in _SIXTEEN_BITS:  # Pillow would clip 16 bits at 255
@@ -88,11 +90,13 @@ class Images:
 
     Args:
         x: Codes (n, channels, height, width).
+        levels: How many values a code may take.
         kept: Positions of the readable sources (n,).
         notes: A sentence about those that were skipped.
     """
 
     x: torch.Tensor
+    levels: int
     kept: NDArray[np.int64]
     notes: tuple[str, ...]
 
@@ -103,7 +107,7 @@ class Images:
         return Dataset(
             name=name,
             split=split,
-            event=Event("image", tuple(self.x.shape[1:]), 256),
+            event=Event("image", tuple(self.x.shape[1:]), self.levels),
             x=self.x,
             y=None if y is None else torch.from_numpy(y[self.kept]),
             classes=classes,
@@ -117,12 +121,19 @@ def images_of(
     names: Sequence[str],
     size: tuple[int, int],
     channels: int,
+    levels: int = 256,
 ) -> Images:
     """Decode files in a pool of threads; those that are corrupt are skipped, counted and named.
 
+    With fewer than 256 levels, the codes are floor(code * levels / 256): 2 levels are black and
+    white, 32 are the 5 bits of Kingma and Dhariwal (2018).
+
     Raises:
-        DataError: None of them can be read.
+        ConfigError: There are not 2 to 256 levels.
+        DataError: None of the files can be read.
     """
+    if not 2 <= levels <= 256:
+        raise ConfigError(f"levels must be from 2 to 256, got {levels}")
     results = _in_threads(lambda file: decode(file, size, channels), files)
     good = [i for i, result in enumerate(results) if not isinstance(result, str)]
     bad = [f"{names[i]} ({result})" for i, result in enumerate(results) if isinstance(result, str)]
@@ -131,7 +142,8 @@ def images_of(
     x = np.stack([results[i] for i in good]) if good else np.empty((0, channels, *size), np.uint8)
     count = f"{len(bad)} of {len(files)} images that cannot be read"
     notes = (f"skipped {count}: {listed(bad, 10)}",) if bad else ()
-    return Images(torch.from_numpy(x), np.array(good, dtype=np.int64), notes)
+    x = x if levels == 256 else (x.astype(np.uint16) * levels >> 8).astype(np.uint8)
+    return Images(torch.from_numpy(x), levels, np.array(good, dtype=np.int64), notes)
 
 
 def common_channels(source: str, files: Sequence[Source], wanted: int | None) -> int:

@@ -26,6 +26,7 @@ def webdataset(
     *,
     size: str = "32",
     channels: int | None = None,
+    levels: int = 256,
     limit: int | None = None,
 ) -> Dataset:
     """Read shards of samples ``KEY.jpg`` (or png, ...) and, where there are labels, ``KEY.cls``.
@@ -35,6 +36,7 @@ def webdataset(
         split: Which part; a fixed tenth of the samples is held out for each.
         size: Pixels, ``64`` or ``48x64`` (height first).
         channels: 1 or 3; by default what the images share.
+        levels: Reduce the codes to so many grey levels; 2 makes black and white.
         limit: Read only this many samples from the shards, before they are split.
 
     Raises:
@@ -54,7 +56,9 @@ def webdataset(
         y, classes = labels(argument, np.array(every), len(samples))
         y = y[index]
     wanted = common_channels(argument, [file for _, file, _ in samples], channels)
-    return images_of(argument, files, names, shape, wanted).dataset(argument, split, y, classes)
+    return images_of(argument, files, names, shape, wanted, levels).dataset(
+        argument, split, y, classes
+    )
 
 
 def _samples(argument: str) -> Iterator[tuple[str, bytes, bytes | None]]:
