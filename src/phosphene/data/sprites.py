@@ -38,7 +38,8 @@ def _inside(shape: str, x: Array, y: Array) -> NDArray[np.bool_]:
     # The sextic heart (x^2 + y^2 - 1)^3 < x^2 y^3, moved and shrunk into the circle.
     u, v = 1.3 * x, 1.3 * y + 0.2
     w = u * u + v * v - 1
-    return w * w * w < u * u * v * v * v
+    heart: NDArray[np.bool_] = w * w * w < u * u * v * v * v
+    return heart
 
 
 def _templates(size: int) -> NDArray[np.uint8]:
