@@ -34,7 +34,8 @@ class Noise:
 
     def _draw(self, kind: str, shape: tuple[int, ...], device: torch.device | str) -> Tensor:
         blocks = []
-        for block in range(self.first // _BLOCK, -(-(self.first + self.n) // _BLOCK)):
+        last = (self.first + max(self.n, 1) - 1) // _BLOCK  # no rows still have a shape
+        for block in range(self.first // _BLOCK, last + 1):
             g = generator(*self.key, self.draws, block, device=device)
             # Only whole blocks are drawn, so that a row does not depend on the batch's size.
             size = (_BLOCK, *shape)
