@@ -83,7 +83,8 @@ class LinearVAE(Model):
         self.latent_dim, self.fixed_sigma, self.beta = latent_dim, sigma, beta
         # Weights are kept in the data's own unit and offset, so that a learning rate suits any.
         self.weight = nn.Parameter(torch.randn(D, latent_dim) / math.sqrt(D))
-        self.encoding = nn.Parameter(self.weight.detach().T.clone())
+        start = self.weight.detach().T.clone(memory_format=torch.contiguous_format)
+        self.encoding = nn.Parameter(start)
         self.offset = nn.Parameter(torch.zeros(D))
         self.log_std = nn.Parameter(torch.zeros(latent_dim))
         if sigma is None:
