@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from rich.rule import Rule
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from phosphene.cli.console import TrainingConsole, number
-from phosphene.cli.evaluate import scoring
+from phosphene.cli.console import ScoringConsole, TrainingConsole, number
 from phosphene.cli.output import print_json, print_table, screen
 from phosphene.cli.parsing import parse
 from phosphene.core.errors import ConfigError
@@ -62,7 +60,12 @@ def main(argv: Sequence[str]) -> int:
     from phosphene.recipes.comparing import compare
 
     notes = screen(stderr=True)
-    with TrainingConsole() as console, scoring() as told:
+
+    def announce(text: str) -> None:
+        told.stop()
+        notes.print(text, style="bold")
+
+    with TrainingConsole() as console, ScoringConsole() as told:
         comparison = compare(
             arguments.systems,
             data=arguments.data,
@@ -76,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
             device=arguments.device,
             listeners=[console],
             progress=told,
-            announce=lambda text: notes.print(Rule(text, align="left", style="dim")),
+            announce=announce,
         )
     if arguments.json:
         print_json(
@@ -94,10 +97,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _show(comparison: "Comparison") -> None:
-    shown = [c for c in _SHOWN if any(c in e.scores for e in comparison.entries)]
-    columns = ("system", "value", "± stderr", "kind", *shown, "parameters", "steps")
-    right = tuple(c for c in columns if c not in ("system", "kind"))
     for heading, group in comparison.groups.items():
+        shown = [c for c in _SHOWN if any(c in e.scores for e in group)]
+        columns = ("system", "value", "± stderr", "kind", *shown, "parameters", "steps")
         rows = []
         for entry in group:
             score = entry.scores[entry.main]
@@ -105,7 +107,13 @@ def _show(comparison: "Comparison") -> None:
             others = [number(entry.scores[c].value) if c in entry.scores else "" for c in shown]
             size = (f"{entry.parameters:,}", f"{entry.steps:,.0f}")
             rows.append((entry.system, number(entry.value), error, score.kind, *others, *size))
-        print_table(columns, rows, title=heading, right=right)
+        print_table(
+            columns,
+            rows,
+            title=heading,
+            right=[c for c in columns if c not in ("system", "kind")],
+            optional=("parameters", "steps", "kind", *shown),
+        )
     out = screen()
     if len(comparison.groups) > 1:
         out.print("Rows are ranked within a table only: the kinds of the values differ.\n")

@@ -19,7 +19,7 @@ from phosphene.core.events import (
     Warned,
 )
 
-__all__ = ["TrainingConsole", "clock"]
+__all__ = ["ScoringConsole", "TrainingConsole", "clock", "number"]
 
 _REASONS = {
     "budget": "budget spent",
@@ -103,9 +103,13 @@ class TrainingConsole:
                 pass
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, style="none")
+        self.console.print(text, soft_wrap=True)
 
     def _start(self, event: Started) -> None:
+        self._stop()
+        self.finished = self.best = None
+        self._terms = self._scores = ""
+        self._last = 0.0
         threads = f"{event.threads} thread" + ("s" if event.threads != 1 else "")
         self._say(
             f"{event.system} on {event.data}: {event.parameters:,} parameters, "
@@ -125,7 +129,8 @@ class TrainingConsole:
             self._progress.start()
 
     def _step(self, event: StepEnd) -> None:
-        self._terms = "  ".join(f"{k} {number(v)}" for k, v in list(event.terms.items())[:4])
+        terms = {k: v for k, v in event.terms.items() if k not in ("lr", "examples")}
+        self._terms = "  ".join(f"{k} {number(v)}" for k, v in list(terms.items())[:4])
         left = "" if event.remaining is None else f"{clock(event.remaining)} left"
         text = f"step {event.step:,}  {self._terms}{self._scores}"
         if self._progress is not None:
@@ -154,3 +159,45 @@ class TrainingConsole:
             scores = ", ".join(f"{k} {number(v)}" for k, v in self.best.scores.items())
             line += f"; best validation at step {self.best.step:,}: {scores}"
         self._say(line)
+
+
+class ScoringConsole:
+    """Told what is being scored, it draws a bar on stderr; nothing where that is no terminal.
+
+    Example:
+        >>> with ScoringConsole() as told:
+        ...     told("frechet_distance", 0.5)
+    """
+
+    def __init__(self) -> None:
+        self._console = screen(stderr=True)
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def __enter__(self) -> "ScoringConsole":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __call__(self, name: str, fraction: float) -> None:
+        """Show what is being computed; the bar appears with the first call."""
+        if not self._console.is_terminal:
+            return
+        if self._bar is None:
+            columns = (BarColumn(bar_width=24), TextColumn("scoring: {task.description}"))
+            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._task = self._bar.add_task("", total=1.0)
+            self._bar.start()
+        self._bar.update(self._task, completed=fraction, description=name.replace("_", " "))
+
+    def stop(self) -> None:
+        """Take the bar away: a training's own may follow."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

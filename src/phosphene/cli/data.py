@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from phosphene.cli.output import print_json, print_table, screen
+from phosphene.cli.output import note, print_json, print_table
 from phosphene.cli.parsing import parse
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def _list(json: bool) -> None:
             (r.name, r.title, r.event, " / ".join(f"{n:,}" for n in r.examples), r.licence)
             for r in rows
         ],
+        optional=("licence", "train / validation / test"),
     )
 
 
@@ -82,7 +83,7 @@ def _describe(arguments: Arguments) -> None:
         ],
     )
     if not arguments.out:
-        screen(stderr=True).print("--out FILE.png writes a picture of it", style="dim")
+        note("--out FILE.png writes a picture of it")
 
 
 def _facts(dataset: "Dataset") -> dict[str, Any]:

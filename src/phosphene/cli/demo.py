@@ -7,8 +7,8 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from phosphene.cli.console import TrainingConsole
-from phosphene.cli.evaluate import print_scores, scoring
+from phosphene.cli.console import ScoringConsole, TrainingConsole
+from phosphene.cli.evaluate import print_scores
 from phosphene.cli.output import screen
 from phosphene.cli.parsing import parse
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
             seed=arguments.seed,
             listeners=[console],
         )
-    with scoring() as told:
+    with ScoringConsole() as told:
         scores = evaluate(run, progress=told)
     print_scores(scores, f"{run.path} on {arguments.data}, test split")
     report = write_report(run, scores)

@@ -1,20 +1,17 @@
 """``phosphene evaluate``: scores with their kinds, errors and floors."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from rich.progress import BarColumn, Progress, TextColumn
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from phosphene.cli.console import number
-from phosphene.cli.output import print_json, print_table, screen
+from phosphene.cli.console import ScoringConsole, number
+from phosphene.cli.output import print_json, print_table
 from phosphene.cli.parsing import parse
 from phosphene.cli.runs import open_run
 
 if TYPE_CHECKING:
-    from phosphene.evaluate.likelihood import Progress as Told
     from phosphene.evaluate.score import Score
 
 _UNITS = {
@@ -58,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
     run = open_run(arguments.run)
     from phosphene.recipes.evaluating import evaluate
 
-    with scoring() as told:
+    with ScoringConsole() as told:
         scores = evaluate(
             run,
             samples=arguments.samples,
@@ -74,27 +71,10 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-@contextmanager
-def scoring() -> Iterator["Told | None"]:
-    """A bar on stderr that says what is being computed; nothing where stderr is no terminal."""
-    console = screen(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-
-        def told(name: str, fraction: float) -> None:
-            bar.update(task, completed=fraction, description=name.replace("_", " "))
-
-        yield told
-
-
 def print_scores(scores: Mapping[str, "Score"], title: str) -> None:
     """Scores as a table."""
     print_table(
-        ("score", "value", "± stderr", "floor", "kind", ""),
+        ("score", "value", "± stderr", "floor", "kind", "note"),
         [
             (
                 name,
@@ -108,4 +88,5 @@ def print_scores(scores: Mapping[str, "Score"], title: str) -> None:
         ],
         title=title,
         right=("value", "± stderr", "floor"),
+        optional=("note",),
     )

@@ -3,11 +3,12 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 __all__ = ["note", "print_json", "print_table", "screen"]
@@ -32,16 +33,38 @@ def print_json(value: Any) -> None:
 
 def print_table(
     columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Sequence[Sequence[str]],
     *,
     title: str | None = None,
     right: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> None:
-    """A table without frames; the columns named in ``right`` are numbers."""
+    """A table without frames.
+
+    Args:
+        columns: Headings.
+        rows: Cells, one for each heading.
+        title: Above the table.
+        right: Columns of numbers.
+        optional: Columns that are left out, the last first, where the screen is too narrow.
+    """
+    out, dropped = screen(), list(optional)
+    table = _table(columns, rows, title, right)
+    while dropped and Measurement.get(out, out.options, table).maximum >= out.width:
+        k = columns.index(dropped.pop())
+        columns = [*columns[:k], *columns[k + 1 :]]
+        rows = [[*row[:k], *row[k + 1 :]] for row in rows]
+        table = _table(columns, rows, title, right)
+    out.print(table)
+
+
+def _table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None, right: Sequence[str]
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for k, column in enumerate(columns):
         justify: Any = "right" if column in right else "left"
         table.add_column(column, justify=justify, style="bold" if k == 0 else "", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    screen().print(table)
+    return table

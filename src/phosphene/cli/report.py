@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from phosphene.cli.evaluate import scoring
+from phosphene.cli.console import ScoringConsole
 from phosphene.cli.parsing import parse
 from phosphene.cli.runs import open_run
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
 
     scores = {} if arguments.again else read_scores(run)
     if not scores:
-        with scoring() as told:
+        with ScoringConsole() as told:
             scores = evaluate(run, progress=told)
     print(write_report(run, scores, seed=arguments.seed))
     return 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, arg
 
-from phosphene.cli.output import print_json, print_table, screen
+from phosphene.cli.output import print_json, print_table
 from phosphene.cli.parsing import parse
 
 
@@ -32,17 +32,12 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         print_json([asdict(row) for row in rows])
         return 0
-    columns = {
-        "system": [row.name for row in rows],
-        "family": [row.family for row in rows],
-        "kind": [row.kind for row in rows],
-        "what it is": [row.title for row in rows],
-        "models": [", ".join(row.events) for row in rows],
-        "paper": [row.paper for row in rows],
-    }
-    if screen().width < 130:  # --json has them
-        del columns["paper"]
-    if screen().width < 100:
-        del columns["models"]
-    print_table(tuple(columns), list(zip(*columns.values(), strict=True)))
+    print_table(
+        ("system", "family", "kind", "what it is", "models", "paper"),
+        [
+            (row.name, row.family, row.kind, row.title, ", ".join(row.events), row.paper)
+            for row in rows
+        ],
+        optional=("family", "models", "paper"),
+    )
     return 0

@@ -123,32 +123,29 @@ def _caution(groups: Mapping[str, Sequence[Entry]]) -> str:
 
 
 def _table(groups: Mapping[str, Sequence[Entry]]) -> str:
-    every = [e for group in groups.values() for e in group]
-    extra = [c for c in _COLUMNS if any(c in e.scores and c != e.main for e in every)]
-    columns = [
-        "System",
-        "Value",
-        "Standard error",
-        "Kind",
-        *map(label, extra),
-        "Parameters",
-        "Steps",
-    ]
-    rows = []
+    parts = []
     for name, group in groups.items():
-        rows.append([f"<i>{escape(name)}</i>", *[""] * (len(columns) - 1)])
-        for e in group:
-            s = e.scores[e.main]
-            error = "" if s.stderr is None else f"± {s.stderr:.3g}"
-            cells = [f"{e.scores[c].value:.4g}" if c in e.scores else "" for c in extra]
-            rows.append(
-                [f"<b>{escape(e.system)}</b>", f"{e.value:.5g}", error, page.chip(s.kind), *cells,
-                 f"{e.parameters:,}", f"{e.steps:,.0f}"]
-            )  # fmt: skip
-    numbers = [c for c in columns if c not in ("System", "Kind")]
-    used = {e.scores[e.main].kind for e in every}
+        extra = [c for c in _COLUMNS if any(c in e.scores and c != e.main for e in group)]
+        numbers = ["Value", "Standard error", *map(_short, extra), "Parameters", "Steps"]
+        rows = [_row(entry, extra) for entry in group]
+        parts.append(f"<h3 style='margin:20px 0 6px'>{escape(name)}</h3>")
+        parts.append(page.table(["System", *numbers, "Kind"], rows, numbers))
+    used = {e.scores[e.main].kind for group in groups.values() for e in group}
     kinds = [f"<p class='note'>{page.chip(k)} {escape(KINDS[k])}</p>" for k in KINDS if k in used]
-    return page.table(columns, rows, numbers) + "<br>" + "".join(kinds)
+    return "".join(parts) + "<br>" + "".join(kinds)
+
+
+def _short(name: str) -> str:
+    return label(name).removesuffix(" of reconstructions")
+
+
+def _row(entry: Entry, extra: Sequence[str]) -> list[str]:
+    score = entry.scores[entry.main]
+    error = "" if score.stderr is None else f"± {score.stderr:.3g}"
+    others = [f"{entry.scores[c].value:.4g}" if c in entry.scores else "" for c in extra]
+    size = [f"{entry.parameters:,}", f"{entry.steps:,.0f}"]
+    name = f"<b>{escape(entry.system)}</b>"
+    return [name, f"{entry.value:.5g}", error, *others, *size, page.chip(score.kind)]
 
 
 def _pictures(entries: Sequence[Entry], test: Dataset) -> str:

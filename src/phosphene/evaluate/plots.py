@@ -89,7 +89,7 @@ def grid(
     columns: int = 8,
     *,
     scale: int | None = None,
-    gap: int = 2,
+    gap: int = 3,
     group: int = 0,
 ) -> Image.Image:
     """Lay images out in rows, enlarged by a whole factor, with gaps of a neutral gray.
@@ -157,6 +157,15 @@ def _axes(width: float, height: float) -> tuple["Figure", Any]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
+    _plain(axes)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(MUTED)
+        label.set_fontsize(9)
+    return figure, axes
+
+
+def _plain(axes: Any) -> None:
+    """Axes without a frame, with a faint grid."""
     axes.set_facecolor("none")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -165,10 +174,6 @@ def _axes(width: float, height: float) -> tuple["Figure", Any]:
     axes.tick_params(colors=MUTED, labelsize=9, length=0)
     axes.grid(True, color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_color(MUTED)
-        label.set_fontsize(9)
-    return figure, axes
 
 
 def svg(figure: "Figure") -> str:
@@ -300,33 +305,37 @@ def density(values: Tensor, extent: tuple[float, float, float, float]) -> "Figur
 def compare_figure(
     groups: Mapping[str, Sequence[tuple[str, float, float | None]]], *, x: str
 ) -> "Figure":
-    """Values with their standard errors, one row a system, in groups that are not ranked together.
+    """Values with their standard errors, one row a system, one panel a group.
+
+    Panels are apart because groups are not ranked together; those in nats share their scale.
 
     Args:
-        groups: The kind of value to (system, value, stderr), in the order to be drawn.
-        x: Label of the axis.
+        groups: What is compared, with its kind, to (system, value, stderr) in order.
+        x: Label of the lowest axis.
     """
-    rows = sum(len(group) + 1 for group in groups.values())
-    figure, axes = _axes(7.2, 0.9 + 0.36 * rows)
-    axes.grid(True, axis="x", color=FAINT, linewidth=0.6)
-    axes.grid(False, axis="y")
-    position, ticks, names = 0.0, [], []
-    for k, (kind, entries) in enumerate(groups.items()):
-        place = {"transform": axes.get_yaxis_transform(), "fontsize": 9, "va": "center"}
-        axes.text(0.01, position, kind, color=MUTED, style="italic", **place)
-        for name, value, error in entries:
-            position += 1
-            color = _CLASSES[k % len(_CLASSES)]
-            marks = {"color": color, "markersize": 7, "elinewidth": 1.6, "capsize": 3}
-            axes.errorbar(value, position, xerr=error, fmt="o", **marks)
-            label = {"xytext": (10, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(f"{value:.4g}", (value, position), color=INK, fontsize=9, **label)
-            ticks.append(position)
-            names.append(name)
-        position += 1
-    axes.set_yticks(ticks, names)
-    axes.tick_params(axis="y", labelcolor=INK, labelsize=10)
-    axes.set_ylim(position - 0.4, -0.6)
-    axes.margins(x=0.12)
-    axes.set_xlabel(x)
+    from matplotlib.figure import Figure
+
+    heights = [len(group) + 1.1 for group in groups.values()]
+    figure = Figure(figsize=(10.2, 0.7 + 0.42 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+    first: Any = None
+    for k, (panel, (title, entries)) in enumerate(zip(panels, groups.items(), strict=True)):
+        _plain(panel)
+        panel.grid(False, axis="y")
+        panel.set_title(title, color=MUTED, fontsize=9, loc="left")
+        for row, (_, value, error) in enumerate(entries):
+            marks = {"color": _CLASSES[k % len(_CLASSES)], "markersize": 7, "elinewidth": 1.6}
+            panel.errorbar(value, row, xerr=error, fmt="o", capsize=3, **marks)
+            label = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
+            panel.annotate(f"{value:.4g}", (value, row), color=INK, fontsize=9, **label)
+        panel.set_yticks(range(len(entries)), [name for name, _, _ in entries])
+        panel.tick_params(axis="y", labelcolor=INK, labelsize=10)
+        panel.set_ylim(len(entries) - 0.5, -0.8)
+        panel.margins(x=0.12)
+        if "nats" in title:
+            if first is None:
+                first = panel
+            else:
+                panel.sharex(first)
+    panels[-1].set_xlabel(x, color=MUTED, fontsize=9)
     return figure

@@ -57,7 +57,8 @@ def draws(
 
 def _decode(model: Model, z: Tensor, context: Context | None) -> Tensor:
     with evaluating(model):
-        return model.decode(z, context).cpu() if context is not None else model.decode(z).cpu()
+        x: Tensor = model.decode(z, context) if context is not None else model.decode(z)
+    return x.cpu()
 
 
 def _encode(model: Model, x: Tensor, context: Context | None) -> Tensor:
