@@ -133,7 +133,8 @@ class Checkpoints:
 
     # Asking torch for the state of an optimiser that has taken no step takes one, at rate zero,
     # and Adam's step counter keeps it: the next real step would differ. So only optimisers that
-    # have moved are saved, and only those are asked on loading.
+    # have moved are saved, and only those are asked on loading. It also passes over parameters that
+    # a phase has frozen, so all are thawed first; the next turn freezes its own.
 
     def _save_shards(
         self, folder: Path, model: nn.Module, optimizers: Sequence[Optimizer]
@@ -168,6 +169,7 @@ class Checkpoints:
             get_optimizer_state_dict,
         )
 
+        model.requires_grad_(True)
         moments = {f"optimizer{i}": get_optimizer_state_dict(model, optimizers[i]) for i in moved}
         return {"model": get_model_state_dict(model), **moments}
 
