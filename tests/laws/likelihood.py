@@ -11,7 +11,7 @@ from phosphene.core.context import Context
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
-from tests.laws.support import Make, context_of, data_of, law, lived, plane, states_of
+from tests.laws.support import Make, conditions, context_of, data_of, law, lived, plane, states_of
 
 ROUNDS = 16
 """Independent estimates of each bound, from which its standard error comes."""
@@ -91,19 +91,20 @@ def law_importance_weights_are_unbiased(make: Make, row: System) -> None:
     model = lived(make, row, steps=STEPS, dtype=torch.float64)
     if not hasattr(model, "elbo"):
         return
-    sums = _estimates(model, 8)
-    total, error = float(sums.sum(1).mean()), float(sums.sum(1).std() / math.sqrt(len(sums)))
-    slack = 4 * error + (5e-3 if model.event.levels is None else 1e-9)
-    assert abs(total - 1) <= slack, f"the estimates sum to {total:.5f}, not 1 within {slack:.5f}"
+    for known in range(len(conditions(model, row, 1))):
+        sums = _estimates(model, row, known, particles=8).sum(1)
+        total, error = float(sums.mean()), float(sums.std() / math.sqrt(len(sums)))
+        slack = 4 * error + (5e-3 if model.event.levels is None else 1e-9)
+        assert abs(total - 1) <= slack, f"the estimates sum to {total:.5f}, not 1 +- {slack:.5f}"
 
 
-def _estimates(model: Model, particles: int) -> Tensor:
+def _estimates(model: Model, row: System, known: int, particles: int) -> Tensor:
     """Unbiased estimates of the probability of every state, or cell of the plane."""
     states, areas = states_of(model.event), torch.zeros(1)
     if states is None:
         states, areas = plane(data_of(model, 256), 45)
         states = states.to(model.dtype)
-    context = context_of(model, len(states), same=True)
+    context = conditions(model, row, len(states))[known]
     rounds = []
     with torch.no_grad():
         for k in range(ROUNDS):
@@ -119,30 +120,33 @@ def law_samples_follow_the_density(make: Make, row: System) -> None:
     if states is None:
         return
     model = lived(make, row, steps=STEPS, dtype=torch.float64)
-    if not hasattr(model, "sample"):
-        return
-    if hasattr(model, "log_prob"):
-        p = _log_prob(model, states).double().exp()
-        error = torch.zeros_like(p)
-    elif hasattr(model, "elbo"):
-        estimates = _estimates(model, 64)
-        p, error = estimates.mean(0), estimates.std(0) / math.sqrt(ROUNDS)
-    else:
+    if not hasattr(model, "sample") or not (hasattr(model, "log_prob") or hasattr(model, "elbo")):
         return
     n = 4096
-    x = model.sample(n, context_of(model, n, same=True), generator=generator(2))
-    counts = _counts(x, len(p), model.event.levels)
+    for known, context in enumerate(conditions(model, row, n)):
+        if hasattr(model, "log_prob"):
+            p = _log_prob(model, states).double().exp()
+            error = torch.zeros_like(p)
+        else:
+            estimates = _estimates(model, row, known, particles=64)
+            p, error = estimates.mean(0), estimates.std(0) / math.sqrt(ROUNDS)
+        x = model.sample(n, context, generator=generator(2))
+        excess = _excess(_counts(x, len(p), model.event.levels), n * p, n * error)
+        assert excess <= 5, f"samples deviate from the likelihood by {excess:.1f} deviations"
+
+
+def _excess(counts: Tensor, expected: Tensor, error: Tensor) -> float:
+    """Chi-square of counts, in standard deviations above its mean."""
     # Rare states are counted together, so that the counts are nearly normal.
-    common = n * p >= 5
+    common = expected >= 5
     group = torch.where(common, common.cumsum(0) - 1, common.sum())
     expected, counts, spread = (
-        torch.zeros(int(common.sum()) + 1).double().index_add(0, group, v)
-        for v in (n * p, counts, n * p + (n * error) ** 2)
+        torch.zeros(int(common.sum()) + 1).double().index_add(0, group, value)
+        for value in (expected, counts, expected + error**2)
     )
     square = float(((counts - expected) ** 2 / spread.clamp(min=1e-9)).sum())
     freedom = max(len(expected) - 1, 1)
-    excess = (square - freedom) / math.sqrt(2 * freedom)
-    assert excess <= 5, f"samples deviate from the likelihood by {excess:.1f} standard deviations"
+    return (square - freedom) / math.sqrt(2 * freedom)
 
 
 def _counts(x: Tensor, states: int, levels: int | None) -> Tensor:

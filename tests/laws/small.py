@@ -13,8 +13,8 @@ __all__ = ["MORE_EVENTS", "PARTLY_LABELED", "settings"]
 
 Settings = dict[str, object]
 
-PARTLY_LABELED: frozenset[str] = frozenset()
-"""Systems whose training data may lack labels (-1)."""
+PARTLY_LABELED = frozenset({"semi-supervised-vae", "stacked-semi-supervised-vae"})
+"""Systems for which a label that is missing, or -1, is a latent variable and not an error."""
 
 TINY_IMAGE = Event.image(1, 2, levels=4)
 """Few enough states that a decoder of many levels can be summed over all of them."""
@@ -53,6 +53,15 @@ def _linear(event: Event) -> tuple[Settings, ...]:
     return ({"latent_dim": 1},)
 
 
+def _semi_supervised(event: Event) -> tuple[Settings, ...]:
+    return ({"latent_dim": 2, "hidden": (16,), "classifier_hidden": (16,)},)
+
+
+def _stacked(event: Event) -> tuple[Settings, ...]:
+    second: Settings = {"second_hidden": (16,), "classifier_hidden": (16,)}
+    return ({"feature_dim": 3, "latent_dim": 2, "hidden": (16,), **second},)
+
+
 _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "autoencoder": _autoencoder,
     "beta-vae": _one,
@@ -61,6 +70,8 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "iwae": _one,
     "linear-autoencoder": _linear,
     "linear-vae": _linear,
+    "semi-supervised-vae": _semi_supervised,
+    "stacked-semi-supervised-vae": _stacked,
     "vae": _vae,
 }
 

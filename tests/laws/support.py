@@ -105,6 +105,13 @@ def context_of(model: Model, n: int, *, row: System | None = None, same: bool = 
     return Context(**parts)
 
 
+def conditions(model: Model, row: System, n: int) -> list[Context]:
+    """Contexts that give all n examples the same condition: a known one, and none if it may be."""
+    known = context_of(model, n, same=True)
+    unknown = [Context()] if row.name in small.PARTLY_LABELED else []
+    return [known, *unknown]
+
+
 def data_of(model: Model, n: int, seed: int = 0) -> Tensor:
     """Examples of the model's event; reals in the parameters' type."""
     x = examples(model.event, n, seed)
