@@ -6,16 +6,16 @@ numbers, as a tensor (..., parameters, *event.shape); a distribution turns them 
 log-probabilities, means on the scale of the codes, and samples that are valid codes.
 """
 
-import math
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from phosphene.core.errors import ConfigError, EventError, UnknownNameError
+from phosphene.core.errors import UnknownNameError
 from phosphene.core.event import Event
-from phosphene.nn.gaussian import LOG_TWO_PI
+from phosphene.nn.location_scale import DiscretizedGaussian, DiscretizedLogistic, Gaussian
+from phosphene.nn.output import OutputDistribution, normalize_codes, soft_clamp, wide
 
 __all__ = [
     "Bernoulli",
@@ -36,86 +36,6 @@ OutputName = Literal[
 ]
 Variance = Literal["predicted", "per-dimension", "shared", "fixed"]
 
-_LOG_SCALE_LIMIT = 8.0
-
-
-def soft_clamp(x: Tensor, limit: float) -> Tensor:
-    """Limit tanh(x / limit): the identity near 0, within (-limit, limit), smooth everywhere."""
-    return limit * torch.tanh(x / limit)
-
-
-def normalize_codes(x: Tensor, event: Event, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Codes as floats for a network: 0/1 for two levels, else [-1, 1]; reals unchanged.
-
-    Example:
-        >>> normalize_codes(torch.tensor([[0, 255]]), Event.audio(2, levels=256))
-        tensor([[-1.,  1.]])
-    """
-    x = x.to(dtype)
-    if event.levels is None or event.levels == 2:
-        return x
-    return x * (2.0 / (event.levels - 1)) - 1.0
-
-
-class OutputDistribution(nn.Module):
-    """A distribution of the event, independent over dimensions given its parameters.
-
-    Args:
-        event: What one example is.
-        parameters: How many numbers a network gives for each dimension.
-    """
-
-    def __init__(self, event: Event, parameters: int) -> None:
-        super().__init__()
-        self.event, self.parameters_per_dimension = event, parameters
-        self.axis = -1 - len(event.shape)
-
-    def normalize(self, x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The example as a network should see it, of order one."""
-        return normalize_codes(x, self.event, dtype)
-
-    def fit(self, x: Tensor) -> Tensor:
-        """Learn the data's scale from a batch; return parameters (parameters, *shape) to start at.
-
-        Starting at the marginals of the data saves the first few hundred steps.
-        """
-        raise NotImplementedError
-
-    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        """Log-probability in nats, summed over dimensions.
-
-        Args:
-            params: (..., n, parameters, *shape).
-            x: Codes or reals (n, *shape), any dtype.
-
-        Returns:
-            (..., n).
-        """
-        raise NotImplementedError
-
-    def mean(self, params: Tensor) -> Tensor:
-        """The mean (..., n, *shape), as floats on the scale of the codes."""
-        raise NotImplementedError
-
-    def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (n, *shape): valid codes, or floats for real events."""
-        raise NotImplementedError
-
-    def _sum(self, per_dimension: Tensor) -> Tensor:
-        return per_dimension.flatten(self.axis + 1).sum(-1)
-
-    def _codes(self, x: Tensor) -> Tensor:
-        assert self.event.levels is not None
-        return x.to(torch.uint8 if self.event.levels <= 256 else torch.int64)
-
-    def _refuse(self, why: str) -> EventError:
-        return EventError(f"{type(self).__name__} cannot model {self.event}: {why}")
-
-
-def _wide(x: Tensor) -> Tensor:
-    """Half precision is for matrix products; log-probabilities are summed in float32 at least."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-
 
 class Bernoulli(OutputDistribution):
     """log p = x l - softplus(l) of two-level codes, l the logit.
@@ -134,9 +54,9 @@ class Bernoulli(OutputDistribution):
     def __init__(self, event: Event) -> None:
         super().__init__(event, 1)
         if event.levels is None:
-            raise self._refuse("it is for codes 0 and 1, use 'gaussian' for real data")
+            raise self.refusal("it is for codes 0 and 1, use 'gaussian' for real data")
         if event.levels != 2:
-            raise self._refuse("it is for 2 levels, use 'discretized-logistic' or 'categorical'")
+            raise self.refusal("it is for 2 levels, use 'discretized-logistic' or 'categorical'")
 
     def fit(self, x: Tensor) -> Tensor:
         """The logits of the pixels' (smoothed) frequencies."""
@@ -145,14 +65,14 @@ class Bernoulli(OutputDistribution):
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """See the base class."""
-        logits = _wide(params).squeeze(self.axis)
+        logits = wide(params).squeeze(self.axis)
         target = x.to(logits.dtype).expand_as(logits)
         loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
         return -self._sum(loss)
 
     def mean(self, params: Tensor) -> Tensor:
         """The probability of code 1."""
-        return torch.sigmoid(_wide(params).squeeze(self.axis))
+        return torch.sigmoid(wide(params).squeeze(self.axis))
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Codes 0 and 1."""
@@ -172,7 +92,7 @@ class Categorical(OutputDistribution):
     def __init__(self, event: Event) -> None:
         super().__init__(event, event.levels or 1)
         if event.levels is None:
-            raise self._refuse("it is for codes, use 'gaussian' for real data")
+            raise self.refusal("it is for codes, use 'gaussian' for real data")
 
     def fit(self, x: Tensor) -> Tensor:
         """Logarithms of the codes' (smoothed) frequencies."""
@@ -184,7 +104,7 @@ class Categorical(OutputDistribution):
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """See the base class."""
-        log_p = torch.log_softmax(_wide(params), self.axis)
+        log_p = torch.log_softmax(wide(params), self.axis)
         index = x.long().unsqueeze(self.axis)
         shape = list(log_p.shape)
         shape[self.axis] = 1
@@ -192,267 +112,15 @@ class Categorical(OutputDistribution):
 
     def mean(self, params: Tensor) -> Tensor:
         """The expected code."""
-        p = torch.softmax(_wide(params), self.axis)
+        p = torch.softmax(wide(params), self.axis)
         levels = torch.arange(p.shape[self.axis], dtype=p.dtype, device=p.device)
         return (p.movedim(self.axis, -1) * levels).sum(-1)
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Codes 0..levels-1."""
-        p = torch.softmax(_wide(params), self.axis).movedim(self.axis, -1)
+        p = torch.softmax(wide(params), self.axis).movedim(self.axis, -1)
         codes = torch.multinomial(p.reshape(-1, p.shape[-1]), 1, generator=generator)
         return self._codes(codes.view(p.shape[:-1]))
-
-
-class _LocationScale(OutputDistribution):
-    """What Gaussian and logistic outputs share: a location and a scale for each dimension.
-
-    Args:
-        event: What one example is.
-        variance: Who knows the scale: ``predicted`` by the network for each dimension and example,
-            one learned number ``per-dimension``, one learned number ``shared`` by all, or
-            ``fixed``.
-        sigma: The scale where it is fixed, in the units the network sees: [-1, 1] for codes,
-            standardized for reals.
-    """
-
-    def __init__(self, event: Event, variance: str = "predicted", sigma: float = 1.0) -> None:
-        if variance not in ("predicted", "per-dimension", "shared", "fixed"):
-            raise UnknownNameError(
-                "variance", variance, ("predicted", "per-dimension", "shared", "fixed")
-            )
-        if not sigma > 0.0:
-            raise ConfigError(f"sigma must be above 0, got {sigma}")
-        super().__init__(event, 2 if variance == "predicted" else 1)
-        self.variance = variance
-        self.sigma = sigma
-        if variance == "per-dimension":
-            self.log_scale = nn.Parameter(torch.zeros(event.shape))
-        elif variance == "shared":
-            self.log_scale = nn.Parameter(torch.zeros(()))
-
-    def _spread(self, std: Tensor) -> Tensor:
-        """The scale parameter of a distribution of this standard deviation."""
-        return std
-
-    def _split(self, params: Tensor) -> tuple[Tensor, Tensor]:
-        """Location and log-scale, in the units the network sees."""
-        params = _wide(params)
-        location = params.select(self.axis, 0)
-        if self.variance == "predicted":
-            return location, soft_clamp(params.select(self.axis, 1), _LOG_SCALE_LIMIT)
-        if self.variance == "fixed":
-            return location, torch.full_like(location, math.log(self.sigma))
-        return location, soft_clamp(self.log_scale, _LOG_SCALE_LIMIT).expand_as(location)
-
-    def _start(self, mean: Tensor, std: Tensor) -> Tensor:
-        log_scale = torch.log(self._spread(std))
-        if self.variance == "predicted":
-            return torch.stack((mean, log_scale))
-        if self.variance == "per-dimension":
-            self.log_scale.data.copy_(log_scale)
-        elif self.variance == "shared":
-            self.log_scale.data.copy_(torch.log(self._spread(std.square().mean().sqrt())))
-        return mean[None]
-
-
-class Gaussian(_LocationScale):
-    """A density of real events: x = shift + scale y, log p = log N(y; mu, s^2) - log scale.
-
-    Data of any unit are standardized by the shift and scale of the first batch, dimension by
-    dimension; the log-density is that of the data themselves.
-
-    Args:
-        event: A real event.
-        variance: See ``Variance``: predicted, per-dimension, shared or fixed.
-        sigma: The standard deviation where it is fixed, in standardized units.
-
-    Raises:
-        EventError: The event is discrete: a density at a code is not the code's probability.
-    """
-
-    shift: Tensor
-    scale: Tensor
-
-    def __init__(self, event: Event, variance: str = "predicted", sigma: float = 1.0) -> None:
-        super().__init__(event, variance, sigma)
-        if event.levels is not None:
-            other = "bernoulli" if event.levels == 2 else "discretized-logistic"
-            raise self._refuse(f"a density at a code is not the code's probability, use {other!r}")
-        self.register_buffer("shift", torch.zeros(event.shape))
-        self.register_buffer("scale", torch.ones(event.shape))
-
-    def normalize(self, x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Standardized reals."""
-        return (x.to(dtype) - self.shift) / self.scale
-
-    def fit(self, x: Tensor) -> Tensor:
-        """Set shift and scale to the batch's means and standard deviations."""
-        x = x.to(self.shift.dtype)
-        mean, std = x.mean(0), x.std(0, correction=0)
-        # A dimension that does not vary in this batch, but for rounding, gets the widest's unit.
-        varies = std > 1e-6 * mean.abs()
-        widest = torch.where(varies, std, 0.0).max()
-        unit = widest if float(widest) > 0.0 else torch.ones_like(widest)
-        self.shift.copy_(mean)
-        self.scale.copy_(torch.where(varies, std, unit))
-        return self._start(torch.zeros_like(std), torch.ones_like(std))
-
-    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        """See the base class: nats of density."""
-        mu, log_sigma = self._split(params)
-        y = self.normalize(x, mu.dtype)
-        squares = (y - mu).square() * torch.exp(-2.0 * log_sigma)
-        return self._sum(-0.5 * squares - log_sigma) - self._constant()
-
-    def _constant(self) -> Tensor:
-        return self.scale.log().sum() + 0.5 * LOG_TWO_PI * self.event.dimensions
-
-    def mean(self, params: Tensor) -> Tensor:
-        """The mean, in the data's units."""
-        return self._split(params)[0] * self.scale + self.shift
-
-    def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Reals, in the data's units."""
-        mu, log_sigma = self._split(params)
-        noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)
-        return (mu + log_sigma.exp() * noise) * self.scale + self.shift
-
-
-class _Discretized(_LocationScale):
-    """A continuous distribution cut into bins around the codes; the edge bins are open.
-
-        p(k) = F((k + 1/2 - mu) / s) - F((k - 1/2 - mu) / s),  F(...) = 0 and 1 beyond the edges
-
-    Its probabilities sum to 1 over the codes whatever mu and s.
-    """
-
-    def __init__(self, event: Event, variance: str = "predicted", sigma: float = 0.1) -> None:
-        super().__init__(event, variance, sigma)
-        if event.levels is None:
-            raise self._refuse("it is for codes, use 'gaussian' for real data")
-        self.levels = event.levels
-
-    def normalize(self, x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Codes in [-1, 1], for two levels too: the location's units."""
-        return x.to(dtype) * (2.0 / (self.levels - 1)) - 1.0
-
-    def fit(self, x: Tensor) -> Tensor:
-        """Means and spreads of the codes, no narrower than one bin."""
-        y = self.normalize(x, torch.get_default_dtype())
-        return self._start(y.mean(0), y.std(0, correction=0).clamp(min=2.0 / (self.levels - 1)))
-
-    def _on_codes(self, params: Tensor) -> tuple[Tensor, Tensor]:
-        """Location and inverse scale in units of one code."""
-        location, log_scale = self._split(params)
-        half = (self.levels - 1) / 2.0
-        return (location + 1.0) * half, torch.exp(-log_scale) / half
-
-    def _cdf(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def _quantile(self, u: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def mean(self, params: Tensor) -> Tensor:
-        """The expected code, E[k] = sum_j P(k > j)."""
-        mu, inverse = self._on_codes(params)
-        total = torch.zeros_like(mu)
-        for j in range(self.levels - 1):
-            total += self._cdf((mu - (j + 0.5)) * inverse)
-        return total
-
-    def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Codes: a continuous draw, rounded, and held at the open edges."""
-        mu, inverse = self._on_codes(params)
-        u = torch.rand(mu.shape, generator=generator, dtype=torch.float64, device=mu.device)
-        draw = mu + self._quantile(u.clamp(1e-12, 1 - 1e-12)).to(mu.dtype) / inverse
-        return self._codes(draw.round().clamp(0, self.levels - 1))
-
-
-class DiscretizedLogistic(_Discretized):
-    """Bins of a logistic distribution (Kingma et al., 2016; Salimans et al., 2017).
-
-    With a, b the bin's edges and d = b - a = 1/s, the probability factors without cancellation:
-
-        log p = log sigmoid(b) + log sigmoid(-a) + log(1 - exp(-d))
-
-    where the terms of an open edge drop out.
-
-    Args:
-        event: A discrete event.
-        variance: See ``Variance``.
-        sigma: The logistic scale where it is fixed, with the codes on [-1, 1].
-
-    Raises:
-        EventError: The event is real.
-    """
-
-    def _spread(self, std: Tensor) -> Tensor:
-        return std * (math.sqrt(3.0) / math.pi)
-
-    def _cdf(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(x)
-
-    def _quantile(self, u: Tensor) -> Tensor:
-        return torch.logit(u)
-
-    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        """See the base class: nats of the code's probability."""
-        mu, inverse = self._on_codes(params)
-        k = x.to(mu.dtype)
-        centered = k - mu
-        lowest, highest = k == 0, k == self.levels - 1
-        below = F.logsigmoid((centered + 0.5) * inverse).masked_fill(highest, 0.0)
-        above = F.logsigmoid((0.5 - centered) * inverse).masked_fill(lowest, 0.0)
-        width = torch.log(-torch.expm1(-inverse)).masked_fill(lowest | highest, 0.0)
-        return self._sum(below + above + width)
-
-
-class DiscretizedGaussian(_Discretized):
-    """Bins of a Gaussian: log p = log(Phi(b) - Phi(a)), taken on the tail where both are small.
-
-    Args:
-        event: A discrete event.
-        variance: See ``Variance``.
-        sigma: The standard deviation where it is fixed, with the codes on [-1, 1].
-
-    Raises:
-        EventError: The event is real.
-    """
-
-    def _cdf(self, x: Tensor) -> Tensor:
-        p: Tensor = torch.special.ndtr(x)
-        return p
-
-    def _quantile(self, u: Tensor) -> Tensor:
-        x: Tensor = torch.special.ndtri(u)
-        return x
-
-    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        """See the base class: nats of the code's probability."""
-        mu, inverse = self._on_codes(params)
-        k = x.to(mu.dtype)
-        centered = k - mu
-        lowest, highest = k == 0, k == self.levels - 1
-        # By symmetry every bin is looked at from below; the lowest bin then lies highest.
-        mirrored = -centered.abs()
-        upper = (mirrored + 0.5) * inverse
-        lower = (mirrored - 0.5) * inverse
-        log_upper = torch.special.log_ndtr(upper)
-        inside = log_upper + _log1mexp(log_upper - torch.special.log_ndtr(lower))
-        # Bins much thinner than sigma lose their digits in that difference; there the density is
-        # integrated: int phi(c + t) dt = phi(c) w sinh(y) / y with y = |c| w / 2, up to w^2 / 24.
-        y = (0.5 * mirrored.abs() * inverse.square()).clamp(min=1e-4)
-        density = -0.5 * ((mirrored * inverse).square() + LOG_TWO_PI) + torch.log(inverse)
-        thin = density + y + torch.log(-torch.expm1(-2.0 * y) / (2.0 * y))
-        inside = torch.where(inverse < torch.finfo(mu.dtype).eps ** 0.3, thin, inside)
-        edge = torch.where(lowest, centered + 0.5, 0.5 - centered) * inverse
-        return self._sum(torch.where(lowest | highest, torch.special.log_ndtr(edge), inside))
-
-
-def _log1mexp(d: Tensor) -> Tensor:
-    """log(1 - exp(-d)) for d > 0."""
-    return torch.log(-torch.expm1(-d.clamp(min=1e-30)))
 
 
 def build_output(

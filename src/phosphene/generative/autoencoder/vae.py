@@ -25,7 +25,7 @@ from phosphene.nn.shift import shift_images
 __all__ = ["VAE"]
 
 _LOGVAR_LIMIT = 14.0
-_ROWS = 2048
+_ROWS = 512
 """Decoder rows evaluated at once: large enough for the matrix product, small enough for cache."""
 
 HIDDEN = {"mlp": (400, 400), "conv": (32, 64), "resnet": (32, 64)}
