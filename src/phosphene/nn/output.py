@@ -79,6 +79,7 @@ class OutputDistribution(nn.Module):
         return x.to(torch.uint8 if self.event.levels <= 256 else torch.int64)
 
     def refusal(self, why: str) -> EventError:
+        """The error for an event that this distribution cannot model, in one sentence."""
         return EventError(f"{type(self).__name__} cannot model {self.event}: {why}")
 
 
