@@ -60,7 +60,8 @@ def test_a_rotated_code_scores_less_though_it_knows_as_much(factors):
 def test_a_random_code_scores_nothing(factors):
     z = random(factors)
     assert mutual_information_gap(z, factors) < 0.02
-    assert dci(z, factors).informativeness < 0.01
+    scores = dci(z, factors)
+    assert scores.disentanglement == scores.completeness == scores.informativeness == 0.0
     assert separated_attribute_predictability(z, factors) < 0.01
 
 
@@ -84,6 +85,7 @@ def test_scores_come_with_the_floor_of_shuffled_factors(factors):
         "mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap",
     }  # fmt: skip
     assert scores["mig"].floor < 0.02
+    assert scores["dci_disentanglement"].floor == 0.0
     assert scores["mig"].value > 0.95
     assert scores == disentanglement(aligned(factors), factors)
 

@@ -65,7 +65,7 @@ def test_frechet_is_symmetric_and_zero_on_equal_sets_even_when_singular():
 
 def test_kernel_distance_is_unbiased():
     values = [
-        kernel_distance(normal(60, 3, 2 * s), normal(60, 3, 2 * s + 1), blocks=1)[0]
+        kernel_distance(normal(60, 3, 2 * s), normal(60, 3, 2 * s + 1), groups=2)[0]
         for s in range(200)
     ]
     t = torch.tensor(values)
@@ -74,9 +74,9 @@ def test_kernel_distance_is_unbiased():
 
 
 def test_the_error_of_the_kernel_distance_covers():
-    pairs = [kernel_distance(normal(200, 3, 2 * s), normal(200, 3, 2 * s + 1)) for s in range(100)]
+    pairs = [kernel_distance(normal(200, 3, 2 * s), normal(200, 3, 2 * s + 1)) for s in range(60)]
     z = torch.tensor([value / error for value, error in pairs])
-    assert 0.6 < z.std() < 1.6
+    assert 0.5 < z.std() < 1.1  # a jackknife errs on the large side
     assert kernel_distance(normal(200, 3, 0), normal(200, 3, 1) + 0.5)[0] > 0.1
 
 
@@ -211,7 +211,7 @@ def test_bad_input(digits):
         fidelity(digits.x, digits, digits, features="randcnv")
     with pytest.raises(ConfigError, match="classifier features need 1x28x28"):
         fidelity(digits.x, digits, digits, features="classifier")
-    with pytest.raises(ConfigError, match="10 blocks need 20 examples, got 12"):
+    with pytest.raises(ConfigError, match="got 10 groups of 12 examples"):
         kernel_distance(normal(12, 2, 0), normal(30, 2, 1))
     with pytest.raises(ConfigError, match="k must be odd"):
         classifier_two_sample_test(normal(50, 2, 0), normal(50, 2, 1), k=4)

@@ -75,6 +75,6 @@ def test_a_linear_probe_reads_what_is_linear_and_skips_unknown_labels():
     y = torch.randint(4, (400,), generator=g)
     z = torch.nn.functional.one_hot(y, 4) + 0.05 * torch.randn(400, 4, generator=g)
     y_partly = torch.where(torch.arange(400) % 2 == 0, y, -1)
-    assert linear_probe((z[:200], y_partly[:200]), (z[200:], y[200:])) == 1.0
+    assert linear_probe((z[:200], y_partly[:200]), (z[200:], y[200:])).all()
     noise = torch.randn(400, 4, generator=g)
-    assert linear_probe((noise[:200], y[:200]), (noise[200:], y[200:])) < 0.4
+    assert linear_probe((noise[:200], y[:200]), (noise[200:], y[200:])).double().mean() < 0.4

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, EventError
@@ -76,8 +78,16 @@ def test_particles_are_neither_lost_nor_added_when_they_come_in_parts(monkeypatc
     model = Bounded(EVENT).double()
     monkeypatch.setattr(module, "_ELEMENTS", 5 * 64)
     importance_weighted(model, x[:3], particles=150)
-    assert model.calls == [(1, 64), (1, 64), (1, 22)] * 3
+    assert model.calls == [(1, 50)] * 9
     assert max(n * k for n, k in model.calls) * 5 <= 5 * 64
+
+
+@given(particles=st.integers(1, 5000), most=st.integers(4, 700))
+def test_parts_add_up_and_none_is_a_single_particle(particles, most):
+    parts = module._parts(particles, most)
+    assert sum(parts) == particles
+    assert max(parts) <= most
+    assert min(parts) >= min(2, particles)
 
 
 def test_parts_join_to_the_mean_weight(monkeypatch, x):

@@ -37,7 +37,7 @@ def test_a_model_that_can_do_everything(linear):
     test, train = _drawn(linear, 150, 1), _drawn(linear, 300, 2, "train")
     scores = evaluate_model(linear, test, train, samples=150, particles=20)
     assert set(scores) == FIDELITY | {
-        "nll", "elbo", "iwae_nll", "iwae_gap", "kl", "mse", "active_units",
+        "nll", "elbo", "iwae_nll", "iwae_gap", "kl", "mse", "active_units", "path_distance",
         "mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap",
     }  # fmt: skip
     assert scores["kl"].value == pytest.approx(0.0, abs=1e-5)
@@ -84,6 +84,42 @@ def test_reconstructions_are_scored_on_the_scale_of_one():
     scores = reconstruction(Off(event), torch.zeros(5, 1, 4, 4, dtype=torch.uint8))
     assert scores["mse"].value == pytest.approx(0.01)
     assert scores["psnr"].value == pytest.approx(20.0)
+
+
+class _Labeller(Implicit):
+    """Encodes points as themselves plus a posterior, and guesses labels by a rule."""
+
+    def encode(self, x, context=None):
+        return x
+
+    def posterior(self, x, context=None):
+        return 3 * x, torch.zeros_like(x)
+
+    def classify(self, x):
+        upper = (x[:, 1] > 0.25).float()
+        return torch.stack([upper, 1 - upper], 1)
+
+
+def test_codes_and_classifiers_are_scored_where_labels_are_known(moons):
+    model = _Labeller(moons.event)
+    y = torch.where(torch.arange(len(moons)) % 4 == 0, -1, moons.y)
+    scores = evaluate_model(model, replace(moons, y=y), moons, samples=64)
+    known = y >= 0
+    right = (model.classify(moons.x).argmax(1) == y)[known].double().mean()
+    assert scores["accuracy"].value == pytest.approx(float(right))
+    assert scores["accuracy"].value > 0.7
+    assert scores["probe_accuracy"].value > 0.8
+    assert scores["active_units"].value == 2
+    assert scores["aggregate_mmd"].value > 3 * scores["aggregate_mmd"].stderr
+    assert abs(scores["aggregate_mmd"].floor) < scores["aggregate_mmd"].value
+    without = evaluate_model(model, replace(moons, y=None), moons, samples=64)
+    assert not {"accuracy", "probe_accuracy"} & set(without)
+
+
+def test_few_examples_still_get_a_likelihood(digits):
+    few = digits.subset(torch.arange(8))
+    model = Independent(digits.event).fit(digits.x)
+    assert set(evaluate_model(model, few, digits)) == {"nll", "bits_per_dim"}
 
 
 def test_samples_are_a_function_of_the_seed(linear):

@@ -32,13 +32,13 @@ class LinearGaussian(Model):
     def log_prob(self, x, context=None):
         return self._exact().log_prob(x)
 
-    def posterior(self, x):
+    def _posterior(self, x):
         precision = self.W.T @ self.W / self.s2 + torch.eye(self.k, dtype=x.dtype)
         covariance = torch.linalg.inv(precision)
         return (x - self.m) @ self.W @ covariance / self.s2, covariance
 
     def elbo(self, x, context=None, *, particles=1, generator=None):
-        mean, covariance = self.posterior(x)
+        mean, covariance = self._posterior(x)
         scale = covariance.diagonal().sqrt() * (1 + self.off)
         mean = mean + self.off * scale
         e = torch.randn(particles, len(x), self.k, generator=generator, dtype=x.dtype)
@@ -56,7 +56,7 @@ class LinearGaussian(Model):
         return self.m + z @ self.W.T + self.s2**0.5 * e
 
     def encode(self, x, context=None):
-        return self.posterior(x)[0]
+        return self._posterior(x)[0]
 
     def decode(self, z, context=None):
         return self.m + z @ self.W.T

@@ -12,6 +12,10 @@ from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.metrics import mutual_info_score
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -22,6 +26,7 @@ from phosphene.evaluate.distances import (
     sliced_wasserstein,
     wasserstein_1d,
 )
+from phosphene.evaluate.images import psnr, ssim
 from phosphene.evaluate.neighbors import manifolds
 from phosphene.evaluate.two_sample import _nearest_vote, logistic_regression
 
@@ -92,7 +97,7 @@ def test_kernel_distance_equals_torchmetrics(images):
         _torchmetrics(metric, *images)
         theirs = float(metric.compute()[0])
     features = _Flat()
-    ours, _ = kernel_distance(features(images[0]), features(images[1]), blocks=1)
+    ours, _ = kernel_distance(features(images[0]), features(images[1]))
     assert ours == pytest.approx(theirs, rel=1e-4)
 
 
@@ -145,6 +150,22 @@ def test_neighbors_vote_as_scikit_learn(sets):
     labels = torch.cat([torch.zeros(100), torch.ones(100)]).double()
     theirs = KNeighborsClassifier(5).fit(train.numpy(), labels.numpy()).predict(test.numpy())
     assert np.array_equal(_nearest_vote(train, labels, test, 5).numpy(), theirs > 0.5)
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 28, 28), (2, 3, 11, 17)])
+def test_ssim_and_psnr_equal_torchmetrics(shape):
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(shape, generator=g)
+    y = (x + 0.2 * torch.randn(shape, generator=g)).clamp(0, 1)
+    for i in range(len(x)):
+        a, b = x[i : i + 1].double(), y[i : i + 1].double()
+        # theirs pads by reflection; ours keeps to windows that lie inside the image
+        _, full = structural_similarity_index_measure(a, b, data_range=1.0, return_full_image=True)
+        inside = float(full[..., 5:-5, 5:-5].mean())
+        assert float(ssim(a, b)) == pytest.approx(inside, rel=1e-6)
+        theirs = peak_signal_noise_ratio(a, b, data_range=1.0)
+        ours = psnr((a - b).square().flatten(1).mean(1))
+        assert float(ours) == pytest.approx(float(theirs), rel=1e-6)
 
 
 def test_mutual_information_equals_scikit_learn():

@@ -4,6 +4,7 @@ All three ask whether each factor is held by one code dimension of its own. They
 and whole-numbered factors (n, f).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -150,34 +151,51 @@ def _one_minus_entropy(weights: Tensor) -> Tensor:
     return torch.where(weights.sum(1) > 0, concentration, 0.0)
 
 
-def dci(codes: Tensor, factors: Tensor, *, alpha: float = 0.01, seed: int = 0) -> DCI:
+def _explained(x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], kept: Tensor) -> float:
+    """R² on the second half of least squares on the kept codes, fitted on the first; at least 0."""
+    (x_train, x_test), (y_train, y_test) = x, y
+    if not bool(kept.any()):
+        return 0.0
+    w = torch.linalg.lstsq(x_train[:, kept], y_train[:, None], driver="gelsd").solution
+    residual = (y_test - (x_test[:, kept] @ w)[:, 0]).square().sum()
+    return max(0.0, 1 - float(residual / y_test.square().sum().clamp(min=1e-12)))
+
+
+def dci(codes: Tensor, factors: Tensor, *, alpha: float | None = None, seed: int = 0) -> DCI:
     r"""Disentanglement, completeness, informativeness (Eastwood and Williams, 2018), by lasso.
 
     With R_{ij} the absolute weight of code i in the lasso that predicts factor j (everything
     standardized), D = \sum_i \rho_i (1 - H(R_{i\cdot})), \rho_i the share of code i in all of R,
     and C = mean_j (1 - H(R_{\cdot j})), entropies to the base of the number of their outcomes. The
     lasso is one of the two regressors of the paper; it reads factors as ordered numbers, so a
-    factor that is held in a curved or unordered way counts as less informative.
+    factor that is held in a curved or unordered way counts as less informative. Informativeness is
+    that of least squares on the codes that the lasso keeps, so that its shrinkage costs nothing.
 
     Args:
         codes: Codes (n, d).
         factors: Factors (n, f), whole numbers.
-        alpha: The lasso's penalty.
+        alpha: The lasso's penalty; None for \sqrt{2 \log(2 d f / 0.001) / n}: correlations of noise
+            all stay below it with probability 0.999, so that a random code scores 0. (One weight
+            that noise let through would alone make a disentanglement of 1.)
         seed: Draws the half of the examples that informativeness is measured on.
     """
     codes, factors = _check(codes, factors)
     order = torch.randperm(len(codes), generator=generator(seed, 11))
     train, test = order[: (len(order) + 1) // 2], order[(len(order) + 1) // 2 :]
-    mean, scale = codes[train].mean(0), codes[train].std(0).clamp(min=1e-12)
-    x_train, x_test = (codes[train] - mean) / scale, (codes[test] - mean) / scale
+    if alpha is None:
+        alpha = math.sqrt(2 * math.log(2000 * codes.shape[1] * factors.shape[1]) / len(train))
+
+    def halves(v: Tensor) -> tuple[Tensor, Tensor]:
+        mean, scale = v[train].mean(0), v[train].std(0).clamp(min=1e-12)
+        return (v[train] - mean) / scale, (v[test] - mean) / scale
+
+    x = halves(codes)
     weights, explained = [], []
     for factor in factors.double().T:
-        y_mean, y_scale = factor[train].mean(), factor[train].std().clamp(min=1e-12)
-        y_train, y_test = (factor[train] - y_mean) / y_scale, (factor[test] - y_mean) / y_scale
-        w = lasso(x_train, y_train, alpha)
-        residual = (y_test - x_test @ w).square().sum() / y_test.square().sum().clamp(min=1e-12)
+        y = halves(factor)
+        w = lasso(x[0], y[0], alpha)
         weights.append(w.abs())
-        explained.append(max(0.0, 1 - float(residual)))
+        explained.append(_explained(x, y, w != 0))
     importance = torch.stack(weights, 1)  # (d, f)
     share = importance.sum(1) / importance.sum().clamp(min=1e-300)
     return DCI(

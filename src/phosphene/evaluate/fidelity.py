@@ -64,7 +64,7 @@ def compare_sets(
     Args:
         fake: Features (n, d) of samples.
         real: Features (m, d) of real examples.
-        seed: Seeds blocks, halves and directions.
+        seed: Seeds groups, halves and directions.
         k: Neighbors of precision, recall, density, coverage and the two-sample test.
         step: Told what is being computed.
     """
@@ -72,9 +72,7 @@ def compare_sets(
     step("frechet_distance")
     numbers["frechet_distance"] = (frechet_distance(fake, real), None, None)
     step("kernel_distance")
-    blocks = min(10, min(len(fake), len(real)) // 10)
-    value, error = kernel_distance(fake, real, blocks=blocks, seed=seed)
-    numbers["kernel_distance"] = (value, error, f"{blocks} blocks")
+    numbers["kernel_distance"] = (*kernel_distance(fake, real, seed=seed), "squared, unbiased")
     step("precision")
     balls = manifolds(real, fake, k=k)
     for name in ("precision", "recall", "density", "coverage"):

@@ -69,6 +69,16 @@ def _batches(model: Model, x: Tensor, context: Context | None, rows: int) -> Ite
         yield start, x[part].to(model.device), c
 
 
+def _parts(particles: int, most: int) -> list[int]:
+    """Particles in parts of nearly equal size, none of 1 unless there is only 1.
+
+    A single particle's bound may have its divergence in closed form, and is then no log-weight that
+    could be joined with others.
+    """
+    parts = -(-particles // most)
+    return [particles // parts + (i < particles % parts) for i in range(parts)]
+
+
 def _check_particles(particles: int) -> None:
     if particles < 1:
         raise ConfigError(f"particles must be 1 or more, got {particles}")
@@ -121,8 +131,7 @@ def importance_weighted(
     """
     _check_particles(particles)
     context = condition(model, context)
-    most = max(1, _ELEMENTS // model.event.dimensions)
-    counts = [most] * (particles // most) + [particles % most] * (particles % most > 0)
+    counts = _parts(particles, max(4, _ELEMENTS // model.event.dimensions))
     values = []
     with evaluating(model):
         for start, xs, c in _batches(model, x, context, _rows(model.event, particles)):

@@ -16,7 +16,7 @@ class Score:
         value: The number, in the metric's units.
         kind: What it is: ``exact``, ``bound``, ``importance-weighted``, ``ode`` or ``estimate`` for
             likelihoods; ``pca features`` and the like for distances between sets of features;
-            ``reconstruction`` for errors of reconstructions.
+            ``reconstruction`` for errors of reconstructions; ``count``; ``against true factors``.
         stderr: Its standard error, over examples unless the note says otherwise.
         floor: What the metric gives for real data against real data at the same sample counts.
         note: A sentence for the report.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,7 +15,14 @@ from phosphene.data.dataset import Dataset
 from phosphene.evaluate.disentanglement import disentanglement
 from phosphene.evaluate.features import ClassifierFeatures, Features, default_name, make_features
 from phosphene.evaluate.fidelity import FEWEST, fidelity
-from phosphene.evaluate.latents import active_units, encode
+from phosphene.evaluate.images import SSIM_WINDOW, psnr, ssim
+from phosphene.evaluate.latents import (
+    active_units,
+    aggregate_mmd,
+    encode,
+    linear_probe,
+    path_distance,
+)
 from phosphene.evaluate.likelihood import (
     Progress,
     condition,
@@ -28,6 +36,8 @@ from phosphene.evaluate.score import Score, mean_score, standard_error
 __all__ = ["divergence", "draw", "evaluate_model", "reconstruction"]
 
 _ROWS = 256
+_PROBED = 5000
+"""The most training examples that codes are computed for."""
 
 
 def draw(
@@ -46,27 +56,31 @@ def draw(
 
 
 def reconstruction(model: Model, x: Tensor, context: Context | None = None) -> dict[str, Score]:
-    """Mean squared error of reconstructions and, on discrete events, the PSNR it means.
+    """Error of reconstructions: ``mse`` and, on discrete events, ``psnr``; ``ssim`` of images.
 
     Codes are scaled to [0, 1] first, so that the peak is 1 and data of any number of levels
-    compare; real events keep their units.
+    compare; real events keep their units. Images below 11 pixels have no SSIM.
     """
     context = condition(model, context)
     top = 1.0 if model.event.levels is None else model.event.levels - 1.0
-    errors = []
+    similar = model.event.kind == "image" and min(model.event.shape[1:]) >= SSIM_WINDOW
+    errors, similarities = [], []
     with evaluating(model):
         for start in range(0, len(x), _ROWS):
             part = x[start : start + _ROWS].to(model.device)
             c = None if context is None else context[start : start + _ROWS].to(model.device)
             # Given only where there is one: many reconstruct(x) take no context.
             decoded = model.reconstruct(part) if c is None else model.reconstruct(part, c)
-            gap = (decoded.double() - part.double()) / top
-            errors.append(gap.square().flatten(1).mean(1).cpu())
+            decoded, part = decoded.double().cpu() / top, part.double().cpu() / top
+            errors.append((decoded - part).square().flatten(1).mean(1))
+            if similar:
+                similarities.append(ssim(decoded, part))
     squared = torch.cat(errors)
     scores = {"mse": mean_score(squared, "reconstruction")}
     if model.event.discrete:
-        per_example = -10 * squared.clamp(min=1e-12).log10()
-        scores["psnr"] = mean_score(per_example, "reconstruction", "dB, peak 1")
+        scores["psnr"] = mean_score(psnr(squared), "reconstruction", "dB, peak 1")
+    if similar:
+        scores["ssim"] = mean_score(torch.cat(similarities), "reconstruction")
     return scores
 
 
@@ -110,7 +124,7 @@ def _sampled(
     train: Dataset,
     samples: int,
     seed: int,
-    features: str | Features | None,
+    extract: Features,
     progress: Progress | None,
 ) -> dict[str, Score]:
     rows = torch.randint(len(test), (samples,), generator=generator(seed, 22))
@@ -118,9 +132,6 @@ def _sampled(
     if progress:
         progress("sample", 0.0)
     drawn = draw(model, samples, context, seed=seed)
-    extract = features
-    if extract is None or isinstance(extract, str):
-        extract = make_features(extract or default_name(test), train)
     scores = fidelity(drawn, test, train, features=extract, seed=seed, progress=progress)
     labelled = context is not None and context.label is not None
     if labelled and isinstance(extract, ClassifierFeatures) and test.name.startswith("mnist"):
@@ -131,16 +142,66 @@ def _sampled(
     return scores
 
 
-def _encoded(model: Model, test: Dataset, seed: int) -> dict[str, Score]:
+def _accuracy(right: Tensor, kind: str, note: str) -> Score:
+    return mean_score(right.double(), kind, note)
+
+
+def _classified(model: Model, test: Dataset) -> dict[str, Score]:
+    """Accuracy of the model's own classifier, where it has one and the data have labels."""
+    if test.y is None:
+        return {}
+    known = test.y >= 0
+    with evaluating(model):
+        parts = [
+            model.classify(part.to(model.device)).argmax(1).cpu() for part in test.x.split(_ROWS)
+        ]
+    right = (torch.cat(parts) == test.y)[known]
+    return {"accuracy": _accuracy(right, "classifier", "of the model's own classifier")}
+
+
+def _posterior(model: Model, x: Tensor, context: Context | None, seed: int) -> dict[str, Score]:
+    """How far draws of q(z|x) are from the prior N(0, I), all examples together."""
+    context = condition(model, context)
+    parts = []
+    with evaluating(model):
+        for start in range(0, len(x), _ROWS):
+            c = None if context is None else context[start : start + _ROWS].to(model.device)
+            mu, logvar = model.posterior(x[start : start + _ROWS].to(model.device), c)
+            g = generator(seed, 23, start, device=model.device)
+            e = torch.randn(mu.shape, generator=g, dtype=mu.dtype, device=mu.device)
+            parts.append((mu + (0.5 * logvar).exp() * e).double().flatten(1).cpu())
+    z = torch.cat(parts)
+    value, error = aggregate_mmd(z, seed=seed)
+    prior = torch.randn(z.shape, generator=generator(seed, 24), dtype=z.dtype)
+    floor = aggregate_mmd(prior, seed=seed)[0]
+    note = "squared, unbiased, of draws of q(z|x)"
+    return {"aggregate_mmd": Score(value, "against N(0, I)", error, floor, note)}
+
+
+def _encoded(
+    model: Model, test: Dataset, train: Dataset, seed: int, extract: Features
+) -> dict[str, Score]:
     x, context = test.take(torch.arange(len(test)))
-    z = encode(model, x, context)
-    scores = {
-        "active_units": Score(
-            active_units(z), "exact", note=f"of {z.shape[1]}: variance of the code above 0.01"
-        )
-    }
-    if test.factors is not None and z.shape[1] > 1:
-        scores |= disentanglement(z, test.factors, seed=seed)
+    rows = torch.randperm(len(train), generator=generator(seed, 25))[:_PROBED]
+    x_train, context_train = train.take(rows)
+    z, z_train = encode(model, x, context), encode(model, x_train, context_train)
+    count = active_units(z)
+    note = f"of {z.shape[1]}: variance of the code above 0.01"
+    scores = {"active_units": Score(count, "count", note=note)}
+    if hasattr(model, "posterior") and len(z) >= FEWEST:
+        scores |= _posterior(model, x, context, seed)
+    if not model.context and hasattr(model, "decode"):
+        value, error = path_distance(model, x, train.x[rows[:1000]], extract, seed=seed)
+        note = "decoded paths between codes: inside over ends; 1 where there are no holes"
+        kind = f"{extract.name} features"
+        scores["path_distance"] = Score(value, kind, error, note=note, features=extract.name)
+    if test.y is not None and train.y is not None and bool((train.y[rows] >= 0).any()):
+        right = linear_probe((z_train, train.y[rows]), (z, test.y))
+        note = "of labels by a linear classifier on codes"
+        scores["probe_accuracy"] = _accuracy(right, "classifier", note)
+    if test.factors is not None and train.factors is not None and z.shape[1] > 1:
+        factors = torch.cat([test.factors, train.factors[rows]])
+        scores |= disentanglement(torch.cat([z, z_train]), factors, seed=seed)
     return scores
 
 
@@ -165,8 +226,10 @@ def evaluate_model(
     """Every score that is true for a model, by name.
 
     Likelihoods (``nll``, ``elbo``, ``iwae_nll``, ``iwae_gap``, ``bits_per_dim``), the divergence
-    from a known density (``kl``), reconstructions (``mse``, ``psnr``), codes (``active_units``, and
-    ``mig``, ``dci_*``, ``sap`` where factors are known) and fidelity of samples with floors
+    from a known density (``kl``), reconstructions (``mse``, ``psnr``, ``ssim``), codes
+    (``active_units``, ``aggregate_mmd``, ``path_distance``, ``probe_accuracy`` where there are
+    labels, ``mig``, ``dci_*``, ``sap`` where factors are known), the model's own classifier
+    (``accuracy``) and, with at least 20 examples of each split, fidelity of samples with floors
     (``frechet_distance``, ``kernel_distance``, ``precision``, ``recall``, ``density``,
     ``coverage``, ``c2st_accuracy``, ``sliced_wasserstein``, ``diversity``,
     ``memorization_ratio``).
@@ -188,18 +251,26 @@ def evaluate_model(
     if samples < FEWEST:
         raise ConfigError(f"samples must be {FEWEST} or more, got {samples}")
     x, context = dataset_test.take(torch.arange(len(dataset_test)))
+    if features is None or isinstance(features, str):
+        features = make_features(features or default_name(dataset_test), dataset_train)
+    extract = features
     scores = _finite(
         likelihood(model, x, context, particles=particles, seed=seed, progress=progress)
     )
     parts: list[tuple[str, str, Callable[[], dict[str, Score]]]] = [
         ("reconstruct", "mse", lambda: reconstruction(model, x, context)),
-        ("encode", "active_units", lambda: _encoded(model, dataset_test, seed)),
+        ("classify", "accuracy", lambda: _classified(model, dataset_test)),
         (
-            "sample",
-            "sample",
-            lambda: _sampled(model, dataset_test, dataset_train, samples, seed, features, progress),
+            "encode",
+            "active_units",
+            lambda: _encoded(model, dataset_test, dataset_train, seed, extract),
         ),
     ]
+    if min(len(dataset_test), len(dataset_train)) >= FEWEST:
+        drawn = partial(
+            _sampled, model, dataset_test, dataset_train, samples, seed, extract, progress
+        )
+        parts.append(("sample", "sample", drawn))
     if dataset_test.log_prob is not None:
         scores |= divergence(model, dataset_test, particles=particles, seed=seed)
     for method, name, compute in parts:
