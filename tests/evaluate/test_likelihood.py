@@ -160,6 +160,8 @@ def test_a_conditional_model_gets_its_labels(digits: Dataset):
     plain = Independent(digits.event).fit(digits.x)
     gain = likelihood(plain, digits)["nll"].value - likelihood(model, digits)["nll"].value
     assert gain > 5
+    assert likelihood(model, digits)["bits_per_dim"].note == "given the label"
+    assert likelihood(plain, digits)["nll"].note is None
     with pytest.raises(EventError, match="'label'"):
         likelihood(model, digits.x)
 

@@ -7,6 +7,7 @@ events are scored as probabilities of codes, so that any two families compare on
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -245,10 +246,16 @@ def likelihood(
         scores["nll"] = _estimated(model, x, context)
     if hasattr(model, "elbo"):
         scores |= _bounded(model, x, context, particles, seed, progress)
+    if model.context:  # such a number is smaller than that of a model which is told nothing
+        given = f"given the {' and '.join(model.context.names)}"
+        scores = {
+            name: replace(score, note=f"{score.note}, {given}" if score.note else given)
+            for name, score in scores.items()
+        }
     best = scores.get("nll") or scores.get("iwae_nll")
     if best is None and "elbo" in scores:
         elbo = scores["elbo"]
-        best = Score(-elbo.value, elbo.kind, elbo.stderr)
+        best = replace(elbo, value=-elbo.value)
     if best is not None and model.event.discrete:
         scores["bits_per_dim"] = bits_per_dim(best, model.event)
     return scores

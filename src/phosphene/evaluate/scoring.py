@@ -198,6 +198,8 @@ def _encoded(
     if test.y is not None and train.y is not None and bool((train.y[rows] >= 0).any()):
         right = linear_probe((z_train, train.y[rows]), (z, test.y))
         note = "of labels by a linear classifier on codes"
+        if model.context:
+            note = "of labels from codes that were encoded given them: chance if independent"
         scores["probe_accuracy"] = _accuracy(right, "classifier", note)
     if test.factors is not None and train.factors is not None and z.shape[1] > 1:
         factors = torch.cat([test.factors, train.factors[rows]])
