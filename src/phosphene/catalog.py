@@ -53,6 +53,7 @@ class System:
 
 
 _AUTOENCODER = "phosphene.generative.autoencoder"
+_PROOFS = "phosphene.recipes.proofs"
 _DISCRETE_AND_REAL = ("binary", "binary-image", "image", "real")
 
 _SYSTEMS: tuple[System, ...] = (
@@ -161,6 +162,78 @@ _SYSTEMS: tuple[System, ...] = (
         rows=(21,),
         paper="Rezende and Viola, 2018",
         target=f"{_AUTOENCODER}.constrained_vae:ConstrainedVAE",
+    ),
+    System(
+        name="gaussian-kl",
+        family="autoencoder",
+        title="Kullback-Leibler divergences between Gaussians",
+        kind="tool",
+        rows=(15,),
+        paper="Kullback and Leibler, 1951",
+        target="phosphene.nn.gaussian:kl_full",
+    ),
+    System(
+        name="kl-divergence",
+        family="autoencoder",
+        title="Proof: the KL divergence, never negative and not symmetric",
+        kind="proof",
+        rows=(15,),
+        paper="Kullback and Leibler, 1951",
+        target=f"{_PROOFS}.kl_divergence:prove",
+    ),
+    System(
+        name="reparametrisation",
+        family="autoencoder",
+        title="Proof: the reparametrization trick",
+        kind="proof",
+        rows=(17,),
+        paper="Kingma and Welling, 2014; Williams, 1992",
+        target=f"{_PROOFS}.reparametrisation:prove",
+    ),
+    System(
+        name="elbo-decomposition",
+        family="autoencoder",
+        title="Proof: the ELBO and its gap",
+        kind="proof",
+        rows=(16,),
+        paper="Kingma and Welling, 2014; Burda et al., 2016",
+        target=f"{_PROOFS}.elbo_decomposition:prove",
+    ),
+    System(
+        name="linear-autoencoder-is-pca",
+        family="autoencoder",
+        title="Proof: a linear autoencoder is PCA",
+        kind="proof",
+        rows=(9,),
+        paper="Baldi and Hornik, 1989; Kunin et al., 2019",
+        target=f"{_PROOFS}.linear_autoencoder_is_pca:prove",
+    ),
+    System(
+        name="linear-beta-vae",
+        family="autoencoder",
+        title="Proof: the linear beta-VAE's optimum",
+        kind="proof",
+        rows=(20,),
+        paper="Tipping and Bishop, 1999; Higgins et al., 2017",
+        target=f"{_PROOFS}.linear_beta_vae:prove",
+    ),
+    System(
+        name="autoencoder-latent",
+        family="autoencoder",
+        title="Proof: an autoencoder's codes do not interpolate",
+        kind="proof",
+        rows=(11,),
+        paper="Kingma and Welling, 2014",
+        target=f"{_PROOFS}.autoencoder_latent:prove",
+    ),
+    System(
+        name="posterior-regularisation",
+        family="autoencoder",
+        title="Proof: reconstruction clusters, the KL fills in",
+        kind="proof",
+        rows=(18,),
+        paper="Kingma and Welling, 2014; Higgins et al., 2017",
+        target=f"{_PROOFS}.posterior_regularisation:prove",
     ),
 )
 

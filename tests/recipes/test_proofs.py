@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from phosphene.catalog import systems
 from phosphene.core.errors import UnknownNameError
 from phosphene.recipes import proofs
 from phosphene.recipes.proofs.proof import Proof, above, below, equal
@@ -34,3 +35,10 @@ def test_a_false_row_is_not_hidden():
 def test_unknown_proof_offers_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'reparametrisation'"):
         proofs.run("reparametrization")
+
+
+def test_catalogue_and_proofs_agree():
+    rows = {row.name: row for row in systems() if row.kind == "proof"}
+    assert set(rows) == set(proofs.PROOFS)
+    for name, row in rows.items():
+        assert row.load().__module__.endswith(proofs.PROOFS[name])

@@ -65,7 +65,7 @@ def _turn(phase: Phase, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
 def _optimizer(phase: Phase, lr: float) -> torch.optim.Optimizer:
     if phase.optimizer is not None:
         return phase.optimizer(phase.parameters)
-    return torch.optim.Adam(phase.parameters, lr=lr)
+    return torch.optim.Adam(phase.parameters, lr=lr, fused=True)
 
 
 def _batch(x: Tensor, size: int | None, seed: int, step: int) -> Batch:

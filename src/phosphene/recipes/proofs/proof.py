@@ -57,7 +57,9 @@ def equal(quantity: str, found: float | Tensor, expected: float | Tensor, tolera
     return _row(quantity, "=", expected, found, tolerance, abs(found - expected) <= tolerance)
 
 
-def below(quantity: str, found: float | Tensor, bound: float, tolerance: float = 0.0) -> Row:
+def below(
+    quantity: str, found: float | Tensor, bound: float | Tensor, tolerance: float = 0.0
+) -> Row:
     """A row that holds where found < bound + tolerance."""
     found, bound = float(found), float(bound)
     return _row(quantity, "<", bound, found, tolerance, found < bound + tolerance)
