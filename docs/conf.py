@@ -1,10 +1,18 @@
 """Sphinx configuration."""
 
 import os
+import sys
+from pathlib import Path
 
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import _docstrings
+import _generate
 
 from phosphene.core.version import __version__
+
+_generate.write_all()
 
 project = "phosphene"
 author = "The phosphene authors"
@@ -31,3 +39,9 @@ html_static_path = ["_static"]
 # Inline types of torch and numpy are not linked: their inventories are on the network.
 nitpicky = False
 suppress_warnings = ["autosummary", "ref.python"]
+
+
+def setup(app):
+    # Before napoleon, which listens with the default priority of 500.
+    app.connect("autodoc-process-docstring", _docstrings.docstring, priority=400)
+    app.connect("autodoc-process-signature", _docstrings.signature)

@@ -1,0 +1,218 @@
+"""Tables and help texts of the documentation, written from the code so that they cannot go stale.
+
+``conf.py`` calls :func:`write_all` before every build; pages include the files. The README cannot
+include anything, so its table of systems is written into it:
+
+    python docs/_generate.py --readme
+"""
+
+import io
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "docs" / "_build" / "generated"
+MARKS = ("<!-- systems: begin -->", "<!-- systems: end -->")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def systems_table() -> str:
+    """Every row of the catalogue."""
+    from phosphene.catalog import systems
+
+    return table(
+        ("system", "what it is", "kind", "rows", "paper"),
+        [
+            (f"`{s.name}`", s.title, s.kind, ", ".join(map(str, s.rows)), s.paper)
+            for s in systems()
+        ],
+    )
+
+
+def events_table() -> str:
+    """Which events a model takes, and whether it is conditioned."""
+    from phosphene.catalog import systems
+
+    return table(
+        ("system", "events", "context", "class"),
+        [
+            (
+                f"`{s.name}`",
+                ", ".join(s.events),
+                s.context,
+                f"{{py:class}}`~{s.target.replace(':', '.')}`",
+            )
+            for s in systems()
+            if s.kind == "model"
+        ],
+    )
+
+
+def data_table() -> str:
+    """Every embedded or computed data set."""
+    from phosphene.data import names
+
+    return table(
+        ("data", "what it is", "one example", "train / validation / test", "licence"),
+        [
+            (f"`{r.name}`", r.title, r.event, " / ".join(f"{n:,}" for n in r.examples), r.licence)
+            for r in names()
+        ],
+    )
+
+
+def adapters_table() -> str:
+    """Every adapter, with its options."""
+    from phosphene.core.config import parameters_of
+    from phosphene.data import adapters
+    from phosphene.data.loading import _function
+
+    return table(
+        ("adapter", "reads", "example", "options", "needs"),
+        [
+            (
+                f"`{a.name}:`",
+                a.title,
+                f"`{a.example}`",
+                ", ".join(f"`{name}`" for name in parameters_of(_function(a.target))),
+                f"`{a.requires}`" if a.requires else "",
+            )
+            for a in adapters()
+        ],
+    )
+
+
+def recipes_table(system: str | None = None) -> str:
+    """Every recipe, or those of one system."""
+    from phosphene.recipes.recipe import recipes
+
+    rows = [r for r in recipes() if system in (None, r.system)]
+    if not rows:
+        return "No recipe of its own: the constructor's and the trainer's defaults are used.\n"
+    return table(
+        ("system", "recipe", "data", "budget", "settings", "must reach (test split)"),
+        [
+            (
+                f"`{r.system}`",
+                f"`{r.name}`",
+                f"`{r.data}`",
+                r.budget,
+                _settings(r.model, "model") + _settings(r.train, "train"),
+                _reaches(r),
+            )
+            for r in rows
+        ],
+    )
+
+
+def _settings(values: Mapping[str, Any], prefix: str) -> str:
+    return "".join(
+        f"`--{prefix}.{name.replace('_', '-')} {_plain(value)}` " for name, value in values.items()
+    )
+
+
+def _plain(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _reaches(recipe: Any) -> str:
+    if not recipe.reaches:
+        return ""
+    what = ", ".join(f"`{name}` {value:g}" for name, value in recipe.reaches.items())
+    return what + (f" in {recipe.cpu_seconds:g} s" if recipe.cpu_seconds else "")
+
+
+def proofs_table() -> str:
+    """Every statement that can be proved by running it."""
+    from phosphene.recipes.proofs import PROOFS
+
+    return table(("proof", "command"), [(f"`{n}`", f"`phosphene prove {n}`") for n in PROOFS])
+
+
+def help_of(*arguments: str) -> str:
+    """What a command prints for ``--help``, without colors, 96 columns wide."""
+    from phosphene.cli.main import main
+
+    os.environ["COLUMNS"], os.environ["NO_COLOR"] = "96", "1"
+    written = io.StringIO()
+    with redirect_stdout(written), suppress(SystemExit):
+        main([*arguments, "--help"])
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", written.getvalue())
+    return "\n".join(line.rstrip() for line in plain.strip().splitlines())
+
+
+def commands() -> str:
+    """One section for each command."""
+    from phosphene.cli.main import COMMANDS
+
+    parts = [f"```text\n{help_of()}\n```\n"]
+    for name, (_, what) in COMMANDS.items():
+        arguments = (name, "vae") if name == "train" else (name,)
+        lead = f"{what[0].upper()}{what[1:]}.\n"
+        if name == "train":
+            lead += "\nThe settings of the model are those of the system that is named; here `vae`.\n"
+        parts.append(f"## phosphene {name}\n\n{lead}\n```text\n{help_of(*arguments)}\n```\n")
+    return "\n".join(parts)
+
+
+def extras_table() -> str:
+    """The optional dependencies of pyproject.toml."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    return table(
+        ("extra", "brings"),
+        [
+            (f"`{name}`", ", ".join(f"`{re.split('[<>=]', p)[0]}`" for p in packages))
+            for name, packages in extras.items()
+        ],
+    )
+
+
+def write_all(out: Path = OUT) -> None:
+    """Write every generated file."""
+    from phosphene.catalog import systems
+
+    out.mkdir(parents=True, exist_ok=True)
+    pages = {
+        "systems": systems_table(),
+        "events": events_table(),
+        "data": data_table(),
+        "adapters": adapters_table(),
+        "recipes": recipes_table(),
+        "proofs": proofs_table(),
+        "commands": commands(),
+        "extras": extras_table(),
+    }
+    pages |= {f"recipes-{s.name}": recipes_table(s.name) for s in systems() if s.kind == "model"}
+    for name, text in pages.items():
+        path = out / f"{name}.md"
+        # Sphinx rebuilds what changed: an equal file keeps its date.
+        if not path.is_file() or path.read_text() != text:
+            path.write_text(text)
+
+
+def readme_with_table(text: str) -> str:
+    """The README with its table of systems replaced by the catalogue's."""
+    begin, end = (text.index(mark) for mark in MARKS)
+    return text[: begin + len(MARKS[0])] + "\n" + systems_table() + text[end:]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--readme"]:
+        readme = ROOT / "README.md"
+        readme.write_text(readme_with_table(readme.read_text()))
+    else:
+        write_all()
