@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
-from phosphene.core.phase import Loss
+from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import Likelihood
-from tests.laws.toys import Chain, Coins, Mixture, Shear, TinyVAE, Toy, bernoulli, flip
+from tests.laws.toys import Chain, Coins, Mixture, Patches, Shear, TinyVAE, Toy, bernoulli, flip
 
 BROKEN: dict[type[Toy], frozenset[str]] = {}
 
@@ -286,6 +286,35 @@ class StartsInEvaluation(Coins):
     ) -> None:
         super().__init__(event, context=context, scale=scale)
         self.eval()
+
+
+@breaks("inpainting_keeps_what_is_known")
+class InpaintsOverTheKnown(Patches):
+    @torch.no_grad()
+    def inpaint(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        context: Context | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        return self.sample(len(x), context, generator=generator)
+
+
+@breaks("mode_changes_no_answer")
+class AnswersByMode(Coins):
+    def logits(self, context: Context | None, n: int) -> Tensor:
+        return super().logits(context, n) * (1.0 if self.training else 0.5)
+
+
+@breaks("phases_are_stable")
+class ChangesItsPhases(Coins):
+    asked = 0
+
+    def phases(self) -> list[Phase]:
+        self.asked += 1
+        return [Phase("model", list(self.parameters()), self.loss, every=self.asked)]
 
 
 class Variadic(Coins):

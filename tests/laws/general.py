@@ -132,6 +132,26 @@ def law_every_parameter_learns(make: Make, row: System) -> None:
     assert not missing, f"no phase ever gives a gradient to {', '.join(missing)}"
 
 
+@law()
+def law_phases_are_stable(make: Make, row: System) -> None:
+    """Names and parameters of phases are the same each time, as a resumed run needs them."""
+
+    def described(model: Model) -> list[tuple[str, list[str], int, int]]:
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        return [
+            (t.name, [names.get(p, "?") for p in t.parameters], t.every, t.repeat)
+            for t in model.phases()
+        ]
+
+    model = make()
+    before = described(model)
+    assert len({turn[0] for turn in before}) == len(before), "two phases share a name"
+    for name, parameters, _, _ in before:
+        assert len(set(parameters)) == len(parameters), f"phase {name} repeats a parameter"
+    assert described(model) == before, "asked again, the model yields other phases"
+    assert described(lived(make, row)) == before, "after training, the model yields other phases"
+
+
 def _moved_by(turn: Phase, batch: Batch, step: int) -> list[torch.nn.Parameter]:
     """Take the phase's turn by plain gradient descent; the parameters with a gradient."""
     parameters = list(turn.parameters)
@@ -175,11 +195,11 @@ def law_loss_is_a_mean(make: Make, row: System) -> None:
         assert torch.isfinite(total), f"the loss of phase {phase} is {float(total)}"
         parts = (3 * first[phase].total + 5 * second[phase].total).detach() / 8
         _close(float(total), float(parts), f"the loss of phase {phase}")
-        for name, term in loss.terms.items():
+        for name, term in ((k, v.detach()) for k, v in loss.terms.items()):
             assert term.shape in ((), (8,)), f"term {name} has shape {tuple(term.shape)}"
             assert torch.isfinite(term).all(), f"term {name} is not finite"
             if term.shape == (8,):
-                cut = torch.cat([first[phase].terms[name], second[phase].terms[name]])
+                cut = torch.cat([first[phase].terms[name], second[phase].terms[name]]).detach()
                 worst = float((cut - term).abs().max() / term.abs().max().clamp(min=1.0))
                 assert worst <= 1e-5, f"term {name} of an example depends on its batch: {worst:.1e}"
 

@@ -13,7 +13,7 @@ from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from tests.laws.support import Make, conditions, context_of, data_of, law, lived, plane, states_of
 
-ROUNDS = 16
+ROUNDS = 12
 """Independent estimates of each bound, from which its standard error comes."""
 
 STEPS = 20
@@ -128,7 +128,7 @@ def law_samples_follow_the_density(make: Make, row: System) -> None:
             p = _log_prob(model, states).double().exp()
             error = torch.zeros_like(p)
         else:
-            estimates = _estimates(model, row, known, particles=64)
+            estimates = _estimates(model, row, known, particles=24)
             p, error = estimates.mean(0), estimates.std(0) / math.sqrt(ROUNDS)
         x = model.sample(n, context, generator=generator(2))
         excess = _excess(_counts(x, len(p), model.event.levels), n * p, n * error)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from phosphene.catalog import System
-from phosphene.core.rng import generator
-from tests.laws.support import Make, context_of, data_of, law, lived
+from phosphene.core.rng import generator, seeded
+from tests.laws.support import Make, compare, context_of, data_of, law, lived, queries
 
 
 @law("sample")
@@ -58,6 +58,42 @@ def law_codes_decode(make: Make, row: System) -> None:
         low, high = float(y.min()), float(y.max())
         assert low >= 0, f"a mean of {low} is not a mean of codes"
         assert high <= model.event.levels - 1, f"a mean of {high} is not a mean of codes"
+
+
+@law("inpaint")
+def law_inpainting_keeps_what_is_known(make: Make, row: System) -> None:
+    """Known values stay, the rest is filled with valid ones, and what lay hidden is not seen."""
+    model = lived(make, row)
+    if not hasattr(model, "inpaint"):
+        return
+    x, context = data_of(model, 4), context_of(model, 4)
+    mask = torch.rand(x.shape, generator=generator(3)) < 0.5
+    hidden = data_of(model, 4, seed=1)
+
+    def inpaint(x: Tensor) -> Tensor:
+        filled: Tensor = model.inpaint(x, mask, context, generator=generator(1))
+        return filled
+
+    y = inpaint(x)
+    assert y.shape == x.shape, f"inpainted to shape {tuple(y.shape)}"
+    model.event.check(y)
+    assert not y.requires_grad, "what is inpainted carries a graph"
+    assert torch.equal(y[mask].double(), x[mask].double()), "what is known was changed"
+    assert torch.equal(y, inpaint(x)), "the same seed inpaints otherwise"
+    assert torch.equal(y, inpaint(torch.where(mask, x, hidden))), "hidden values are seen"
+
+
+@law()
+def law_mode_changes_no_answer(make: Make, row: System) -> None:
+    """Noise of training comes with the batch, so ``train`` and ``eval`` mode answer alike."""
+    model = lived(make, row)
+    context = context_of(model, 4)
+    answers = []
+    for mode in (True, False):
+        with seeded(0):
+            calls = queries(model.train(mode))
+            answers.append({name: call(context) for name, call in calls.items()})
+    compare(*answers, "evaluation mode")
 
 
 @law()

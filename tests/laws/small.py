@@ -28,6 +28,11 @@ def _autoencoder(event: Event) -> tuple[Settings, ...]:
     return (plain, {**plain, "network": "conv", "dropout": 0.1}) if event.is_image else (plain,)
 
 
+def _denoising(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"latent_dim": 2, "hidden": (16,)}
+    return plain, {**plain, "noise": "masking", "dropout": 0.1}
+
+
 def _one(event: Event) -> tuple[Settings, ...]:
     return ({"latent_dim": 2, "hidden": (16,)},)
 
@@ -66,7 +71,7 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "autoencoder": _autoencoder,
     "beta-vae": _one,
     "constrained-vae": _one,
-    "denoising-autoencoder": _autoencoder,
+    "denoising-autoencoder": _denoising,
     "iwae": _one,
     "linear-autoencoder": _linear,
     "linear-vae": _linear,

@@ -99,6 +99,24 @@ class Coins(Toy):
         return bits.reshape(n, *self.event.shape)
 
 
+class Patches(Coins):
+    """Coins that fill what is missing, independently of what is known."""
+
+    events = ("binary",)
+
+    @torch.no_grad()
+    def inpaint(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        context: Context | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        drawn = self.sample(len(x), context, generator=generator)
+        return torch.where(mask, self.event.check(x).to(drawn.dtype), drawn)
+
+
 class Chain(Toy):
     """p(x) = prod_i Bernoulli(x_i; sigmoid(b_i + sum_{j<i} W_ij x_j)), by Frey et al. (1996)."""
 
@@ -303,7 +321,7 @@ class Mixture(Toy):
         return flip(self.t[k].sigmoid(), generator)
 
 
-CORRECT: tuple[type[Toy], ...] = (Coins, Chain, Shear, TinyVAE, Mixture)
+CORRECT: tuple[type[Toy], ...] = (Coins, Patches, Chain, Shear, TinyVAE, Mixture)
 
 
 def row_of(cls: type[Toy]) -> System:
