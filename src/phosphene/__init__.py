@@ -12,6 +12,8 @@ Example:
 
 import importlib
 import os
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 from phosphene.core.version import __version__
@@ -68,8 +70,35 @@ def __getattr__(name: str) -> Any:
         value = importlib.import_module(f"phosphene.{name}")
     else:
         raise AttributeError(f"module 'phosphene' has no attribute {name!r}")
+    floor = sys.modules.get(f"phosphene.{name}")
+    if isinstance(floor, _Floor):  # already bound, and it calls the function
+        return floor
     globals()[name] = value
     return value
+
+
+class _Package(types.ModuleType):
+    """The package: importing a floor that shares its name with a function must not hide it.
+
+    ``phosphene.train`` is a floor and ``ph.train(...)`` a function. When the import system binds
+    the floor to the package, it becomes a module that can be called, so that both are true.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _PUBLIC and isinstance(value, types.ModuleType):
+            value.__class__ = _Floor
+        super().__setattr__(name, value)
+
+
+class _Floor(types.ModuleType):
+    """A floor with the function of its name."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = self.__name__.rpartition(".")[2]
+        return getattr(importlib.import_module(_PUBLIC[name]), name)(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

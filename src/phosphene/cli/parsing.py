@@ -85,16 +85,15 @@ def _unknown(tokens: list[str], known: list[str], prog: str) -> str:
     if not token.startswith("-"):
         return f"unexpected argument {token!r}; '{prog} --help' lists what {prog} takes"
     name = token.partition("=")[0]
-    close = nearest(name, known) or _by_last_part(name, known)
+    close = _by_last_part(name, known) or nearest(name, known)
     hint = f"; did you mean {close!r}?" if close else f". Known: {listed(known)}"
     return f"unknown option {name!r}{hint}"
 
 
 def _by_last_part(name: str, known: list[str]) -> str | None:
-    """``--lr`` is close to ``--train.lr``, which a comparison of letters does not see."""
+    """``--lr`` means ``--train.lr``, which a comparison of letters does not see."""
     last = {k.rpartition(".")[2].removeprefix("--"): k for k in known}
-    close = nearest(name.rpartition(".")[2].lstrip("-"), last)
-    return last[close] if close else None
+    return last.get(name.rpartition(".")[2].lstrip("-"))
 
 
 _REWRITES = (
@@ -110,12 +109,17 @@ _REWRITES = (
 
 def _sentence(box: str, prog: str) -> str:
     """What the parser drew in a box, as one sentence: its body up to the first rule."""
-    lines = [re.sub(r"^[\s│╭╰─╮╯|]+|[\s│╮╯─|]+$", "", line) for line in box.splitlines()]
-    rules = [k for k, line in enumerate(box.splitlines()) if re.search(r"[─-]{12}", line)]
-    body = lines[rules[0] + 1 : rules[1]] if len(rules) > 1 else lines[1:]
-    text = " ".join(line for line in body if line).strip()
-    if text.startswith("Missing from"):
-        text = f"{prog} needs {text.partition(':')[2].split()[0]}"
+    body: list[str] = []
+    for line in box.splitlines()[1:]:  # the first line is the title
+        text = re.sub(r"^[\s│╰─╯-]+|[\s│╰─╯-]+$", "", line)
+        if text:
+            body.append(text)
+        elif body:
+            break
+    text = " ".join(body)
+    missing = re.match(r"Missing from .*?: (\S+)", text)
+    if missing:
+        return f"{prog} needs {missing[1]}; '{prog} --help' says what that is"
     choice = re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)", text)
     if choice:
         allowed = re.findall(r"'([^']*)'", choice[3])

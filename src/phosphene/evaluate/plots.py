@@ -235,7 +235,7 @@ def curves(
         axes.set_ylim(low - room, high + 2 * room)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper right")
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
     return figure
 
 
@@ -276,7 +276,7 @@ def scatter(
 
 
 def _by_class(axes: Any, p: Any, labels: Any, classes: Sequence[str]) -> None:
-    marks = {"s": 13, "alpha": 0.6, "linewidths": 0, "rasterized": True}
+    marks = {"s": 13, "alpha": 0.75, "linewidths": 0, "rasterized": True}
     for c in sorted(set(labels.tolist())):
         here = p[labels == c]
         color = FAINT if c < 0 else _CLASSES[c % len(_CLASSES)]

@@ -1,5 +1,6 @@
 """Write a decoder or an encoder for programs that have no phosphene."""
 
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -130,7 +131,8 @@ def export(
     module, inputs = part_of(run, what)
     path = Path(out) if out is not None else run.path / "export" / f"{what}{_SUFFIX[format]}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing: numbers of rows are only compared
         if format == "onnx":
             _onnx(module, inputs, path, what)
         else:
@@ -157,18 +159,26 @@ def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], path: Path, what: Part)
 
     source, target = _OUTPUT[what]
     names = [source, "label"][: len(inputs)]
-    batch = torch.export.Dim("n", min=1)
-    shapes = tuple({0: batch} for _ in inputs)
+    rows = torch.export.Dim("n", min=1)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        # Strict, because the plain tracer takes len(x) for a constant.
+        program = torch.export.export(
+            module, inputs, dynamic_shapes=tuple({0: rows} for _ in inputs), strict=True
+        )
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ConfigError(
+            f"the {what} cannot be written as ONNX ({reason}); --format torchscript may work"
+        ) from error
     with contextlib.redirect_stdout(io.StringIO()):  # the exporter reports its progress there
         torch.onnx.export(
-            module,
+            program,
             inputs,
             str(path),
             dynamo=True,
             verbose=False,
             input_names=names,
             output_names=[target],
-            dynamic_shapes=shapes,
             external_data=False,
         )

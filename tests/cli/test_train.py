@@ -1,0 +1,94 @@
+"""phosphene train: recipe under command line, JSON, resume, interruption."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from phosphene.train.folder import Run
+
+SMALL = ("--model.hidden", "32", "--model.latent-dim", "4", "--threads", "1")
+
+
+def test_only_given_flags_override_the_recipe(phosphene, here, monkeypatch):
+    seen = {}
+
+    def train(system, **options):
+        seen.update(options, system=system)
+        raise ValueError
+
+    monkeypatch.setattr("phosphene.recipes.training.train", train)
+    phosphene(
+        "train", "vae", "--model.hidden", "40", "30", "--train.lr=0.01", "--train.batch_size", "128"
+    )
+    assert seen["system"] == "vae"
+    assert seen["model"] == {"hidden": (40, 30)}
+    assert seen["train"] == {"lr": 0.01, "batch_size": 128}
+    assert seen["data"] is None
+    assert seen["budget"] is None
+    assert seen["precision"] is None
+
+
+def test_help_of_a_system_lists_its_settings_with_the_recipes_values(phosphene):
+    from phosphene.recipes.recipe import select
+
+    text = " ".join(phosphene("train", "vae", "--help").out.replace("│", " ").split())
+    for flag in ("--model.latent-dim", "--model.hidden", "--train.lr", "--budget", "--resume"):
+        assert flag in text
+    recipe = select("vae")
+    assert f"(default: {recipe.budget})" in text
+    assert f"(default: {recipe.data})" in text
+    assert "--model.context" not in text
+    assert "--model." not in phosphene("train", "--help").out
+
+
+def test_json_is_alone_on_stdout(phosphene, here):
+    done = phosphene(
+        "train", "vae", "--data", "digits-binary", "--budget", "20steps", "--name", "a", *SMALL,
+        "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["run"] == "runs/a"
+    assert done.json["steps"] == 20
+    assert done.json["reason"] == "budget"
+    assert "loss" in done.json["validation"]
+    assert "20 steps" in done.err
+    run = Run(here / "runs" / "a")
+    assert run.config["model"]["hidden"] == [32]
+
+
+def test_resume_goes_on_and_a_finished_run_is_no_error(phosphene, here):
+    common = ("train", "vae", "--name", "a")
+    first = phosphene(*common, "--data", "digits-binary", "--budget", "10steps", *SMALL)
+    assert first.code == 0, first.err
+    again = phosphene(*common, "--resume")
+    assert again.code == 0, again.err
+    more = phosphene(*common, "--resume", "--budget", "15steps", "--json")
+    assert more.code == 0, more.err
+    assert more.json["steps"] == 15
+    other = phosphene(*common, "--resume", "--model.latent-dim", "5")
+    assert other.code == 2
+    assert "latent-dim" in other.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(phosphene, here):
+    command = [sys.executable, "-m", "phosphene", "train", "vae", "--data", "digits-binary"]
+    command += ["--budget", "60s", "--name", "a", *SMALL, "--train.log-every", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    metrics = here / "runs" / "a" / "metrics.jsonl"
+    limit = time.monotonic() + 60
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < limit:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert out == ""
+    assert "Traceback" not in err
+    last = err.strip().splitlines()[-1]
+    assert "phosphene train vae --name a --resume" in last
+    assert (here / "runs" / "a" / "checkpoint" / "latest").is_file()
+    resumed = phosphene("train", "vae", "--name", "a", "--resume", "--budget", "1s", "--json")
+    assert resumed.code == 0, resumed.err
