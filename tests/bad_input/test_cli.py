@@ -40,16 +40,15 @@ def run(finished, here) -> Path:
 def refused(capsys):
     """The command ends with code 2 and one sentence that holds all parts."""
 
-    def check(*argv: object, parts: tuple[str, ...] = (), lines: int = 1) -> str:
+    def check(*argv: object, parts: tuple[str, ...] = ()) -> str:
         capsys.readouterr()
         code = main([str(a) for a in argv])
         out, err = capsys.readouterr()
         assert code == 2, (code, err)
         assert out == ""
         assert "Traceback" not in err
-        last = err.splitlines()[-lines:]
-        assert len(err.splitlines()) == lines, err
-        assert last[0].startswith("phosphene: ")
+        assert len(err.splitlines()) == 1, err
+        assert err.startswith("phosphene: ")
         for part in parts:
             assert part in err
         return err
@@ -116,7 +115,7 @@ def test_refused_before_anything_is_written(refused, here, argv, parts):
 def test_a_bernoulli_model_on_real_data(refused, here):
     refused(
         "train", "vae", "--data", "moons", "--model.decoder", "bernoulli", "--budget", "3steps",
-        parts=("bernoulli", "real"),
+        parts=("Bernoulli cannot model real 2", "gaussian"),
     )  # fmt: skip
     nothing_written(here)
 
@@ -150,10 +149,8 @@ def test_a_checkpoint_of_another_architecture(refused, run):
     (run / "model" / "config.json").write_text(json.dumps(config))
     refused("evaluate", run, parts=("another architecture",))
     refused("sample", run, parts=("another architecture",))
-    refused(
-        "train", "vae", "--name", "a", "--resume", "--budget", "6steps",
-        parts=("architecture",), lines=1,
-    )  # fmt: skip
+    more = ("--resume", "--budget", "6steps")
+    refused("train", "vae", "--name", "a", *more, parts=("another architecture",))
 
 
 @pytest.mark.parametrize("command", ["evaluate", "sample", "report", "export"])

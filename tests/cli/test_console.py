@@ -76,6 +76,13 @@ def test_a_second_training_starts_afresh():
         assert show.finished is None
 
 
+def test_nothing_is_announced_before_something_happens():
+    out = StringIO()
+    with TrainingConsole(console=Console(file=out)) as show:
+        show(STARTED)
+    assert out.getvalue() == ""
+
+
 def test_scoring_is_silent_without_a_terminal(capsys):
     with ScoringConsole() as told:
         told("frechet_distance", 0.5)

@@ -72,6 +72,7 @@ class TrainingConsole:
         self._task = TaskID(0)
         self._terms = self._scores = ""
         self._last = 0.0
+        self._announced: Started | None = None
 
     def __enter__(self) -> "TrainingConsole":
         return self
@@ -86,9 +87,12 @@ class TrainingConsole:
 
     def __call__(self, event: TrainingEvent) -> None:
         """Draw one event."""
+        if isinstance(event, Started):
+            self._begin(event)
+            return
+        if self._announced is not None:
+            self._announce(self._announced)
         match event:
-            case Started():
-                self._start(event)
             case Resumed(step, seconds):
                 self._say(f"resumed at step {step:,}, after {clock(seconds)}")
             case StepEnd():
@@ -105,11 +109,17 @@ class TrainingConsole:
     def _say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True)
 
-    def _start(self, event: Started) -> None:
+    def _begin(self, event: Started) -> None:
+        # Announced with the next event: a checkpoint that does not fit is found in between, and
+        # then the error is all there is to say.
         self._stop()
         self.finished = self.best = None
         self._terms = self._scores = ""
         self._last = 0.0
+        self._announced = event
+
+    def _announce(self, event: Started) -> None:
+        self._announced = None
         threads = f"{event.threads} thread" + ("s" if event.threads != 1 else "")
         self._say(
             f"{event.system} on {event.data}: {event.parameters:,} parameters, "
