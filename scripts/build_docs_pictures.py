@@ -1,0 +1,238 @@
+"""Train the systems and draw the documentation's pictures from the runs.
+
+    python scripts/build_docs_pictures.py                      # every picture, recipes' own budgets
+    python scripts/build_docs_pictures.py --budget 20s vae     # one of them, quickly
+
+Writes ``docs/_static/NAME.png`` and, for the captions, ``docs/_static/pictures.json``: the command
+that trained each run, its steps, and the scores that are quoted. Runs are kept in ``runs/docs``; a
+run that is there already is used again, unless ``--again`` is given.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+import phosphene as ph
+from phosphene.evaluate import plots, views
+from phosphene.evaluate.likelihood import importance_weighted
+from phosphene.recipes.recipe import recipes, select
+
+ROOT = Path(__file__).resolve().parent.parent
+STATIC = ROOT / "docs" / "_static"
+RUNS = Path("runs") / "docs"
+
+
+class Studio:
+    """Trains what a picture needs, once, and remembers how."""
+
+    def __init__(self, budget: str | None, again: bool) -> None:
+        self.budget, self.again = budget, again
+        self.commands: list[dict[str, object]] = []
+
+    def run(self, system: str, data: str | None = None, **settings: object) -> ph.Run:
+        """A run of a system, by its recipe for the data."""
+        recipe = select(system, data)
+        data, budget = data or recipe.data, self.budget or recipe.budget
+        name = "-".join([system, data, *(f"{k}={v}" for k, v in settings.items())])
+        path = RUNS / name
+        if self.again and path.exists():
+            shutil.rmtree(path)
+        if not (path / "model" / "model.safetensors").is_file():
+            shutil.rmtree(path, ignore_errors=True)
+            print(f"training {name} for {budget}", flush=True)
+            with torch.enable_grad():
+                ph.train(system, data=data, budget=budget, folder=RUNS, name=name, **settings)
+        run = ph.Run(path)
+        flags = "".join(f" --model.{k.replace('_', '-')} {v}" for k, v in settings.items())
+        spent = run.config["budget"]
+        steps = max(row["step"] for row in run.metrics if "step" in row)
+        command = f"phosphene train {system} --data {data} --budget {spent} --seed 0{flags}"
+        self.commands.append({"command": command, "steps": steps, "run": str(path)})
+        return run
+
+
+def trained(system: str) -> bool:
+    """Whether a system can be trained by name: it has a recipe, or needs no context."""
+    row = next(s for s in ph.systems() if s.name == system)
+    return row.context != "required" or any(r.system == system for r in recipes())
+
+
+def some(data: str, n: int, seed: int = 0) -> Tensor:
+    """Test examples, one of each class in turn where there are classes."""
+    test = ph.data.load(data, "test")
+    order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
+    if test.y is None:
+        return test.x[order[:n]]
+    rows = [order[test.y[order] == c] for c in range(len(test.classes))]
+    return test.x[torch.stack([rows[k % len(rows)][k // len(rows)] for k in range(n)])]
+
+
+def rows_of(event: ph.Event, *rows: Tensor, scale: int = 2) -> Image.Image:
+    """Rows of images, one under the other."""
+    whole = torch.cat([row.double() for row in rows])
+    return plots.picture(whole, event, columns=len(rows[0]), scale=scale)
+
+
+@torch.no_grad()
+def vae(studio: Studio) -> Image.Image:
+    run = studio.run("vae", "mnist-binary")
+    means = views.draws(run.model, 64, seed=0, mean=True)
+    return plots.picture(means, run.model.event, columns=16, scale=2)
+
+
+@torch.no_grad()
+def reconstructions(studio: Studio) -> Image.Image:
+    x = some("mnist", 16)
+    deep, flat = studio.run("autoencoder", "mnist"), studio.run("linear-autoencoder", "mnist")
+    return rows_of(deep.model.event, x, deep.model.reconstruct(x), flat.model.reconstruct(x))
+
+
+@torch.no_grad()
+def denoising(studio: Studio) -> Image.Image:
+    gaussian = studio.run("denoising-autoencoder", "mnist").model
+    masking = studio.run("denoising-autoencoder", "mnist", noise="masking").model
+    x = some("mnist", 16)
+    noisy = gaussian.corrupt(x, torch.Generator().manual_seed(0))
+    known = torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) > masking.masked
+    holes = torch.where(known, x.double(), 128.0)
+    filled = masking.inpaint(x, known)
+    return rows_of(gaussian.event, noisy.clamp(0, 255), gaussian.denoise(noisy), holes, filled)
+
+
+@torch.no_grad()
+def interpolation(studio: Studio) -> Image.Image:
+    plain = studio.run("autoencoder", "mnist").model
+    smooth = studio.run("vae", "mnist").model
+    a, b = some("mnist", 4, seed=1), some("mnist", 8, seed=2)[4:]
+    rows = []
+    for k in range(4):
+        for model in (plain, smooth):
+            rows.append(views.interpolations(model, a[k : k + 1], b[k : k + 1], 14)[0])
+    return rows_of(plain.event, *rows)
+
+
+@torch.no_grad()
+def importance(studio: Studio) -> Image.Image:
+    model = studio.run("vae", "mnist-binary").model
+    test = ph.data.load("mnist-binary", "test")
+    counts = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+    bounds = [float(importance_weighted(model, test.x[:300], particles=k).mean()) for k in counts]
+    points = {"K particles": (np.log10(counts).tolist(), bounds)}
+    figure = plots.curves(points, x="log10 K", y="bound, nats", size=(6, 3))
+    figure.axes[0].set_ylim(min(bounds) - 0.5, max(bounds) + 0.5)
+    return figure_image(figure)
+
+
+@torch.no_grad()
+def linear_vae(studio: Studio) -> Image.Image:
+    run = studio.run("linear-vae", "moons")
+    test = ph.data.load("moons", "test")
+    g = torch.Generator().manual_seed(0)
+    sets = {"data": test.x[:1500], "samples": run.model.sample(1500, generator=g)}
+    return figure_image(plots.scatter(sets, size=(3.6, 3.6)))
+
+
+@torch.no_grad()
+def beta_vae(studio: Studio) -> Image.Image:
+    run = studio.run("beta-vae", "sprites")
+    test = ph.data.load("sprites", "test")
+    moments = views.spread(run.model, test.x)
+    moved, _ = views.traversals(run.model, test.x[:1], moments, dimensions=6, steps=12)
+    return plots.picture(moved.flatten(0, 1), run.model.event, columns=12, scale=2)
+
+
+@torch.no_grad()
+def constrained(studio: Studio) -> Image.Image:
+    run = studio.run("constrained-vae")
+    logged = [row for row in run.metrics if "kl" in row and "lr" in row]
+    steps = [row["step"] for row in logged]
+    figure = plots.curves(
+        {
+            "budget": (steps, [run.model.delta] * len(steps)),
+            "KL": (steps, [row["kl"] for row in logged]),
+            "beta": (steps, [row["beta"] for row in logged]),
+        },
+        x="step",
+        y="nats; beta",
+        size=(6, 3),
+    )
+    figure.axes[0].set_ylim(0, 2 * run.model.delta)
+    return figure_image(figure)
+
+
+@torch.no_grad()
+def styles(studio: Studio) -> Image.Image:
+    model = studio.run("semi-supervised-vae").model
+    x = some("mnist-binary" if model.event.levels == 2 else "mnist", 6, seed=3)
+    rows = []
+    for one in x:
+        labels = ph.Context(label=torch.arange(10))
+        ten = model.translate(one.expand(10, *one.shape), labels)
+        rows.append(torch.cat([one[None].double(), ten.double()]))
+    return rows_of(model.event, *rows)
+
+
+def figure_image(figure: object) -> Image.Image:
+    """A figure as an image."""
+    from io import BytesIO
+
+    return Image.open(BytesIO(plots.png(figure, dpi=100)))  # type: ignore[arg-type]
+
+
+PICTURES: dict[str, tuple[Callable[[Studio], Image.Image], tuple[str, ...]]] = {
+    "vae": (vae, ("vae",)),
+    "reconstructions": (reconstructions, ("autoencoder", "linear-autoencoder")),
+    "denoising": (denoising, ("denoising-autoencoder",)),
+    "interpolation": (interpolation, ("autoencoder", "vae")),
+    "importance": (importance, ("vae",)),
+    "linear-vae": (linear_vae, ("linear-vae",)),
+    "beta-vae": (beta_vae, ("beta-vae",)),
+    "constrained": (constrained, ("constrained-vae",)),
+    "styles": (styles, ("semi-supervised-vae",)),
+}
+"""Name to the function that draws it and the systems it needs."""
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write a PNG of few bytes: gray where it is gray, 64 colors otherwise."""
+    image = image.convert("RGB")
+    bands = np.asarray(image)
+    gray = bool((bands == bands[..., :1]).all())
+    small = image.convert("L").quantize(32) if gray else image.quantize(64)
+    small.save(path, optimize=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(PICTURES)}; all by default")
+    parser.add_argument("--budget", help="of each training; its recipe's by default")
+    parser.add_argument("--again", action="store_true", help="train again what is there")
+    arguments = parser.parse_args()
+    STATIC.mkdir(exist_ok=True)
+    record_path = STATIC / "pictures.json"
+    record = json.loads(record_path.read_text()) if record_path.is_file() else {}
+    for name in arguments.names or PICTURES:
+        draw, needed = PICTURES[name]
+        missing = [s for s in needed if not trained(s)]
+        if missing:
+            print(f"{name}: skipped, there is no recipe of {', '.join(missing)}")
+            continue
+        studio = Studio(arguments.budget, arguments.again)
+        save(draw(studio), STATIC / f"{name}.png")
+        record[name] = [{k: c[k] for k in ("command", "steps")} for c in studio.commands]
+        size = (STATIC / f"{name}.png").stat().st_size
+        print(f"{name}.png: {size / 1024:.0f} KB")
+        for c in studio.commands:
+            print(f"  {c['command']}  ({c['steps']} steps)")
+        record_path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()
