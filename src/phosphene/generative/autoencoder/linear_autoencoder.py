@@ -56,7 +56,7 @@ class LinearAutoencoder(Model):
     with ``l2``, Kunin et al. (2019).
 
     Args:
-        event: Any event; images are flattened in raster order.
+        event: Binary, image, audio or real; flattened in raster order.
         context: Refused: the model is not conditioned on anything.
         latent_dim: Length k of the code; from D on nothing is lost.
         l2: Weight of |W1|^2 + |W2|^2. Above zero, the axes are the principal ones.
@@ -64,7 +64,7 @@ class LinearAutoencoder(Model):
             one batch and then converges to the optimum in some hundred evaluations.
 
     Raises:
-        EventError: A context was given.
+        EventError: The event is of tokens, or a context was given.
         ConfigError: ``latent_dim`` is below 1, or ``l2`` is negative.
 
     Example:
@@ -86,6 +86,8 @@ class LinearAutoencoder(Model):
         if self.context:
             self.refuse(f"it takes no context, got {', '.join(self.context.names)}")
         d = event.dimensions
+        if event.kind == "tokens":
+            self.refuse("token codes have no order, so squared errors of them mean nothing")
         if latent_dim < 1:
             raise ConfigError(f"latent_dim must be at least 1, got {latent_dim}")
         if l2 < 0:
@@ -95,7 +97,7 @@ class LinearAutoencoder(Model):
         self.l2, self.optimizer = l2, optimizer
         # A transposed pair starts near a projection, which is where every optimum lies.
         start = torch.randn(d, latent_dim) / d**0.5
-        self.W1 = nn.Parameter(start.T.contiguous())
+        self.W1 = nn.Parameter(start.T.clone(memory_format=torch.contiguous_format))
         self.W2 = nn.Parameter(start)
         self.m = nn.Parameter(torch.zeros(d))
 
@@ -106,7 +108,7 @@ class LinearAutoencoder(Model):
 
     def loss(self, batch: Batch) -> Loss:
         """Squared error summed over dimensions, and the penalty."""
-        error = self.squared_error(batch.x)
+        error = self._error(batch.x)
         penalty = self.W1.square().sum() + self.W2.square().sum()
         return Loss(error.mean() + self.l2 * penalty, {"squared_error": error})
 
@@ -126,12 +128,11 @@ class LinearAutoencoder(Model):
 
     def squared_error(self, x: Tensor) -> Tensor:
         """|x - x^|^2 of each example (n,), discrete events on the scale [0, 1]."""
-        u = self._unit(x)
-        return (u - self._reconstruct(u)).square().sum(1)
+        return self._error(self.event.check(x))
 
     def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
         """The code (n, k)."""
-        return (self._unit(x) - self.m) @ self.W1.T
+        return (self._unit(self.event.check(x)) - self.m) @ self.W1.T
 
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         """The example of a code (n, *event.shape), on the scale of the event's codes."""
@@ -159,8 +160,9 @@ class LinearAutoencoder(Model):
         u, s, _ = torch.linalg.svd(self.W2, full_matrices=False)
         return u, s
 
-    def _reconstruct(self, u: Tensor) -> Tensor:
-        return self.m + (u - self.m) @ self.W1.T @ self.W2.T
+    def _error(self, x: Tensor) -> Tensor:
+        u = self._unit(x)
+        return (u - self.m - (u - self.m) @ self.W1.T @ self.W2.T).square().sum(1)
 
     def _unit(self, x: Tensor) -> Tensor:
         u = x.flatten(1).to(self.dtype)

@@ -166,9 +166,7 @@ class SemiSupervisedVAE(Model):
         unlabelled = (log_q.exp() * (bounds - log_q)).sum(1)
         cross_entropy = torch.where(known, -log_q.gather(1, at)[:, 0], 0.0)
         bound = torch.where(known, labelled, unlabelled)
-        right = torch.where(known, (log_q.argmax(1) == label).to(bound.dtype), 0.0)
-        share = known.to(bound.dtype).mean().clamp(min=1e-9)
-        terms = {"elbo": bound, "cross_entropy": cross_entropy / share, "accuracy": right / share}
+        terms = {"elbo": bound, "cross_entropy": cross_entropy}
         total = (self.alpha * cross_entropy - bound).mean()
         return Loss(total, {name: t.detach() for name, t in terms.items()})
 

@@ -20,7 +20,15 @@ _STATEMENT = (
 
 
 def prove(seed: int = 0) -> Proof:
-    """Compare the closed forms with quadrature, with torch.distributions and with each other."""
+    """Compare the closed forms with quadrature, with torch.distributions and with each other.
+
+    Kullback and Leibler (1951). The two directions for N(0, 1) and N(0, 4) show that the
+    divergence is not symmetric: log 2 - 3/8 one way, 3/2 - log 2 the other.
+
+    Example:
+        >>> prove().holds
+        True
+    """
     zero = torch.zeros(1, dtype=torch.float64)
     log4 = zero + math.log(4.0)
     mu_q, cov_q, mu_p, cov_p = _gaussians(seed, d=2)

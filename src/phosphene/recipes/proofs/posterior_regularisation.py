@@ -20,8 +20,20 @@ _STATEMENT = (
 
 
 @torch.no_grad()
-def prove(seed: int = 0) -> Proof:
-    """Train a VAE on the 8x8 digits with beta = 0 and beta = 1, everything else equal."""
+def prove(seed: int = 0, steps: int = 600) -> Proof:
+    """Train a VAE on the 8x8 digits with beta = 0 and beta = 1, everything else equal.
+
+    Kingma and Welling (2014); the weight beta: Higgins et al. (2017).
+
+    Args:
+        seed: Seeds the weights, the batches and the draws.
+        steps: Steps of training.
+
+    Example:
+        >>> proof = prove(steps=2)
+        >>> len(proof.rows), proof.figure["z, beta = 1"].shape
+        (4, torch.Size([1297, 2]))
+    """
     train, test = data.load("digits", "train"), data.load("digits", "test")
     assert train.y is not None
     assert test.y is not None
@@ -31,7 +43,7 @@ def prove(seed: int = 0) -> Proof:
             model = BetaVAE(
                 train.event, beta=beta, latent_dim=2, hidden=(128, 64), activation="silu"
             )
-            fit(model, train.x, steps=600, lr=4e-3, batch_size=128, cosine=True, seed=seed)
+            fit(model, train.x, steps=steps, lr=4e-3, batch_size=128, cosine=True, seed=seed)
         mu, logvar = model.posterior(train.x)
         g = generator(seed, 5)
         z = mu + torch.exp(0.5 * logvar) * torch.randn(mu.shape, generator=g)

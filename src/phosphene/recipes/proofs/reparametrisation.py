@@ -28,7 +28,12 @@ def prove(seed: int = 0) -> Proof:
     """Check both estimators for f(z) = z^2: exact by quadrature, unbiased by sampling.
 
     Gauss-Hermite quadrature with 16 nodes is exact for polynomials up to degree 31, so it gives
-    the mean and the variance of either estimator without any sampling error.
+    the mean and the variance of either estimator without any sampling error. Kingma and Welling
+    (2014); the score-function estimator is that of Williams (1992).
+
+    Example:
+        >>> prove().holds
+        True
     """
     mu, sigma = 1.3, 0.6
     truth = {"mu": 2 * mu, "sigma": 2 * sigma}
