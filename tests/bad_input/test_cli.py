@@ -67,6 +67,7 @@ def nothing_written(here: Path) -> None:
         (["--verion"], ("unknown option '--verion'", "--version")),
         (["train", "vaee"], ("unknown system 'vaee'", "did you mean 'vae'?")),
         (["train"], ("needs a system",)),
+        (["train", "kl-divergence"], ("is a proof", "phosphene prove kl-divergence")),
         (["train", "vae", "--data", "mnits"], ("unknown data set 'mnits'", "'mnist'")),
         (["train", "vae", "--budget", "0s"], ("'0s'", "above zero")),
         (["train", "vae", "--budget", "-5s"], ("-5s",)),

@@ -1,11 +1,8 @@
 """phosphene train: recipe under command line, JSON, resume, interruption."""
 
 import signal
-import subprocess
-import sys
+import threading
 import time
-
-import pytest
 
 from phosphene.train.folder import Run
 
@@ -73,22 +70,37 @@ def test_resume_goes_on_and_a_finished_run_is_no_error(phosphene, here):
     assert "latent-dim" in other.err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(phosphene, here):
-    command = [sys.executable, "-m", "phosphene", "train", "vae", "--data", "digits-binary"]
-    command += ["--budget", "60s", "--name", "a", *SMALL, "--train.log-every", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     metrics = here / "runs" / "a" / "metrics.jsonl"
-    limit = time.monotonic() + 60
-    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < limit:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert out == ""
-    assert "Traceback" not in err
-    last = err.strip().splitlines()[-1]
-    assert "phosphene train vae --name a --resume" in last
+
+    def press() -> None:
+        limit = time.monotonic() + 60
+        while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < limit:
+            time.sleep(0.02)
+        signal.raise_signal(signal.SIGINT)
+
+    common = ("train", "vae", "--name", "a")
+    thread = threading.Thread(target=press)
+    thread.start()
+    done = phosphene(
+        *common, "--data", "digits-binary", "--budget", "60s", *SMALL, "--train.log-every", "1"
+    )
+    thread.join()
+    assert done.code == 2
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    assert "phosphene train vae --name a --resume" in done.err.splitlines()[-1]
     assert (here / "runs" / "a" / "checkpoint" / "latest").is_file()
-    resumed = phosphene("train", "vae", "--name", "a", "--resume", "--budget", "1s", "--json")
+    resumed = phosphene(*common, "--resume", "--budget", "1s", "--json")
     assert resumed.code == 0, resumed.err
+
+
+def test_ctrl_c_outside_training_is_one_sentence(phosphene, monkeypatch):
+    import phosphene.cli.systems as command
+
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "main", interrupted)
+    done = phosphene("systems")
+    assert (done.code, done.err) == (2, "phosphene: interrupted\n")

@@ -32,6 +32,7 @@ class Arguments:
 
 def main(argv: Sequence[str]) -> int:
     """List the proofs, or run some."""
+    from phosphene.catalog import systems
     from phosphene.recipes.proofs import PROOFS, run
 
     arguments = parse(Arguments, argv, "phosphene prove")
@@ -39,7 +40,8 @@ def main(argv: Sequence[str]) -> int:
         if arguments.json:
             print_json(sorted(PROOFS))
         else:
-            print_table(("proof", "run it with"), [(n, f"phosphene prove {n}") for n in PROOFS])
+            titles = {row.name: row.title for row in systems()}
+            print_table(("proof", "what it states"), [(n, titles.get(n, "")) for n in PROOFS])
         return 0
     proofs = [
         run(name, seed=arguments.seed)

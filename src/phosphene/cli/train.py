@@ -76,6 +76,12 @@ def main(argv: Sequence[str]) -> int:
         parse(plain, argv, PROG)
         raise ConfigError(f"{PROG} needs a system first, such as '{PROG} vae'")
     system = catalog.find(first.system)
+    if system.kind == "proof":
+        raise ConfigError(
+            f"{system.name!r} is a proof: run it with 'phosphene prove {system.name}'"
+        )
+    if system.kind in ("solver", "tool"):
+        raise ConfigError(f"{system.name!r} is a {system.kind}, which is not trained")
     recipe = select(system.name, first.data, first.recipe)
     model = _model_options(system.load(), recipe.model)
     complete = _with_parts(_trainer_options(recipe.train), model)

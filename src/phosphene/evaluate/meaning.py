@@ -19,7 +19,20 @@ METRICS: dict[str, tuple[str, str, str]] = {
     "kl": ("KL divergence from the truth", "nats", "The true density is known; 0 is perfect."),
     "mse": ("Squared error of reconstructions", "", "Codes scaled to 0..1; lower is better."),
     "psnr": ("PSNR of reconstructions", "dB", "Higher is better."),
+    "ssim": ("Structural similarity", "", "Of reconstructions; 1 is identity."),
     "active_units": ("Active latent dimensions", "", "Those whose mean moves with the data."),
+    "aggregate_mmd": (
+        "Codes against the prior",
+        "",
+        "Squared maximum mean discrepancy of all codes together; 0 where they fill the prior.",
+    ),
+    "path_distance": (
+        "Holes between codes",
+        "",
+        "How far decoded paths between codes stray from data, against their ends.",
+    ),
+    "probe_accuracy": ("Linear probe", "", "Labels read off the codes by a linear classifier."),
+    "accuracy": ("Classification accuracy", "", "Higher is better."),
     "frechet_distance": (
         "Fréchet distance",
         "",
@@ -52,6 +65,9 @@ METRICS: dict[str, tuple[str, str, str]] = {
         "Samples that a classifier gives the label they were asked for.",
     ),
     "mig": ("Mutual information gap", "", "Disentanglement; higher is better."),
+    "dci_disentanglement": ("DCI disentanglement", "", "One factor a code; higher is better."),
+    "dci_completeness": ("DCI completeness", "", "One code a factor; higher is better."),
+    "dci_informativeness": ("DCI informativeness", "", "Factors read off the codes."),
     "sap": ("SAP score", "", "Disentanglement; higher is better."),
 }
 """Name to label, unit, and what it says."""
@@ -68,8 +84,13 @@ KINDS: dict[str, str] = {
     "samples.",
     "features": "distances on fixed offline features. They compare runs in this library only; they "
     "are not an FID. The floor is what fresh real data gets at the same sample size.",
-    "classifier": "judged by the small classifier that ships with the library; the floor is its "
-    "accuracy on real data.",
+    "classifier": "the part of the examples that a classifier gets right; where there is a floor, "
+    "it is what the same classifier gets on real data.",
+    "against true factors": "measured against the factors that made the data; the floor is what "
+    "codes get that know nothing of them.",
+    "against N(0, I)": "measured against as many draws from the prior; the floor is what the prior "
+    "itself gets.",
+    "count": "counted, with no error of sampling.",
 }
 """Kind to a sentence that begins in lower case."""
 
@@ -78,8 +99,8 @@ def label(name: str) -> str:
     """A name for people.
 
     Example:
-        >>> label("psnr"), label("dci_completeness")
-        ('PSNR of reconstructions', 'Dci completeness')
+        >>> label("psnr"), label("my_score")
+        ('PSNR of reconstructions', 'My score')
     """
     return METRICS[name][0] if name in METRICS else name.replace("_", " ").capitalize()
 

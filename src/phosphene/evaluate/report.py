@@ -24,8 +24,8 @@ from phosphene.train.folder import Run
 __all__ = ["write_report"]
 
 _HEADLINE = (
-    "nll", "iwae_nll", "elbo", "bits_per_dim", "kl", "psnr", "frechet_distance", "precision",
-    "recall", "mig",
+    "nll", "iwae_nll", "elbo", "bits_per_dim", "kl", "psnr", "accuracy", "ssim", "mse",
+    "probe_accuracy", "frechet_distance", "path_distance",
 )  # fmt: skip
 
 
@@ -77,7 +77,8 @@ def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -
     threads = config.get("threads")
     items = [
         ("System", config["system"]),
-        ("Data", f"{config['data']}: {len(train):,} to train on, {len(test):,} to test"),
+        ("Data", str(config["data"])),
+        ("Examples", f"{len(train):,} train, {len(test):,} test"),
         ("One example", str(model.event)),
         ("Parameters", f"{sum(p.numel() for p in model.parameters()):,}"),
         ("Budget", str(config.get("budget", ""))),
@@ -85,7 +86,6 @@ def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -
         ("Device", f"{config.get('device', '')}, {threads} thread{'s' if threads != 1 else ''}"),
         ("Precision", str(config.get("precision", ""))),
         ("Seed", str(config.get("seed", ""))),
-        ("Recipe", str(config.get("recipe", ""))),
     ]
     command = escape(str(config.get("command", "")))
     return (
@@ -103,7 +103,8 @@ def _number(value: float) -> str:
 
 def _headline(scores: Mapping[str, Score]) -> str:
     """The few scores that matter most, as cards."""
-    chosen = [name for name in _HEADLINE if name in scores][:4]
+    chosen = [name for name in _HEADLINE if name in scores]
+    chosen = [name for name in chosen if not (name == "iwae_nll" and "nll" in scores)][:4]
     cards = "".join(_card(name, scores[name]) for name in chosen)
     return f'<div class="cards">{cards}</div>' if cards else ""
 
@@ -238,7 +239,9 @@ class _Images:
             page.figure(self._sheet(self.x, 8), "held out, not trained on", "Test examples"),
             page.figure(self._sheet(shown, 8), caption, name),
         ]
-        return page.section("Samples", f'<div class="pair">{"".join(pair)}</div>', below)
+        lead = "Samples were asked for the labels of the examples beside them."
+        lead = lead if self.context is not None and self.context.label is not None else ""
+        return page.section("Samples", f'<div class="pair">{"".join(pair)}</div>', below, lead=lead)
 
     def _classes(self) -> str:
         count = self.model.context.label
