@@ -61,7 +61,7 @@ def events_table() -> str:
 
 def data_table() -> str:
     """Every embedded or computed data set."""
-    from phosphene.data import names
+    from phosphene.data.table import names
 
     return table(
         ("data", "what it is", "one example", "train / validation / test", "licence"),
@@ -75,7 +75,7 @@ def data_table() -> str:
 def adapters_table() -> str:
     """Every adapter, with its options."""
     from phosphene.core.config import parameters_of
-    from phosphene.data import adapters
+    from phosphene.data.table import adapters
     from phosphene.data.loading import _function
 
     return table(

@@ -164,7 +164,7 @@ def help_of(*arguments: str) -> str:
 def test_commands_in_documents_exist(command):
     """Each command, system, data set, proof and option of the documents is known."""
     from phosphene.cli.main import COMMANDS as known
-    from phosphene.data import adapters, names
+    from phosphene.data.table import adapters, names
     from phosphene.recipes.proofs import PROOFS
 
     if not command or command[0].startswith("-"):
