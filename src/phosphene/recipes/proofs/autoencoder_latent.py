@@ -1,4 +1,7 @@
-"""An autoencoder's codes are neither continuous nor interpolable; a VAE's are more so."""
+"""An autoencoder's codes are neither continuous nor interpolable; a VAE's are more so.
+
+The VAE is that of Kingma and Welling (2014).
+"""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,7 @@
-"""What the two terms of the bound do to the latents: one gathers, the other fills in."""
+"""What the two terms of the bound do to the latents: one gathers, the other fills in.
+
+The bound is Kingma and Welling's (2014), the weight beta on its KL Higgins et al.'s (2017).
+"""
 
 import torch
 from torch import Tensor
