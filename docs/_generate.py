@@ -7,6 +7,7 @@ include anything, so its table of systems is written into it:
 """
 
 import io
+import json
 import os
 import re
 import sys
@@ -33,10 +34,7 @@ def systems_table() -> str:
 
     return table(
         ("system", "what it is", "kind", "rows", "paper"),
-        [
-            (f"`{s.name}`", s.title, s.kind, ", ".join(map(str, s.rows)), s.paper)
-            for s in systems()
-        ],
+        [(f"`{s.name}`", s.title, s.kind, ", ".join(map(str, s.rows)), s.paper) for s in systems()],
     )
 
 
@@ -161,7 +159,9 @@ def commands() -> str:
         arguments = (name, "vae") if name == "train" else (name,)
         lead = f"{what[0].upper()}{what[1:]}.\n"
         if name == "train":
-            lead += "\nThe settings of the model are those of the system that is named; here `vae`.\n"
+            lead += (
+                "\nThe settings of the model are those of the system that is named; here `vae`.\n"
+            )
         parts.append(f"## phosphene {name}\n\n{lead}\n```text\n{help_of(*arguments)}\n```\n")
     return "\n".join(parts)
 
@@ -181,6 +181,38 @@ def extras_table() -> str:
     )
 
 
+FIGURES = {
+    "styles": "Left: a test digit. Right: its style under the ten labels.",
+    "vae": "Means of p(x|z) for 64 random z.",
+    "reconstructions": "Test digits, their reconstructions by an autoencoder, and by a linear one, "
+    "both from a code of the same size.",
+    "denoising": "Noisy digits, denoised; digits with holes, filled in.",
+    "interpolation": "Decoded straight lines between the codes of two digits, for four pairs: "
+    "an autoencoder above, a VAE below.",
+    "importance": "The importance-weighted bound of one model rises with the number of particles.",
+    "linear-vae": "Two half circles and samples of a linear VAE: it finds their mean and covariance.",
+    "beta-vae": "Each row moves one latent of a beta-VAE, those that vary most first.",
+    "constrained": "The KL of a constrained VAE, its budget, and the multiplier that enforces it.",
+}
+"""Pictures of ``scripts/build_docs_pictures.py`` and what they show."""
+
+
+def figures() -> dict[str, str]:
+    """A figure and its caption, for each picture; nothing where it was not drawn."""
+    static = ROOT / "docs" / "_static"
+    known = static / "pictures.json"
+    record = json.loads(known.read_text()) if known.is_file() else {}
+    pages = {}
+    for name, text in FIGURES.items():
+        runs = record.get(name, [])
+        made = "\n".join(f"`{run['command']}` ({run['steps']:,} steps)  " for run in runs)
+        caption = f"Made by `python scripts/build_docs_pictures.py {name}` from:\n\n{made}\n"
+        pages[f"caption-{name}"] = caption if runs else ""
+        figure = f"```{{figure}} /_static/{name}.png\n:alt: {text}\n\n{text}\n```\n\n{caption}"
+        pages[f"figure-{name}"] = figure if runs else ""
+    return pages
+
+
 def write_all(out: Path = OUT) -> None:
     """Write every generated file."""
     from phosphene.catalog import systems
@@ -196,6 +228,7 @@ def write_all(out: Path = OUT) -> None:
         "commands": commands(),
         "extras": extras_table(),
     }
+    pages |= figures()
     pages |= {f"recipes-{s.name}": recipes_table(s.name) for s in systems() if s.kind == "model"}
     for name, text in pages.items():
         path = out / f"{name}.md"
