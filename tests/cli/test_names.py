@@ -6,7 +6,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("before", ["ph.build", "import phosphene.evaluate.score", ""])
+@pytest.mark.parametrize("before", ["ph.build", "import phosphene.evaluate.score"])
 def test_functions_that_share_a_name_with_a_floor_stay_callable(before):
     code = (
         f"import phosphene as ph\n{before}\n"

@@ -1,0 +1,207 @@
+"""The pictures of a report: what a model of images or of points in the plane shows of itself."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from phosphene.core.context import Context
+from phosphene.core.event import Event
+from phosphene.core.model import Model
+from phosphene.core.rng import generator
+from phosphene.data.dataset import Dataset
+from phosphene.evaluate import page, plots, views
+from phosphene.evaluate.likelihood import exact_log_prob, importance_weighted
+
+__all__ = ["Images", "Plane", "number"]
+
+
+def number(value: float) -> str:
+    """A score in four digits, large ones with commas.
+
+    Example:
+        >>> number(102.44), number(0.0312345), number(1234567.0)
+        ('102.4', '0.03123', '1,234,567')
+    """
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def context_of(dataset: Dataset, model: Model, index: Tensor) -> Context | None:
+    return dataset.take(index)[1] if model.context else None
+
+
+class Images:
+    """The pictures of a model of images: samples, reconstructions, paths, directions, neighbors."""
+
+    def __init__(self, model: Model, test: Dataset, train: Dataset, seed: int) -> None:
+        self.model, self.test, self.train, self.seed = model, test, train, seed
+        self.event = model.event
+        order = torch.randperm(len(test), generator=generator(seed, 41))
+        self.index = order[: min(64, len(test))]
+        self.x, _ = test.take(self.index)
+        self.context = context_of(test, model, self.index)
+        self.coded = hasattr(model, "encode") and hasattr(model, "decode")
+
+    def sections(self) -> list[str]:
+        """Those sections that are true for this model."""
+        parts = []
+        if hasattr(self.model, "sample"):
+            parts += [self._samples(), self._classes()]
+        if hasattr(self.model, "reconstruct"):
+            parts.append(self._reconstructions())
+        if self.coded:
+            parts += [self._interpolations(), self._traversals()]
+        if hasattr(self.model, "sample"):
+            parts.append(self._neighbors())
+        return parts
+
+    def _sheet(self, x: Tensor, columns: int, **layout: int) -> Any:
+        return plots.grid(plots.pixels(x, self.event), columns, **layout)
+
+    def _samples(self) -> str:
+        n = len(self.x)
+        drawn = views.draws(self.model, n, self.context, seed=self.seed)
+        shown, name, caption = drawn, "Samples", "drawn from the model, not chosen"
+        below = ""
+        if hasattr(self.model, "sample_mean"):
+            shown = views.draws(self.model, n, self.context, seed=self.seed, mean=True)
+            name, caption = "Samples, as means", "the mean image of each latent draw, not chosen"
+            note = "the same latent draws with every pixel drawn from its distribution"
+            sheet = page.figure(self._sheet(drawn, 16), note, "Samples, as pixels")
+            below = f'<div style="margin-top:24px">{sheet}</div>'
+        pair = [
+            page.figure(self._sheet(self.x, 8), "held out, not trained on", "Test examples"),
+            page.figure(self._sheet(shown, 8), caption, name),
+        ]
+        lead = "Samples were asked for the labels of the examples beside them."
+        lead = lead if self.context is not None and self.context.label is not None else ""
+        return page.section("Samples", f'<div class="pair">{"".join(pair)}</div>', below, lead=lead)
+
+    def _classes(self) -> str:
+        count = self.model.context.label
+        if not count or self.model.context.names != ("label",):
+            return ""
+        labels = torch.arange(count).repeat_interleave(12)
+        mean = hasattr(self.model, "sample_mean")
+        context = Context(label=labels)
+        drawn = views.draws(self.model, len(labels), context, seed=self.seed, mean=mean)
+        names = self.test.classes or tuple(map(str, range(count)))
+        rows = zip(names, drawn.split(12), strict=True)
+        strips = page.strips((str(name), self._sheet(x, 12)) for name, x in rows)
+        return page.section("Samples by class", strips, lead="One row for each label asked for.")
+
+    def _reconstructions(self) -> str:
+        n = min(24, len(self.x))
+        x, context = self.x[:n], None if self.context is None else self.context[slice(0, n)]
+        with torch.no_grad():
+            given = () if context is None else (context.to(self.model.device),)
+            back = self.model.reconstruct(x.to(self.model.device), *given).cpu()
+        rows: list[Any] = []
+        for start in range(0, n, 12):
+            part = slice(start, start + 12)
+            rows += [("test", self._sheet(x[part], 12)), ("model", self._sheet(back[part], 12))]
+            rows.append(None)
+        lead = "Test examples, and what is left of them after encoder and decoder."
+        return page.section("Reconstructions", page.strips(rows[:-1]), lead=lead)
+
+    def _interpolations(self) -> str:
+        n = min(5, len(self.x) // 2)
+        context = None if self.context is None else self.context[slice(0, n)]
+        a, b = self.x[:n], self.x[n : 2 * n]
+        paths = views.interpolations(self.model, a, b, 10, context)
+        rows = [torch.cat([a[k : k + 1], paths[k], b[k : k + 1]]) for k in range(n)]
+        strips = "".join(page.figure(self._sheet(row, 12)) for row in rows)
+        strips = f'<div class="rows">{strips}</div>'
+        lead = (
+            "Straight lines between the codes of two test examples, decoded. The first and the "
+            "last image of each row are the examples themselves."
+        )
+        return page.section("Interpolations", strips, lead=lead)
+
+    def _traversals(self) -> str:
+        whole = torch.arange(min(1000, len(self.test)))
+        x, _ = self.test.take(whole)
+        moments = views.spread(self.model, x, context_of(self.test, self.model, whole))
+        one = None if self.context is None else self.context[slice(0, 1)]
+        moved, order = views.traversals(self.model, self.x[:1], moments, steps=11, context=one)
+        rows = [
+            (f"z{d}, spread {float(moments[1][d]):.2f}", self._sheet(x, 11))
+            for d, x in zip(order, moved, strict=True)
+        ]
+        lead = (
+            "One latent dimension at a time, over 2.5 standard deviations of the data's codes to "
+            "either side; those that vary most come first."
+        )
+        return page.section("Latent directions", page.strips(rows), lead=lead)
+
+    def _neighbors(self) -> str:
+        n = 12
+        context = None if self.context is None else self.context[slice(0, n)]
+        drawn = views.draws(self.model, n, context, seed=self.seed + 1)
+        index, distances = views.neighbors(drawn, self.train.x, 3)
+        rows: list[Any] = [("sample", self._sheet(drawn, n)), None]
+        names = ("nearest", "second", "third")
+        for k in range(index.shape[1]):
+            rows.append((names[k], self._sheet(self.train.x[index[:, k]], n)))
+        held, _ = views.neighbors(self.x[:n], self.train.x, 1)
+        real = (self.x[:n].float() - self.train.x[held[:, 0]].float()).flatten(1).norm(dim=1)
+        lead = (
+            "Is it memory? Each sample above its nearest training examples, by Euclidean distance: "
+            f"{number(float(distances[:, 0].mean()))} on average to the first, against "
+            f"{number(float(real.mean()))} for test examples."
+        )
+        return page.section("Nearest training examples", page.strips(rows), lead=lead)
+
+
+class Plane:
+    """The pictures of a model of points in the plane; nothing for other events."""
+
+    def __init__(self, model: Model, test: Dataset, train: Dataset, seed: int) -> None:
+        self.model, self.test, self.seed = model, test, seed
+        self.drawn = model.event == Event.real(2)
+
+    def sections(self) -> list[str]:
+        """Samples beside data, and densities where they are known."""
+        if not self.drawn:
+            return []
+        parts = [self._samples()] if hasattr(self.model, "sample") else []
+        return [*parts, self._density()]
+
+    def _samples(self) -> str:
+        n = min(2000, len(self.test))
+        index = torch.arange(n)
+        context = context_of(self.test, self.model, index)
+        drawn = views.draws(self.model, n, context, seed=self.seed)
+        sets = {"Test examples": self.test.x[:n], "Samples": drawn}
+        low, high = self._extent()
+        figures = []
+        for name, x in sets.items():
+            chart = plots.scatter({"": x}, limits=(low, high))
+            figures.append(page.figure(plots.svg(chart), f"{n:,} points", name))
+        return page.section("Samples", f'<div class="pair">{"".join(figures)}</div>')
+
+    def _extent(self) -> tuple[float, float]:
+        low, high = float(self.test.x.min()), float(self.test.x.max())
+        room = 0.12 * (high - low)
+        return low - room, high + room
+
+    def _density(self) -> str:
+        low, high = self._extent()
+        side = torch.linspace(low, high, 96)
+        y, x = torch.meshgrid(side, side, indexing="ij")
+        points = torch.stack([x, y], dim=-1).reshape(-1, 2)
+        found: dict[str, Tensor] = {}
+        if self.test.log_prob is not None:
+            found["True density"] = self.test.log_prob(points).exp()
+        if hasattr(self.model, "log_prob") and not self.model.context:
+            found["Density of the model"] = exact_log_prob(self.model, points).exp()
+        elif hasattr(self.model, "elbo") and not self.model.context:
+            bound = importance_weighted(self.model, points, particles=50, seed=self.seed)
+            found["Density of the model, importance-weighted"] = bound.exp()
+        if not found:
+            return ""
+        charts = [
+            page.figure(plots.svg(plots.density(v.reshape(96, 96), (low, high, low, high))), name=k)
+            for k, v in found.items()
+        ]
+        return page.section("Density", f'<div class="pair">{"".join(charts)}</div>')
