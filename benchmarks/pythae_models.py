@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
+from pythae.models import IWAE, IWAEConfig, VAEConfig
 from pythae.models import VAE as PythaeVAE
-from pythae.models import VAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from torch import Tensor, nn
@@ -81,7 +81,7 @@ def _perceptron(widths: tuple[int, ...]) -> nn.Sequential:
 
 
 def like_ours(model: VAE, *, default_networks: bool = False) -> PythaeVAE:
-    """Pythae's VAE with the sizes and weights of ours.
+    """Pythae's VAE (its IWAE, for several particles) with the sizes and weights of ours.
 
     Args:
         model: A Bernoulli VAE without a context.
@@ -90,16 +90,19 @@ def like_ours(model: VAE, *, default_networks: bool = False) -> PythaeVAE:
     from copy import deepcopy
 
     shape, d = model.event.shape, model.latent_dim
-    config = VAEConfig(input_dim=shape, latent_dim=d, reconstruction_loss="bce")
+    cls, config = PythaeVAE, VAEConfig(input_dim=shape, latent_dim=d, reconstruction_loss="bce")
+    if model.particles > 1:
+        config = IWAEConfig(**vars(config) | {"number_samples": model.particles})
+        cls = IWAE
     if default_networks:
-        peer = PythaeVAE(config)
+        peer = cls(config)
     elif isinstance(model.encoder, MLP):
         hidden = tuple(layer.out_features for layer in model.encoder.layers[:-1])
         encoder = Encoder(model.event.dimensions, hidden, d)
-        peer = PythaeVAE(config, encoder, Decoder(d, hidden[::-1], shape))
+        peer = cls(config, encoder, Decoder(d, hidden[::-1], shape))
     else:
         networks = (OurEncoder(deepcopy(model.encoder)), OurDecoder(deepcopy(model.decoder)))
-        peer = PythaeVAE(config, *networks)
+        peer = cls(config, *networks)
     copy_weights(model, peer)
     peer.device = torch.device("cpu")
     return peer

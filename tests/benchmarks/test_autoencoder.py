@@ -12,6 +12,7 @@ from phosphene.generative.autoencoder.vae import VAE
 
 pytest.importorskip("pythae")
 
+from benchmarks.agreement import particles_used, same_training
 from benchmarks.pythae_models import copy_weights, like_ours, quiet
 
 TINY = autoencoder.Size(
@@ -50,14 +51,12 @@ def test_weights_of_another_model_are_noticed(network):
     x = torch.randint(0, 2, (8, 1, 8, 8), generator=torch.Generator().manual_seed(0)).byte()
     ours = VAE(Event.image(1, 8, levels=2), hidden=(8, 16), latent_dim=2, network=network)
     peer = like_ours(ours)
-    assert autoencoder.same_training(ours, peer, x) < 1e-5
+    assert same_training(ours, peer, x) < 1e-5
     other = VAE(Event.image(1, 8, levels=2), hidden=(8, 16), latent_dim=2, network=network)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "benchmarks.pythae_models.copy_weights", lambda *args: copy_weights(other, peer)
-        )
+        patch.setattr("benchmarks.agreement.copy_weights", lambda *args: copy_weights(other, peer))
         with pytest.raises(AssertionError, match="differ"):
-            autoencoder.same_training(ours, peer, x)
+            same_training(ours, peer, x)
 
 
 def test_the_peer_counts_particles_in_whole_batches_and_we_do_not():
@@ -65,4 +64,4 @@ def test_the_peer_counts_particles_in_whole_batches_and_we_do_not():
     x = torch.zeros(1, 9)
     ours = VAE(Event.binary(9), hidden=(8,), latent_dim=2)
     for asked, theirs in ((250, 200), (50, 100), (300, 300)):
-        assert autoencoder.particles_used(ours, like_ours(ours), x, asked) == (theirs, asked)
+        assert particles_used(ours, like_ours(ours), x, asked) == (theirs, asked)
