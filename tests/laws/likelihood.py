@@ -54,7 +54,7 @@ def _log_prob(model: Model, x: Tensor) -> Tensor:
 @law("elbo")
 def law_bounds_are_in_order(make: Make, row: System) -> None:
     """elbo <= importance-weighted bound <= exact, each within four standard errors."""
-    model = lived(make, row, steps=STEPS, dtype=torch.float64)
+    model = lived(make, row, dtype=torch.float64)
     if not hasattr(model, "elbo"):
         return
     x, context = data_of(model, 8), context_of(model, 8)
