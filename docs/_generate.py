@@ -73,8 +73,8 @@ def data_table() -> str:
 def adapters_table() -> str:
     """Every adapter, with its options."""
     from phosphene.core.config import parameters_of
-    from phosphene.data.table import adapters
     from phosphene.data.loading import _function
+    from phosphene.data.table import adapters
 
     return table(
         ("adapter", "reads", "example", "options", "needs"),
@@ -190,7 +190,7 @@ FIGURES = {
     "interpolation": "Decoded straight lines between the codes of two digits, for four pairs: "
     "an autoencoder above, a VAE below.",
     "importance": "The importance-weighted bound of one model rises with the number of particles.",
-    "linear-vae": "Two half circles and samples of a linear VAE: it finds their mean and covariance.",
+    "linear-vae": "Two half circles and samples of a linear VAE: their mean and covariance.",
     "beta-vae": "Each row moves one latent of a beta-VAE, those that vary most first.",
     "constrained": "The KL of a constrained VAE, its budget, and the multiplier that enforces it.",
 }

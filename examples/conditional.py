@@ -34,6 +34,7 @@ def fit(model: ph.Model, train: ph.data.Dataset, budget: str) -> ph.Model:
 
 
 def main(budget: str = "200steps") -> None:
+    """Train both, and ask them."""
     train, test = (ph.data.load("digits-binary", split) for split in ("train", "test"))
     labels = train.context  # ContextSpec(label=10): what the data set can condition on
 

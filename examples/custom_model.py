@@ -102,6 +102,7 @@ SYSTEMS = [
 
 
 def main(budget: str = "300steps") -> None:
+    """Train it with the engine, and score it."""
     from phosphene.evaluate.scoring import evaluate_model
     from phosphene.train.engine import Engine
     from phosphene.train.runtime import Runtime

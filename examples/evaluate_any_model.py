@@ -21,20 +21,24 @@ class Pixels(ph.Model):
         self.p = nn.Parameter(torch.full(event.shape, 0.5), requires_grad=False)
 
     def fit(self, x: Tensor) -> "Pixels":
+        """Count, with half an example of each code added."""
         self.p.copy_((x.float().sum(0) + 0.5) / (len(x) + 1))
         return self
 
     def log_prob(self, x: Tensor, context: ph.Context | None = None) -> Tensor:
+        """Exact, (n,) nats."""
         return torch.distributions.Bernoulli(self.p).log_prob(x.float()).flatten(1).sum(1)
 
     def sample(
         self, n: int, context: ph.Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
+        """Each pixel on its own."""
         p = self.p.expand(n, *self.event.shape)
         return torch.bernoulli(p, generator=generator).to(torch.uint8)
 
 
 def main() -> None:
+    """Score the baseline, and a set of copies."""
     train, test = (ph.data.load("digits-binary", split) for split in ("train", "test"))
 
     # A likelihood and samples: exact nats, and distances beside what real data would get.

@@ -27,6 +27,7 @@ def draw_folder(folder: Path, n: int = 60) -> None:
 
 
 def main(folder: str = "", budget: str = "100steps") -> None:
+    """Look at a folder, train on it, score."""
     if not folder:
         folder = "shapes"
         draw_folder(Path(folder))

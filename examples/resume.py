@@ -11,6 +11,7 @@ import phosphene as ph
 
 
 def main(folder: str = "runs") -> None:
+    """Train once whole and once in two parts, and compare the weights."""
     common = {"data": "digits-binary", "seed": 0, "threads": 1, "folder": folder}
     whole = ph.train("vae", name="resume-whole", budget="40steps", **common)
 

@@ -11,6 +11,7 @@ from phosphene.recipes.sampling import sample, save_drawn
 
 
 def main(budget: str = "300steps") -> None:
+    """Train, score, draw."""
     run = ph.train("vae", data="digits-binary", budget=budget, latent_dim=16)
     print("run:", run.path)
     for name, score in ph.evaluate(run, samples=300, particles=50).items():
