@@ -145,7 +145,7 @@ def test_trains_scores_and_samples(event, network, labels):
     if network != "mlp" and not event.is_image:
         pytest.skip("convolutions are for images")
     spec = ContextSpec(label=4) if labels else None
-    settings = {"shift": 1} if event.is_image else {}
+    settings = {"shift": 1.0, "warp": 0.1} if event.is_image else {}
     model = build(event, network=network, context=spec, dropout=0.2, **settings)
     x = examples(event)
     c = Context(label=torch.tensor([0, 1, 2, 3, -1, 0])) if labels else Context()
@@ -176,7 +176,9 @@ def test_other_decoders_train(decoder):
     event.check(model.sample(3))
 
 
-@pytest.mark.parametrize("settings", [{}, {"particles": 3}, {"dropout": 0.3}, {"shift": 2}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"particles": 3}, {"dropout": 0.3}, {"shift": 2.0}, {"warp": 0.3}]
+)
 def test_loss_does_not_depend_on_slicing(settings):
     """Micro-batches and ranks see slices of one noise: their mean is the whole's loss."""
     event = Event.image(1, 8, levels=2)
@@ -219,6 +221,31 @@ def test_dropout_and_shift_act_in_training_only():
     losses = {float(model.loss(Batch.of(x, seed=s)).total.detach()) for s in range(3)}
     assert len(losses) == 3
     assert torch.equal(model.encode(x), model.encode(x))
+
+
+def test_distortions_are_told_and_do_not_leak():
+    """The networks see the distortion in training and zeros ever after."""
+    event = Event.image(1, 8, levels=2)
+    model = build(event, shift=2.0, context=ContextSpec(label=2))
+    seen = []
+    model.decoder.register_forward_pre_hook(lambda _, args: seen.append(args[1][..., -5:]))
+    x, c = examples(event), Context(label=torch.zeros(6, dtype=torch.long))
+    model.loss(Batch.of(x, c))
+    assert seen[0].abs().max() > 0
+    model.elbo(x, c, particles=3)
+    model.reconstruct(x, c)
+    model.sample(6, c)
+    model.eval().loss(Batch.of(x, c))
+    assert all((v == 0).all() for v in seen[1:])
+    assert len(seen) == 5
+
+
+def test_validation_loss_has_neither_dropout_nor_distortions():
+    event = Event.image(1, 8, levels=2)
+    plain, noisy = build(event), build(event, dropout=0.5)
+    batch = examples(event)
+    losses = [model.eval().loss(Batch.of(batch)).total for model in (plain, noisy)]
+    assert torch.equal(*losses)
 
 
 def test_free_bits_charge_only_what_exceeds_them():
@@ -332,7 +359,8 @@ def test_gradients_reach_the_input_of_a_real_event():
         (lambda: VAE(Event.binary(4), latent_dim=0), ConfigError, "latent_dim"),
         (lambda: VAE(Event.binary(4), particles=0), ConfigError, "particles"),
         (lambda: VAE(Event.binary(4), particles=2, free_bits=1.0), ConfigError, "free_bits"),
-        (lambda: VAE(Event.binary(4), shift=1), ConfigError, "shift"),
+        (lambda: VAE(Event.binary(4), shift=1.0), ConfigError, "shift"),
+        (lambda: VAE(Event.image(1, 8), warp=-1.0), ConfigError, "warp"),
         (lambda: VAE(Event.binary(4), warmup=-1), ConfigError, "warmup"),
         (lambda: VAE(Event.binary(4), dropout=1.5), ConfigError, "dropout"),
         (lambda: VAE(Event.binary(4), hidden=(4, -1)), ConfigError, "widths"),

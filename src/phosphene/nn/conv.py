@@ -113,19 +113,21 @@ class ConvEncoder(nn.Module):
         self.head = nn.Linear(hidden[-1] * h * w, outputs)
         self.activation = activation_named(activation)
         self.dropout = check_probability("dropout", dropout)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
         self, x: Tensor, condition: Tensor | None = None, uniform: Uniform | None = None
     ) -> Tensor:
         """Map (n, c, h, w) to (n, outputs); dropout acts where ``uniform`` is given."""
-        h = x
+        # Channels last is how the convolution kernels of CPUs (and tensor cores) want their data.
+        h = x.contiguous(memory_format=torch.channels_last)
         for i, (down, stage) in enumerate(zip(self.down, self.stages, strict=True)):
             h = down(h)
             if i == 0 and self.condition is not None:
                 h = h + self.condition(condition)[:, :, None, None]
             h = _residual(stage, h, uniform)
             h = dropout(self.activation(h), self.dropout, uniform, channels=True)
-        out: Tensor = self.head(h.flatten(1))
+        out: Tensor = self.head(h.permute(0, 2, 3, 1).flatten(1))
         return out
 
 
@@ -170,7 +172,7 @@ class ConvDecoder(nn.Module):
         self.sizes = halvings((shape[1], shape[2]), len(hidden))[::-1]
         self.shape, self.parameters_per_dimension = tuple(shape), parameters
         h, w = self.sizes[0]
-        self.small = (hidden[0], h, w)
+        self.small = (h, w, hidden[0])
         self.stem = nn.Linear(inputs + condition, hidden[0] * h * w)
         channels = (*hidden, parameters * shape[0])
         pairs = list(pairwise(channels))
@@ -179,13 +181,14 @@ class ConvDecoder(nn.Module):
         self.bias = nn.Parameter(torch.zeros(parameters, *shape))
         self.activation = activation_named(activation)
         self.dropout = check_probability("dropout", dropout)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
         self, z: Tensor, condition: Tensor | None = None, uniform: Uniform | None = None
     ) -> Tensor:
         """Map (n, inputs) to (n, parameters, *shape)."""
         h = z if condition is None else torch.cat((z, condition), dim=1)
-        h = self.stem(h).unflatten(1, self.small)
+        h = self.stem(h).unflatten(1, self.small).permute(0, 3, 1, 2)
         for up, stage, size in zip(self.up, self.stages, self.sizes[1:], strict=True):
             h = _residual(stage, h, uniform)
             h = dropout(self.activation(h), self.dropout, uniform, channels=True)

@@ -41,7 +41,8 @@ class BetaVAE(VAE):
         variance: Who knows the scale of a Gaussian or logistic p(x|z).
         sigma: That scale where it is fixed.
         warmup: Steps over which the KL's weight rises from 0 to beta.
-        shift: Training images are moved by up to this many pixels.
+        shift: Training images are moved by up to this many pixels (see ``vae``).
+        warp: They are turned and stretched by up to this much.
 
     Raises:
         EventError: The event or context cannot be modeled.
@@ -69,12 +70,13 @@ class BetaVAE(VAE):
         variance: Variance = "predicted",
         sigma: float = 0.1,
         warmup: int = 0,
-        shift: int = 0,
+        shift: float = 0.0,
+        warp: float = 0.0,
     ) -> None:
         super().__init__(
             event, context=context, latent_dim=latent_dim, network=network, hidden=hidden,
             blocks=blocks, norm=norm, activation=activation, dropout=dropout, decoder=decoder,
-            variance=variance, sigma=sigma, warmup=warmup, shift=shift,
+            variance=variance, sigma=sigma, warmup=warmup, shift=shift, warp=warp,
         )  # fmt: skip
         if not beta >= 0:
             raise ConfigError(f"beta must be 0 or more, got {beta}")

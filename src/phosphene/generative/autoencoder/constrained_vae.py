@@ -51,7 +51,8 @@ class ConstrainedVAE(VAE):
         decoder: p(x|z), ``auto`` or its name.
         variance: Who knows the scale of a Gaussian or logistic p(x|z).
         sigma: That scale where it is fixed.
-        shift: Training images are moved by up to this many pixels.
+        shift: Training images are moved by up to this many pixels (see ``vae``).
+        warp: They are turned and stretched by up to this much.
 
     Raises:
         EventError: The event or context cannot be modeled.
@@ -82,12 +83,13 @@ class ConstrainedVAE(VAE):
         decoder: OutputName = "auto",
         variance: Variance = "predicted",
         sigma: float = 0.1,
-        shift: int = 0,
+        shift: float = 0.0,
+        warp: float = 0.0,
     ) -> None:
         super().__init__(
             event, context=context, latent_dim=latent_dim, network=network, hidden=hidden,
             blocks=blocks, norm=norm, activation=activation, dropout=dropout, decoder=decoder,
-            variance=variance, sigma=sigma, shift=shift,
+            variance=variance, sigma=sigma, shift=shift, warp=warp,
         )  # fmt: skip
         if not delta > 0:
             raise ConfigError(f"delta must be above 0, got {delta}")
@@ -116,7 +118,7 @@ class ConstrainedVAE(VAE):
 
     @torch.no_grad()
     def _ascend(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        mu, logvar = self._posterior(batch.x, self.condition(batch.context))
+        mu, logvar = self._posterior(*self._distorted(batch))
         kl = step.all_reduce(kl_to_standard(mu, logvar).sum(1).mean())
         error = (kl / self.delta - 1.0).clamp(-1.0, 1.0)
         self.log_beta.add_(self.rate * error).clamp_(*_LOG_BETA)

@@ -35,7 +35,8 @@ class ImportanceWeightedAutoencoder(VAE):
         variance: Who knows the scale of a Gaussian or logistic p(x|z).
         sigma: That scale where it is fixed.
         warmup: Steps over which log p(z) - log q(z|x) gains its full weight.
-        shift: Training images are moved by up to this many pixels.
+        shift: Training images are moved by up to this many pixels (see ``vae``).
+        warp: They are turned and stretched by up to this much.
 
     Raises:
         EventError: The event or context cannot be modeled.
@@ -63,10 +64,11 @@ class ImportanceWeightedAutoencoder(VAE):
         variance: Variance = "predicted",
         sigma: float = 0.1,
         warmup: int = 0,
-        shift: int = 0,
+        shift: float = 0.0,
+        warp: float = 0.0,
     ) -> None:
         super().__init__(
             event, context=context, particles=particles, latent_dim=latent_dim, network=network,
             hidden=hidden, blocks=blocks, norm=norm, activation=activation, dropout=dropout,
-            decoder=decoder, variance=variance, sigma=sigma, warmup=warmup, shift=shift,
+            decoder=decoder, variance=variance, sigma=sigma, warmup=warmup, shift=shift, warp=warp,
         )  # fmt: skip

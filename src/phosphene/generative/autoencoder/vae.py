@@ -14,13 +14,19 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.protocols import Likelihood
+from phosphene.generative.autoencoder.particles import (
+    log_mean_exp,
+    log_ratio,
+    normal_like,
+    per_particle,
+)
 from phosphene.generative.autoencoder.prior import LatentPrior
+from phosphene.nn.augment import DISTORTIONS, distort_images, random_distortions
 from phosphene.nn.condition import ConditionEmbedding
 from phosphene.nn.gaussian import kl_to_standard, log_standard_normal
 from phosphene.nn.likelihoods import OutputName, Variance, build_output, soft_clamp
 from phosphene.nn.networks import NetworkName, build_decoder, build_encoder
 from phosphene.nn.noise import Uniform
-from phosphene.nn.shift import shift_images
 
 __all__ = ["VAE"]
 
@@ -42,6 +48,11 @@ class VAE(Model):
     (Burda, Grosse and Salakhutdinov, 2016) and never looser:
 
         log p(x) >= E log (1/K) sum_k p(x|z_k) p(z_k) / q(z_k|x)
+
+    With ``shift`` or ``warp``, training images are distorted at random and the networks are told
+    the distortion; it is zero ever after. So the model learns p(x | distortion) from many more
+    images than there are, and no distortion leaks into its samples or into its bound, which stays
+    one on log p(x) of the data as they are (distribution augmentation; Jun et al., 2020).
 
     Kingma and Welling, "Auto-encoding variational Bayes" (2014); Rezende, Mohamed and Wierstra
     (2014). Conditional on labels: Sohn, Lee and Yan (2015). Scores are in nats per example.
@@ -66,7 +77,8 @@ class VAE(Model):
             bound.
         free_bits: Nats of KL that each latent dimension has free of charge (Kingma et al., 2016).
         warmup: Steps over which the KL's weight rises from 0 to 1.
-        shift: Training images are moved by up to this many pixels either way.
+        shift: Training images are moved by up to this many pixels either way (see above).
+        warp: They are turned by up to this many radians, and stretched by up to its exponential.
 
     Raises:
         EventError: The event or context cannot be modeled.
@@ -100,7 +112,8 @@ class VAE(Model):
         particles: int = 1,
         free_bits: float = 0.0,
         warmup: int = 0,
-        shift: int = 0,
+        shift: float = 0.0,
+        warp: float = 0.0,
     ) -> None:
         super().__init__(event, context=context)
         self._check_support()
@@ -110,16 +123,18 @@ class VAE(Model):
         _at_least("free_bits", free_bits, 0)
         _at_least("warmup", warmup, 0)
         _at_least("shift", shift, 0)
+        _at_least("warp", warp, 0)
         if particles > 1 and free_bits > 0:
             raise ConfigError(f"free_bits={free_bits} needs particles=1, got particles={particles}")
-        if shift and not event.is_image:
-            raise ConfigError(f"shift={shift} moves images, and the event is {event}")
+        if (shift or warp) and not event.is_image:
+            raise ConfigError(f"shift={shift} and warp={warp} distort images; the event is {event}")
         self.latent_dim, self.particles = latent_dim, particles
-        self.free_bits, self.warmup, self.shift = free_bits, warmup, shift
+        self.free_bits, self.warmup, self.shift, self.warp = free_bits, warmup, shift, warp
         self.output = build_output(decoder, event, variance=variance, sigma=sigma)
         self.condition = ConditionEmbedding(self.context)
         widths = HIDDEN.get(network, ()) if hidden is None else tuple(hidden)
-        width = self.condition.width
+        self.told = DISTORTIONS if shift or warp else 0
+        width = self.condition.width + self.told
         self.encoder = build_encoder(
             network, event, widths, 2 * latent_dim, blocks=blocks, activation=activation,
             dropout=dropout, norm=norm, condition=width,
@@ -160,14 +175,12 @@ class VAE(Model):
 
     def loss(self, batch: Batch) -> Loss:
         """Minus the bound, as weighted in training; ``terms["elbo"]`` is the unweighted one."""
-        x = batch.x
-        if self.shift and self.training:
-            x = shift_images(x, batch.randint(2 * self.shift + 1, (2,)) - self.shift)
-        condition = self.condition(batch.context)
-        mu, logvar = self._posterior(x, condition, batch.uniform)
+        x, condition = self._distorted(batch)
+        uniform: Uniform | None = batch.uniform if self.training else None
+        mu, logvar = self._posterior(x, condition, uniform)
         eps = batch.normal((self.particles, self.latent_dim)).transpose(0, 1)
         z = mu + torch.exp(0.5 * logvar) * eps.to(mu.dtype)
-        uniform = _per_particle(batch.uniform, self.particles)
+        uniform = uniform and per_particle(uniform, self.particles)
         reconstruction = self.output.log_prob(self._params(z, condition, uniform), x)
         kl = kl_to_standard(mu, logvar)
         terms = {"reconstruction": reconstruction.mean(0), "kl": kl.sum(1)}
@@ -175,10 +188,26 @@ class VAE(Model):
             objective = self.objective(reconstruction[0], kl)
             terms["elbo"] = terms["reconstruction"] - terms["kl"]
         else:
-            ratio = _log_ratio(z, eps, logvar)
-            objective = _log_mean_exp(reconstruction + self.kl_weight * ratio)
-            terms["elbo"] = _log_mean_exp((reconstruction + ratio).detach())
+            ratio = log_ratio(z, eps, logvar)
+            objective = log_mean_exp(reconstruction + self.kl_weight * ratio)
+            terms["elbo"] = log_mean_exp((reconstruction + ratio).detach())
         return Loss(-objective.mean(), {k: v.detach() for k, v in terms.items()})
+
+    def _distorted(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Training images, distorted where asked for, and what the networks are told."""
+        condition: Tensor | None = self.condition(batch.context)
+        if not self.told:
+            return batch.x, condition
+        if not self.training:
+            return batch.x, self._undistorted(condition, len(batch))
+        by = random_distortions(batch.uniform((DISTORTIONS + 1,)))
+        x = distort_images(batch.x, by, shift=self.shift, warp=self.warp)
+        return x, _joined(condition, by.to(self.kl_weight.dtype))
+
+    def _undistorted(self, condition: Tensor | None, n: int) -> Tensor | None:
+        if not self.told:
+            return condition
+        return _joined(condition, self.kl_weight.new_zeros(n, self.told))
 
     def objective(self, reconstruction: Tensor, kl: Tensor) -> Tensor:
         """What is maximised for each example, from E log p(x|z) (n,) and the KL terms (n, d)."""
@@ -237,7 +266,7 @@ class VAE(Model):
         condition = self._condition(context, len(x))
         mu, logvar = self._posterior(x, condition)
         if particles == 1 and prior is None:
-            z = mu + torch.exp(0.5 * logvar) * _normal_like(mu[None], generator)
+            z = mu + torch.exp(0.5 * logvar) * normal_like(mu[None], generator)
             reconstruction = self.output.log_prob(self._params(z, condition), x)[0]
             return reconstruction - kl_to_standard(mu, logvar).sum(1)
         bounds = []
@@ -263,10 +292,10 @@ class VAE(Model):
         most = max(1, _ROWS // len(x))
         for first in range(0, particles, most):
             k = min(most, particles - first)
-            eps = _normal_like(mu.expand(k, *mu.shape), generator)
+            eps = normal_like(mu.expand(k, *mu.shape), generator)
             z = mu + std * eps
             log_w = self.output.log_prob(self._params(z, condition), x)
-            log_w = log_w + _log_ratio(z, eps, logvar)
+            log_w = log_w + log_ratio(z, eps, logvar)
             if prior is not None:
                 log_w = log_w + prior.log_prob(z).to(z.dtype) - log_standard_normal(z)
             total = torch.logaddexp(total, torch.logsumexp(log_w, 0))
@@ -310,7 +339,7 @@ class VAE(Model):
         condition = self._condition(context, n)
         if prior is None:
             empty = self.kl_weight.new_empty(n, self.latent_dim, dtype=self.dtype)
-            z = _normal_like(empty, generator)
+            z = normal_like(empty, generator)
         else:
             z = prior.sample(n, generator).to(self.device, self.dtype)
         out = []
@@ -328,14 +357,13 @@ class VAE(Model):
                 raise EventError(
                     f"the context's {name} has {len(getattr(context, name))} rows for {n} examples"
                 )
-        condition: Tensor | None = self.condition(context)
-        return condition
+        return self._undistorted(self.condition(context), n)
 
     def _posterior(
         self, x: Tensor, condition: Tensor | None, uniform: Uniform | None = None
     ) -> tuple[Tensor, Tensor]:
-        h = self.encoder(self.output.normalize(x, self.dtype), condition, uniform)
-        mu, logvar = h.to(self.dtype).chunk(2, dim=1)
+        h = self.encoder(self.output.normalize(x, self.kl_weight.dtype), condition, uniform)
+        mu, logvar = h.to(self.kl_weight.dtype).chunk(2, dim=1)
         return mu, soft_clamp(logvar, _LOGVAR_LIMIT)
 
     def _params(
@@ -352,24 +380,10 @@ class VAE(Model):
         return params.view(*z.shape[:2], *params.shape[1:])
 
 
+def _joined(condition: Tensor | None, more: Tensor) -> Tensor:
+    return more if condition is None else torch.cat((condition, more), dim=1)
+
+
 def _at_least(name: str, value: float, least: int) -> None:
     if not value >= least:
         raise ConfigError(f"{name} must be at least {least}, got {value}")
-
-
-def _normal_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-
-
-def _log_ratio(z: Tensor, eps: Tensor, logvar: Tensor) -> Tensor:
-    """Log N(z; 0, I) - log q(z|x) where z = mu + s eps; (k, n, d) to (k, n)."""
-    return 0.5 * (eps.square() - z.square() + logvar).sum(-1)
-
-
-def _log_mean_exp(x: Tensor) -> Tensor:
-    return torch.logsumexp(x, 0) - math.log(len(x))
-
-
-def _per_particle(uniform: Uniform, particles: int) -> Uniform:
-    """Noise for rows in the order (particle, example), from noise for examples."""
-    return lambda shape: uniform((particles, *shape)).transpose(0, 1).flatten(0, 1)
