@@ -103,7 +103,7 @@ def _show(comparison: "Comparison") -> None:
         rows = []
         for entry in group:
             score = entry.scores[entry.main]
-            error = "" if score.stderr is None else number(score.stderr)
+            error = "" if score.stderr is None else f"{score.stderr:.2g}"
             others = [number(entry.scores[c].value) if c in entry.scores else "" for c in shown]
             size = (f"{entry.parameters:,}", f"{entry.steps:,.0f}")
             rows.append((entry.system, number(entry.value), error, score.kind, *others, *size))

@@ -69,7 +69,8 @@ def _describe(arguments: Arguments) -> None:
     if arguments.out:
         from phosphene.evaluate.plots import picture
 
-        picture(dataset.x[:64], dataset.event).save(arguments.out)
+        shown = dataset.x[: 64 if dataset.event.is_image else 2000]
+        picture(shown, dataset.event).save(arguments.out)
         facts["picture"] = arguments.out
     if arguments.json:
         print_json(facts)

@@ -79,7 +79,7 @@ def print_scores(scores: Mapping[str, "Score"], title: str) -> None:
             (
                 name,
                 f"{number(s.value)} {_UNITS.get(name, '')}".strip(),
-                "" if s.stderr is None else number(s.stderr),
+                "" if s.stderr is None else f"{s.stderr:.2g}",
                 "" if s.floor is None else number(s.floor),
                 s.kind,
                 s.note or "",

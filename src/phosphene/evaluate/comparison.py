@@ -141,7 +141,7 @@ def _short(name: str) -> str:
 
 def _row(entry: Entry, extra: Sequence[str]) -> list[str]:
     score = entry.scores[entry.main]
-    error = "" if score.stderr is None else f"± {score.stderr:.3g}"
+    error = "" if score.stderr is None else f"± {score.stderr:.2g}"
     others = [f"{entry.scores[c].value:.4g}" if c in entry.scores else "" for c in extra]
     size = [f"{entry.parameters:,}", f"{entry.steps:,.0f}"]
     name = f"<b>{escape(entry.system)}</b>"

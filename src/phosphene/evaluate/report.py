@@ -110,7 +110,7 @@ def _scores(scores: Mapping[str, Score]) -> str:
         says = " ".join(t for t in (METRICS.get(name, ("", "", ""))[2], _note(s)) if t)
         heading = f"{escape(label(name))}<span class='sub'>{escape(says)}</span>"
         value = f"{number(s.value)} {unit(name)}"
-        error = "" if s.stderr is None else f"± {number(s.stderr)}"
+        error = "" if s.stderr is None else f"± {s.stderr:.2g}"
         floor = "" if s.floor is None else number(s.floor)
         rows.append((heading, value, error, floor, page.chip(s.kind)))
     columns = ("Score", "Value", "Standard error", "Real against real", "Kind")
@@ -131,7 +131,7 @@ def _note(score: Score) -> str:
 def _card(name: str, s: Score) -> str:
     more = []
     if s.stderr is not None:
-        more.append(f"± {number(s.stderr)}")
+        more.append(f"± {s.stderr:.2g}")
     if s.floor is not None:
         more.append(f"real data: {number(s.floor)}")
     return (
