@@ -10,9 +10,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -23,9 +23,8 @@ from phosphene.data.loading import load
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.recipes.training import train
 from phosphene.train.building import build
-
-if TYPE_CHECKING:
-    pass
+from phosphene.train.folder import Run
+from phosphene.train.settings import TrainSettings
 
 __all__ = ["Size", "cases", "main", "start_up"]
 
@@ -62,11 +61,23 @@ class Size:
 QUICK = Size(examples=1024, epochs=1, rounds=5, scored=10, decoded=500, commands=3)
 
 
+def train_ours(
+    model: VAE, data: Dataset, budget: str, folder: str, batch: int = 128, **options: Any
+) -> Run:
+    """Train a model like this one, at the constructors' defaults whatever a recipe says."""
+    config = {k: v for k, v in model.config.items() if k not in ("event", "context")}
+    return train(
+        "vae", data=data, budget=budget, folder=folder, model=config,
+        train=asdict(TrainSettings(batch_size=batch)), threads=1, **options,
+    )  # fmt: skip
+
+
 def training(
     data: Dataset,
     size: Size,
     *,
     batches: tuple[int, int] = (64, 64),
+    precision: str = "fp32",
     default_networks: bool = False,
     **sizes: Any,
 ) -> Iterator[Case]:
@@ -122,21 +133,20 @@ def training(
 
     def our_run(watch: Watch, clock: Any) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            train(
-                "vae", data=data, budget=f"{size.epochs}epochs", folder=folder, model=sizes,
-                train={"batch_size": batches[1]}, threads=1, listeners=[clock],
-            )  # fmt: skip
+            budget = f"{size.epochs}epochs"
+            options = {"precision": precision, "listeners": [clock]}
+            train_ours(model, data, budget, folder, batches[1], **options)
             watch.stop()
 
     def check() -> float:
         return same_training(model, peer, data.x[:64])
 
-    work = _described(model, batches, default_networks)
+    work = _described(model, batches, precision, default_networks)
     yield Case(f"train {work}", PEER, check, their_training, our_training)
     yield Case(f"steps of {work}", PEER, check, their_steps, our_steps)
 
 
-def _described(model: VAE, batches: tuple[int, int], default_networks: bool) -> str:
+def _described(model: VAE, batches: tuple[int, int], precision: str, default_networks: bool) -> str:
     widths = (model.event.dimensions, *model.config["hidden"], model.latent_dim)
     notes = ["" if model.config["network"] == "mlp" else model.config["network"] + " "]
     notes.append("-".join(map(str, widths)))
@@ -146,6 +156,7 @@ def _described(model: VAE, batches: tuple[int, int], default_networks: bool) -> 
         notes.append(" (pythae's networks)")
     theirs, ours = batches
     notes.append(f", batch {ours}" if theirs == ours else f", batch {theirs} there, {ours} here")
+    notes.append("" if precision == "fp32" else f", {precision} here")
     return "".join(notes)
 
 
@@ -154,10 +165,11 @@ def likelihood(data: Dataset, size: Size, particles: int) -> Iterator[Case]:
     from benchmarks.agreement import same_likelihood
     from benchmarks.pythae_models import like_ours
 
-    with tempfile.TemporaryDirectory() as folder:
-        run = train("vae", data=data, budget=f"{size.learned}steps", folder=folder, threads=1)
-        model = run.model
+    model = build("vae", data.event)
     assert isinstance(model, VAE)
+    with tempfile.TemporaryDirectory() as folder:
+        learned = train_ours(model, data, f"{size.learned}steps", folder).model
+    model.load_state_dict(learned.state_dict())
     peer = like_ours(model)
     codes = data.x[: size.scored]
     x = codes.float()
@@ -266,6 +278,7 @@ def cases(size: Size) -> Iterator[Case]:
     yield from training(data, size, **mlp)
     yield from training(data, size, default_networks=True, hidden=(512,), latent_dim=10)
     yield from training(data, size, batches=(64, 128), **mlp)
+    yield from training(data, size, precision="bf16", **mlp)
     yield from training(few, size, particles=10, **mlp)
     yield from training(few, size, network="conv", hidden=(32, 64), latent_dim=16)
     yield from likelihood(data, size, size.particles)
