@@ -41,7 +41,7 @@ _PUBLIC = {
 }
 _MODULES = ("data",)
 
-__all__ = [  # noqa: PLE0604 - the names are strings, from the table above
+__all__ = [
     "__version__",
     *_MODULES,
     *_PUBLIC,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from phosphene import data
     from phosphene.catalog import systems
     from phosphene.core.batch import Batch
-    from phosphene.train.building import build
     from phosphene.core.context import Context, ContextSpec
     from phosphene.core.errors import PhospheneError
     from phosphene.core.event import Event
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
     from phosphene.recipes.comparing import compare
     from phosphene.recipes.evaluating import evaluate
     from phosphene.recipes.training import train
+    from phosphene.train.building import build
     from phosphene.train.folder import Run, load
 
 

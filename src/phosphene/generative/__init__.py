@@ -1,0 +1,1 @@
+"""Generative models, one room a family; rooms do not import each other."""
