@@ -24,7 +24,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
+    "_math",
 ]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -33,9 +33,11 @@ autodoc_typehints = "description"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = True
 exclude_patterns = ["_build"]
+html_math_renderer = "drawn"
 html_theme = "furo"
 html_title = "phosphene"
 html_static_path = ["_static"]
+html_css_files = ["phosphene.css"]
 # Inline types of torch and numpy are not linked: their inventories are on the network.
 nitpicky = False
 suppress_warnings = ["autosummary", "ref.python"]

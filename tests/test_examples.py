@@ -38,9 +38,9 @@ def _one_thread() -> object:
 
 
 @cache
-def generator() -> ModuleType:
-    """``docs/_generate.py``, which is not part of a package."""
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "_generate.py")
+def part_of_docs(name: str) -> ModuleType:
+    """A module of ``docs``, which is not a package."""
+    spec = importlib.util.spec_from_file_location(f"docs{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -110,7 +110,9 @@ def test_the_custom_model_by_its_entry_point(installed, tmp_path):
 
 def test_readme_lists_the_catalogue():
     text = (ROOT / "README.md").read_text()
-    assert generator().readme_with_table(text) == text, "run: python docs/_generate.py --readme"
+    assert part_of_docs("_generate").readme_with_table(text) == text, (
+        "run: python docs/_generate.py --readme"
+    )
     for row in ph.systems():
         assert f"`{row.name}`" in text
 
@@ -157,7 +159,7 @@ COMMANDS = sorted({tuple(c) for page in PAGES for c in commands(page)})
 
 @cache
 def help_of(*arguments: str) -> str:
-    return generator().help_of(*arguments)
+    return part_of_docs("_generate").help_of(*arguments)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[" ".join(c) for c in COMMANDS])
@@ -185,6 +187,15 @@ def test_commands_in_documents_exist(command):
         if word == "--data":
             base = re.split("[:?]", rest[k + 1])[0]
             assert base in {row.name for row in [*names(), *adapters()]}
+
+
+def test_every_formula_can_be_drawn():
+    pytest.importorskip("docutils")
+    draw = part_of_docs("_math").svg
+    for page in PAGES:
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+        for block, inline in re.findall(r"\$\$(.*?)\$\$|\$([^$]+)\$", text, re.S):
+            assert draw(block or inline).startswith("<svg")
 
 
 def test_every_model_has_a_section():
