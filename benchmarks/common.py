@@ -134,13 +134,22 @@ def installed(peer: str) -> bool:
     return importlib.util.find_spec(MODULES.get(peer, peer)) is not None
 
 
-def run_all(cases: Iterable[Case], rounds: int, peers: Sequence[str]) -> list[Row]:
-    """Measure and print every case whose peer is installed; name the peers that are not."""
-    rows = []
+def run_all(cases: Iterable[Case], rounds: int, peers: Iterable[str] = ()) -> list[Row]:
+    """Measure and print every case whose peer is installed; name the peers that are not.
+
+    Args:
+        cases: Built one by one, so that only one case's data are in memory.
+        rounds: Times each is measured.
+        peers: Those without which ``cases`` cannot even be built.
+    """
+    rows, missing = [], {peer for peer in peers if not installed(peer)}
     print(
         f"{'case':70} {'peer':20} {'peer ms':>9} {'ours ms':>9} {'ratio':>7} {'cpu':>7} {'diff':>8}"
     )
     for case in cases:
+        if not installed(case.peer):
+            missing.add(case.peer)
+            continue
         row = measure(case, rounds)
         rows.append(row)
         print(
@@ -148,9 +157,8 @@ def run_all(cases: Iterable[Case], rounds: int, peers: Sequence[str]) -> list[Ro
             f"{row.ratio:6.2f}x {row.cpu_ratio:6.2f}x {row.max_difference:8.1e}",
             flush=True,
         )
-    for peer in peers:
-        if not installed(peer):
-            print(f"skipped: {peer} is not installed (pip install -e '.[peers]')")
+    for peer in sorted(missing):
+        print(f"skipped: {peer} is not installed (pip install -e '.[peers]')")
     return rows
 
 

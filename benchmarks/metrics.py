@@ -2,30 +2,16 @@
 
     python -m benchmarks.metrics [--quick] [--json FILE]
 
-Ours and the peer run in one process on the same features, in turns, each first in every other
-turn, and the medians are printed: milliseconds of processor time on one thread, which other
-programs on the machine disturb less than the clock on the wall. Both results are compared before
-anything is timed. Rows where we are slower are printed too. A peer that is not installed is skipped
-by name.
+Both are given the same features, and both results are compared before anything is timed; how it
+is timed stands in README.md here.
 """
 
-import argparse
-import importlib.metadata
-import importlib.util
-import json
-import os
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
 
-# Before numpy and torch are imported: one thread for ours and for the peers.
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
-# ruff: noqa: E402
 import numpy as np
 import torch
 
+from benchmarks.common import Case, Row, arguments, run_all, write_json
 from phosphene.core.rng import generator
 from phosphene.evaluate.disentanglement import lasso, mutual_information
 from phosphene.evaluate.distances import frechet_distance, kernel_distance
@@ -36,53 +22,24 @@ from phosphene.evaluate.two_sample import logistic_regression
 Numbers = list[float]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; ratio = peer / ours."""
+def compared(
+    name: str,
+    peer: str,
+    theirs: Callable[[], Numbers],
+    ours: Callable[[], Numbers],
+    tolerance: float,
+    rounds: int | None = None,
+) -> Case:
+    """Two ways to the same numbers; the tolerance is relative to the largest of them."""
 
-    case: str
-    peer: str
-    version: str
-    peer_ms: float
-    ours_ms: float
-    ratio: float
-    max_difference: float
+    def check() -> float:
+        a, b = np.array(theirs()), np.array(ours())
+        difference = float(np.abs(a - b).max())
+        scale = max(1e-12, float(np.abs(a).max()))
+        assert difference <= tolerance * scale, f"{name}: {a} and {b} differ"
+        return difference
 
-
-@dataclass(frozen=True)
-class Case:
-    """Two ways to the same numbers, and how nearly the same they must be (relative)."""
-
-    name: str
-    peer: str
-    theirs: Callable[[], Numbers]
-    ours: Callable[[], Numbers]
-    tolerance: float
-
-
-def milliseconds(function: Callable[[], Numbers]) -> float:
-    start = time.process_time()
-    function()
-    return 1e3 * (time.process_time() - start)
-
-
-def run(case: Case, repeats: int) -> Row:
-    """Check that both agree, then time them in turns; the first calls have warmed both up."""
-    theirs, ours = np.array(case.theirs()), np.array(case.ours())
-    difference = float(np.abs(theirs - ours).max())
-    scale = max(1e-12, float(np.abs(theirs).max()))
-    assert difference <= case.tolerance * scale, f"{case.name}: {theirs} and {ours} differ"
-    peer_times, our_times = [], []
-    for turn in range(repeats):
-        if turn % 2:
-            our_times.append(milliseconds(case.ours))
-        peer_times.append(milliseconds(case.theirs))
-        if not turn % 2:
-            our_times.append(milliseconds(case.ours))
-    peer_ms, ours_ms = float(np.median(peer_times)), float(np.median(our_times))
-    version = importlib.metadata.version(case.peer)
-    ratio = peer_ms / ours_ms
-    return Row(case.name, case.peer, version, peer_ms, ours_ms, ratio, difference)
+    return Case(name, peer, check, lambda watch: theirs(), lambda watch: ours(), rounds)
 
 
 def features(n: int, d: int, seed: int, shift: float = 0.0) -> torch.Tensor:
@@ -111,8 +68,10 @@ def frechet(d: int) -> Iterator[Case]:
     def ours() -> Numbers:
         return [frechet_distance(a, b)]
 
-    yield Case(f"Frechet distance, d={d}, sqrtm", "scipy", scipy_way, ours, 1e-5)
-    yield Case(f"Frechet distance, d={d}, eigvals", "torchmetrics", torchmetrics_way, ours, 1e-5)
+    yield compared(f"Frechet distance, d={d}, sqrtm", "scipy", scipy_way, ours, 1e-5)
+    yield compared(
+        f"Frechet distance, d={d}, eigvals", "torchmetrics", torchmetrics_way, ours, 1e-5
+    )
 
 
 def neighbors(n: int, d: int) -> Iterator[Case]:
@@ -133,7 +92,8 @@ def neighbors(n: int, d: int) -> Iterator[Case]:
         balls = manifolds(real, fake, k=5)
         return [float(getattr(balls, name).mean()) for name in names]
 
-    yield Case(f"precision, recall, density, coverage, N={n}, d={d}", "prdc", theirs, ours, 1e-9)
+    name = f"precision, recall, density, coverage, N={n}, d={d}"
+    yield compared(name, "prdc", theirs, ours, 1e-9, rounds=3 if n > 5000 else None)
 
 
 def kernel(n: int, d: int) -> Iterator[Case]:
@@ -147,7 +107,7 @@ def kernel(n: int, d: int) -> Iterator[Case]:
     def ours() -> Numbers:
         return [kernel_distance(x, y)[0]]
 
-    yield Case(
+    yield compared(
         f"kernel distance (ours with its error), N={n}, d={d}", "torchmetrics", theirs, ours, 1e-6
     )
 
@@ -171,14 +131,14 @@ def learners(n: int, d: int) -> Iterator[Case]:
         fitted = Lasso(alpha=0.01, fit_intercept=False, tol=1e-8, max_iter=10_000)
         return list(fitted.fit(x[:, :16].numpy(), target.numpy()).coef_)
 
-    yield Case(
+    yield compared(
         f"logistic regression of the two-sample test, N={2 * n}, d={d}",
         "scikit-learn",
         theirs,
         lambda: logistic_regression(x, y).tolist(),
         1e-3,
     )
-    yield Case(
+    yield compared(
         f"lasso of DCI, N={2 * n}, d=16",
         "scikit-learn",
         their_lasso,
@@ -196,7 +156,7 @@ def information(n: int) -> Iterator[Case]:
 
         return [float(mutual_info_score(a.numpy(), b.numpy()))]
 
-    yield Case(
+    yield compared(
         f"mutual information of MIG, N={n}",
         "scikit-learn",
         theirs,
@@ -217,32 +177,14 @@ def cases(quick: bool) -> Iterator[Case]:
     yield from information(n)
 
 
-MODULES = {"scikit-learn": "sklearn"}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Metrics against their peers.")
-    parser.add_argument("--quick", action="store_true", help="small cases, few repeats")
-    parser.add_argument("--json", metavar="FILE", help="write the table as JSON")
-    args = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> list[Row]:
+    """Run the benchmark's command line."""
+    args = arguments("Evaluation metrics against their peers.", argv)
     torch.set_num_threads(1)
-    rows: list[Row] = []
-    skipped: set[str] = set()
-    print(f"{'case':62} {'peer':22} {'peer ms':>9} {'ours ms':>9} {'ratio':>7} {'max diff':>9}")
-    for case in cases(args.quick):
-        if importlib.util.find_spec(MODULES.get(case.peer, case.peer)) is None:
-            skipped.add(case.peer)
-            continue
-        row = run(case, 3 if args.quick or "10000" in case.name else 5)
-        rows.append(row)
-        peer = f"{row.peer} {row.version}"
-        numbers = f"{row.peer_ms:9.2f} {row.ours_ms:9.2f} {row.ratio:6.2f}x"
-        print(f"{row.case:62} {peer:22} {numbers} {row.max_difference:9.1e}", flush=True)
-    for peer in sorted(skipped):
-        print(f"skipped: {peer} is not installed (pip install -e '.[peers]')")
+    rows = run_all(cases(args.quick), 3 if args.quick else 5)
     if args.json:
-        with open(args.json, "w") as file:
-            json.dump([asdict(row) for row in rows], file, indent=2)
+        write_json(rows, args.json)
+    return rows
 
 
 if __name__ == "__main__":

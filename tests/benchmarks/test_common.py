@@ -77,6 +77,15 @@ def test_a_missing_peer_is_named(capsys):
     assert "skipped: no-such-package is not installed" in capsys.readouterr().out
 
 
+def test_a_case_without_its_peer_is_skipped_and_named_once(capsys):
+    def never(watch=None):
+        raise AssertionError("it was run")
+
+    cases = [Case(f"case {i}", "no-such-package", never, never, never) for i in range(2)]
+    assert run_all(cases, 1) == []
+    assert capsys.readouterr().out.count("no-such-package") == 1
+
+
 def test_the_json_is_a_list_of_objects_with_the_agreed_keys(tmp_path):
     case = Case("wait", "torch", lambda: 0.0, lambda watch: None, lambda watch: None)
     rows = run_all([case], 1, ["torch"])
