@@ -192,6 +192,8 @@ FIGURES = {
     "importance": "The importance-weighted bound of one model rises with the number of particles.",
     "linear-vae": "Two half circles and samples of a linear VAE: their mean and covariance.",
     "beta-vae": "Each row moves one latent of a beta-VAE, those that vary most first.",
+    "compare": "Four systems under one budget, by kind of score.",
+    "report": "The upper part of a report.",
     "constrained": "The KL of a constrained VAE, its budget, and the multiplier that enforces it.",
 }
 """Pictures of ``scripts/build_docs_pictures.py`` and what they show."""

@@ -11,6 +11,9 @@ run that is there already is used again, unless ``--again`` is given.
 import argparse
 import json
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 import phosphene as ph
+from phosphene.cli.main import main as cli
 from phosphene.evaluate import plots, views
 from phosphene.evaluate.likelihood import importance_weighted
 from phosphene.recipes.recipe import recipes, select
@@ -37,25 +41,42 @@ class Studio:
         self.commands: list[dict[str, object]] = []
 
     def run(self, system: str, data: str | None = None, **settings: object) -> ph.Run:
-        """A run of a system, by its recipe for the data."""
+        """A run of a system, by its recipe for the data, trained by the command that is quoted."""
         recipe = select(system, data)
         data, budget = data or recipe.data, self.budget or recipe.budget
-        name = "-".join([system, data, *(f"{k}={v}" for k, v in settings.items())])
+        name = "-".join([system, data, *(f"{k}-{v}" for k, v in settings.items())])
         path = RUNS / name
+        words = ["train", system, "--data", data, "--budget", budget, "--seed", "0"]
+        for key, value in settings.items():
+            words += [f"--model.{key.replace('_', '-')}", str(value)]
         if self.again and path.exists():
             shutil.rmtree(path)
-        if not (path / "model" / "model.safetensors").is_file():
+        if not finished(path):
             shutil.rmtree(path, ignore_errors=True)
-            print(f"training {name} for {budget}", flush=True)
-            with torch.enable_grad():
-                ph.train(system, data=data, budget=budget, folder=RUNS, name=name, **settings)
+            command([*words, "--name", f"docs/{name}"])
         run = ph.Run(path)
-        flags = "".join(f" --model.{k.replace('_', '-')} {v}" for k, v in settings.items())
-        spent = run.config["budget"]
         steps = max(row["step"] for row in run.metrics if "step" in row)
-        command = f"phosphene train {system} --data {data} --budget {spent} --seed 0{flags}"
-        self.commands.append({"command": command, "steps": steps, "run": str(path)})
+        spent = run.config["budget"]  # of a run that was there already
+        words[words.index("--budget") + 1] = spent
+        self.commands.append({"command": f"phosphene {' '.join(words)}", "steps": steps})
         return run
+
+
+def command(words: list[str]) -> None:
+    """Run a command line in this process, as the user would have typed it."""
+    before, sys.argv = sys.argv, ["phosphene", *words]
+    try:
+        with torch.enable_grad():
+            code = cli(words)
+    finally:
+        sys.argv = before
+    if code:
+        raise SystemExit(code)
+
+
+def finished(path: Path) -> bool:
+    """Whether a run is there, and its training was not broken off."""
+    return (path / "run.json").is_file() and "finished" in (ph.Run(path).metrics or [{}])[-1]
 
 
 def trained(system: str) -> bool:
@@ -179,6 +200,41 @@ def styles(studio: Studio) -> Image.Image:
     return rows_of(model.event, *rows)
 
 
+def compared(studio: Studio) -> Image.Image:
+    systems = ["vae", "iwae", "beta-vae", "autoencoder"]
+    budget = studio.budget or "30s"
+    where = RUNS / "compare"
+    shutil.rmtree(where, ignore_errors=True)
+    words = ["compare", *systems, "--data", "digits-binary", "--budget", budget]
+    command([*words, "--name", "docs/compare"])
+    rows = json.loads((where / "compare.json").read_text())["rows"]
+    steps = round(sum(row["steps"] for row in rows))
+    studio.commands.append({"command": f"phosphene {' '.join(words)}", "steps": steps})
+    picture = Image.open(where / "compare.png")
+    return picture.resize((900, round(900 * picture.height / picture.width)), Image.LANCZOS)
+
+
+def report(studio: Studio) -> Image.Image | None:
+    """The upper part of the report, by a browser; nothing where there is none."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    run = studio.run("vae", "mnist-binary")
+    if browser is None:
+        return None
+    command(["report", str(run.path)])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "report.png"
+        subprocess.run(
+            [
+                browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                "--disable-background-networking", f"--user-data-dir={folder}/profile",
+                f"--screenshot={file}", "--window-size=1000,1100",
+                (run.path / "report.html").resolve().as_uri(),
+            ],
+            check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+        return Image.open(file).convert("RGB")
+
+
 def figure_image(figure: object) -> Image.Image:
     """A figure as an image."""
     from io import BytesIO
@@ -186,7 +242,7 @@ def figure_image(figure: object) -> Image.Image:
     return Image.open(BytesIO(plots.png(figure, dpi=100)))  # type: ignore[arg-type]
 
 
-PICTURES: dict[str, tuple[Callable[[Studio], Image.Image], tuple[str, ...]]] = {
+PICTURES: dict[str, tuple[Callable[[Studio], Image.Image | None], tuple[str, ...]]] = {
     "vae": (vae, ("vae",)),
     "reconstructions": (reconstructions, ("autoencoder", "linear-autoencoder")),
     "denoising": (denoising, ("denoising-autoencoder",)),
@@ -196,6 +252,8 @@ PICTURES: dict[str, tuple[Callable[[Studio], Image.Image], tuple[str, ...]]] = {
     "beta-vae": (beta_vae, ("beta-vae",)),
     "constrained": (constrained, ("constrained-vae",)),
     "styles": (styles, ("semi-supervised-vae",)),
+    "compare": (compared, ("vae", "iwae", "beta-vae", "autoencoder")),
+    "report": (report, ("vae",)),
 }
 """Name to the function that draws it and the systems it needs."""
 
@@ -225,8 +283,12 @@ def main() -> None:
             print(f"{name}: skipped, there is no recipe of {', '.join(missing)}")
             continue
         studio = Studio(arguments.budget, arguments.again)
-        save(draw(studio), STATIC / f"{name}.png")
-        record[name] = [{k: c[k] for k in ("command", "steps")} for c in studio.commands]
+        image = draw(studio)
+        if image is None:
+            print(f"{name}: skipped, there is no browser to draw it")
+            continue
+        save(image, STATIC / f"{name}.png")
+        record[name] = studio.commands
         size = (STATIC / f"{name}.png").stat().st_size
         print(f"{name}.png: {size / 1024:.0f} KB")
         for c in studio.commands:
