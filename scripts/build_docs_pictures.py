@@ -129,9 +129,9 @@ def denoising(studio: Studio) -> Image.Image:
 
 @torch.no_grad()
 def interpolation(studio: Studio) -> Image.Image:
-    plain = studio.run("autoencoder", "mnist").model
-    smooth = studio.run("vae", "mnist").model
-    a, b = some("mnist", 4, seed=1), some("mnist", 8, seed=2)[4:]
+    data = "mnist-binary"
+    plain, smooth = studio.run("autoencoder", data).model, studio.run("vae", data).model
+    a, b = some(data, 4, seed=1), some(data, 8, seed=2)[4:]
     rows = []
     for k in range(4):
         for model in (plain, smooth):
@@ -162,8 +162,9 @@ def linear_vae(studio: Studio) -> Image.Image:
 
 @torch.no_grad()
 def beta_vae(studio: Studio) -> Image.Image:
-    run = studio.run("beta-vae", "sprites")
-    test = ph.data.load("sprites", "test")
+    data = select("beta-vae").data
+    run = studio.run("beta-vae", data if data.startswith("sprites") else "sprites")
+    test = ph.data.load(run.config["data"], "test")
     moments = views.spread(run.model, test.x)
     moved, _ = views.traversals(run.model, test.x[:1], moments, dimensions=6, steps=12)
     return plots.picture(moved.flatten(0, 1), run.model.event, columns=12, scale=2)
@@ -190,8 +191,8 @@ def constrained(studio: Studio) -> Image.Image:
 
 @torch.no_grad()
 def styles(studio: Studio) -> Image.Image:
-    model = studio.run("semi-supervised-vae").model
-    x = some("mnist-binary" if model.event.levels == 2 else "mnist", 6, seed=3)
+    run = studio.run("semi-supervised-vae")
+    model, x = run.model, some(run.config["data"], 6, seed=3)
     rows = []
     for one in x:
         labels = ph.Context(label=torch.arange(10))
