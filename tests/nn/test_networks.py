@@ -43,6 +43,22 @@ def test_shapes_and_gradients(event, network, condition):
             assert torch.isfinite(p.grad).all(), name
 
 
+@pytest.mark.parametrize("network", ["conv", "resnet"])
+@pytest.mark.parametrize("event", [Event.image(1, 28), Event.image(3, (10, 6))], ids=str)
+def test_patches_fold_the_image_and_unfold_it(event, network):
+    encoder = build_encoder(network, event, (8, 12), 6, patch=2)
+    decoder = build_decoder(network, 4, (12, 8), event, 3, patch=2)
+    assert encoder.down[0].in_channels == 4 * event.shape[0]
+    assert encoder(torch.randn(2, *event.shape)).shape == (2, 6)
+    # The bias stands at pixels, after unfolding; and every pixel hears the latent.
+    start = torch.randn(3, *event.shape)
+    z = torch.randn(2, 4)
+    before = decoder(z)
+    decoder.start_at(start)
+    torch.testing.assert_close(decoder(z) - before, start.expand(2, *start.shape))
+    assert (before[0] != before[1]).all()
+
+
 @pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
 def test_condition_matters(network):
     event = Event.image(1, 8)
@@ -106,6 +122,7 @@ def test_activations_have_gradients(name):
         (lambda: build_encoder("mpl", Event.binary(4), (4,), 2), UnknownNameError, "'mlp'"),
         (lambda: build_encoder("conv", Event.binary(4), (4,), 2), ConfigError, "image"),
         (lambda: build_encoder("conv", Event.image(1, 8), (), 2), ConfigError, "stage"),
+        (lambda: build_encoder("conv", Event.image(1, 9), (4,), 2, patch=2), ConfigError, "patch"),
         (lambda: build_decoder("mlp", 2, (4, 0), Event.binary(4)), ConfigError, "widths"),
         (lambda: MLP(2, (4,), 2, activation="rellu"), UnknownNameError, "'relu'"),
         (lambda: MLP(2, (4,), 2, dropout=1.0), ConfigError, "dropout"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.errors import ConfigError
@@ -84,6 +85,8 @@ class ConvEncoder(nn.Module):
         dropout: Probability that a channel is dropped where noise is given.
         norm: ``none`` or ``group``, in the residual blocks.
         condition: Size of the condition vector, which shifts the first stage's channels.
+        patch: Side of the squares of pixels that are folded into channels before the first
+            convolution, which spares the slow convolutions of few channels on a large grid.
 
     Example:
         >>> ConvEncoder((1, 28, 20), (8, 16), 5)(torch.zeros(3, 1, 28, 20)).shape
@@ -101,9 +104,12 @@ class ConvEncoder(nn.Module):
         dropout: float = 0.0,
         norm: str = "none",
         condition: int = 0,
+        patch: int = 1,
     ) -> None:
         super().__init__()
-        _check(shape, hidden)
+        _check(shape, hidden, patch)
+        self.patch = patch
+        shape = (shape[0] * patch**2, shape[1] // patch, shape[2] // patch)
         channels = (shape[0], *hidden)
         pairs = list(pairwise(channels))
         self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
@@ -120,7 +126,8 @@ class ConvEncoder(nn.Module):
     ) -> Tensor:
         """Map (n, c, h, w) to (n, outputs); dropout acts where ``uniform`` is given."""
         # Channels last is how the convolution kernels of CPUs (and tensor cores) want their data.
-        h = x.contiguous(memory_format=torch.channels_last)
+        h = F.pixel_unshuffle(x, self.patch) if self.patch > 1 else x
+        h = h.contiguous(memory_format=torch.channels_last)
         for i, (down, stage) in enumerate(zip(self.down, self.stages, strict=True)):
             h = down(h)
             if i == 0 and self.condition is not None:
@@ -148,6 +155,7 @@ class ConvDecoder(nn.Module):
         dropout: Probability that a channel is dropped where noise is given.
         norm: ``none`` or ``group``, in the residual blocks.
         condition: Size of the condition vector, concatenated to the latent.
+        patch: Side of the squares of pixels that the last convolution gives as channels.
 
     Example:
         >>> ConvDecoder(5, (16, 8), (1, 28, 21))(torch.zeros(3, 5)).shape
@@ -166,15 +174,17 @@ class ConvDecoder(nn.Module):
         dropout: float = 0.0,
         norm: str = "none",
         condition: int = 0,
+        patch: int = 1,
     ) -> None:
         super().__init__()
-        _check(shape, hidden)
-        self.sizes = halvings((shape[1], shape[2]), len(hidden))[::-1]
+        _check(shape, hidden, patch)
+        self.patch = patch
+        self.sizes = halvings((shape[1] // patch, shape[2] // patch), len(hidden))[::-1]
         self.shape, self.parameters_per_dimension = tuple(shape), parameters
         h, w = self.sizes[0]
         self.small = (h, w, hidden[0])
         self.stem = nn.Linear(inputs + condition, hidden[0] * h * w)
-        channels = (*hidden, parameters * shape[0])
+        channels = (*hidden, parameters * shape[0] * patch**2)
         pairs = list(pairwise(channels))
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in pairs)
         self.stages = _stages(hidden, blocks, activation, dropout, norm)
@@ -193,6 +203,7 @@ class ConvDecoder(nn.Module):
             h = _residual(stage, h, uniform)
             h = dropout(self.activation(h), self.dropout, uniform, channels=True)
             h = up(h)[:, :, : size[0], : size[1]]
+        h = F.pixel_shuffle(h, self.patch) if self.patch > 1 else h
         out: Tensor = h.unflatten(1, (self.parameters_per_dimension, self.shape[0])) + self.bias
         return out
 
@@ -201,7 +212,7 @@ class ConvDecoder(nn.Module):
         self.bias.data.copy_(parameters)
 
 
-def _check(shape: tuple[int, ...], hidden: Sequence[int]) -> None:
+def _check(shape: tuple[int, ...], hidden: Sequence[int], patch: int) -> None:
     if len(shape) != 3:
         raise ConfigError(
             f"a convolutional network needs an image (channels, height, width), got shape "
@@ -210,6 +221,10 @@ def _check(shape: tuple[int, ...], hidden: Sequence[int]) -> None:
     check_widths(hidden)
     if not hidden:
         raise ConfigError("a convolutional network needs at least one stage, got hidden=()")
+    if patch < 1 or shape[1] % patch or shape[2] % patch:
+        raise ConfigError(
+            f"patch must divide the image's height {shape[1]} and width {shape[2]}, got {patch}"
+        )
 
 
 def _stages(

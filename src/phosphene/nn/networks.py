@@ -77,6 +77,7 @@ def build_encoder(
     dropout: float = 0.0,
     norm: str = "none",
     condition: int = 0,
+    patch: int = 1,
 ) -> nn.Module:
     """A network from (n, *event.shape) floats to (n, outputs).
 
@@ -90,6 +91,7 @@ def build_encoder(
         dropout: Probability that a unit (or channel) is dropped where noise is given.
         norm: ``none`` or ``group``, for ``resnet``.
         condition: Size of the condition vector; 0 for none.
+        patch: Side of the squares of pixels that ``conv`` and ``resnet`` fold into channels.
 
     Raises:
         ConfigError: The network cannot take the event, or a width is not positive.
@@ -120,6 +122,7 @@ def build_encoder(
         dropout=dropout,
         norm=norm,
         condition=condition,
+        patch=patch,
     )
 
 
@@ -135,6 +138,7 @@ def build_decoder(
     dropout: float = 0.0,
     norm: str = "none",
     condition: int = 0,
+    patch: int = 1,
 ) -> MLPDecoder | ConvDecoder:
     """A network from (n, inputs) to (n, parameters, *event.shape).
 
@@ -149,6 +153,7 @@ def build_decoder(
         dropout: Probability that a unit (or channel) is dropped where noise is given.
         norm: ``none`` or ``group``, for ``resnet``.
         condition: Size of the condition vector; 0 for none.
+        patch: Side of the squares of pixels that ``conv`` and ``resnet`` fold into channels.
     """
     _check(network, event)
     if network == "mlp":
@@ -171,6 +176,7 @@ def build_decoder(
         dropout=dropout,
         norm=norm,
         condition=condition,
+        patch=patch,
     )
 
 

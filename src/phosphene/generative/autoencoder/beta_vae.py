@@ -43,6 +43,7 @@ class BetaVAE(VAE):
         warmup: Steps over which the KL's weight rises from 0 to beta.
         shift: Training images are moved by up to this many pixels (see ``vae``).
         warp: They are turned and stretched by up to this much.
+        patch: Side of the squares of pixels that ``conv`` and ``resnet`` fold into channels.
 
     Raises:
         EventError: The event or context cannot be modeled.
@@ -72,11 +73,13 @@ class BetaVAE(VAE):
         warmup: int = 0,
         shift: float = 0.0,
         warp: float = 0.0,
+        patch: int = 1,
     ) -> None:
         super().__init__(
             event, context=context, latent_dim=latent_dim, network=network, hidden=hidden,
             blocks=blocks, norm=norm, activation=activation, dropout=dropout, decoder=decoder,
             variance=variance, sigma=sigma, warmup=warmup, shift=shift, warp=warp,
+            patch=patch,
         )  # fmt: skip
         if not beta >= 0:
             raise ConfigError(f"beta must be 0 or more, got {beta}")

@@ -53,6 +53,7 @@ class ConstrainedVAE(VAE):
         sigma: That scale where it is fixed.
         shift: Training images are moved by up to this many pixels (see ``vae``).
         warp: They are turned and stretched by up to this much.
+        patch: Side of the squares of pixels that ``conv`` and ``resnet`` fold into channels.
 
     Raises:
         EventError: The event or context cannot be modeled.
@@ -85,11 +86,13 @@ class ConstrainedVAE(VAE):
         sigma: float = 0.1,
         shift: float = 0.0,
         warp: float = 0.0,
+        patch: int = 1,
     ) -> None:
         super().__init__(
             event, context=context, latent_dim=latent_dim, network=network, hidden=hidden,
             blocks=blocks, norm=norm, activation=activation, dropout=dropout, decoder=decoder,
             variance=variance, sigma=sigma, shift=shift, warp=warp,
+            patch=patch,
         )  # fmt: skip
         if not delta > 0:
             raise ConfigError(f"delta must be above 0, got {delta}")

@@ -37,6 +37,7 @@ class ImportanceWeightedAutoencoder(VAE):
         warmup: Steps over which log p(z) - log q(z|x) gains its full weight.
         shift: Training images are moved by up to this many pixels (see ``vae``).
         warp: They are turned and stretched by up to this much.
+        patch: Side of the squares of pixels that ``conv`` and ``resnet`` fold into channels.
 
     Raises:
         EventError: The event or context cannot be modeled.
@@ -66,9 +67,11 @@ class ImportanceWeightedAutoencoder(VAE):
         warmup: int = 0,
         shift: float = 0.0,
         warp: float = 0.0,
+        patch: int = 1,
     ) -> None:
         super().__init__(
             event, context=context, particles=particles, latent_dim=latent_dim, network=network,
             hidden=hidden, blocks=blocks, norm=norm, activation=activation, dropout=dropout,
             decoder=decoder, variance=variance, sigma=sigma, warmup=warmup, shift=shift, warp=warp,
+            patch=patch,
         )  # fmt: skip

@@ -79,6 +79,8 @@ class VAE(Model):
         warmup: Steps over which the KL's weight rises from 0 to 1.
         shift: Training images are moved by up to this many pixels either way (see above).
         warp: They are turned by up to this many radians, and stretched by up to its exponential.
+        patch: Side of the squares of pixels that ``conv`` and ``resnet`` fold into channels first
+            and unfold last; 2 is several times faster on images of one channel.
 
     Raises:
         EventError: The event or context cannot be modeled.
@@ -114,6 +116,7 @@ class VAE(Model):
         warmup: int = 0,
         shift: float = 0.0,
         warp: float = 0.0,
+        patch: int = 1,
     ) -> None:
         super().__init__(event, context=context)
         self._check_support()
@@ -138,10 +141,12 @@ class VAE(Model):
         self.encoder = build_encoder(
             network, event, widths, 2 * latent_dim, blocks=blocks, activation=activation,
             dropout=dropout, norm=norm, condition=width,
+            patch=patch,
         )  # fmt: skip
         self.decoder = build_decoder(
             network, latent_dim, widths[::-1], event, self.output.parameters_per_dimension,
             blocks=blocks, activation=activation, dropout=dropout, norm=norm, condition=width,
+            patch=patch,
         )  # fmt: skip
         self.register_buffer("kl_weight", torch.tensor(0.0 if warmup else 1.0))
 
