@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset, Split
 
-__all__ = ["FACTORS", "SHAPES", "grid", "sprites", "sprites16"]
+__all__ = ["FACTORS", "SHAPES", "grid", "sprites", "sprites16", "sprites_binary"]
 
 SHAPES = ("square", "ellipse", "heart")
 FACTORS = {"shape": 3, "scale": 4, "orientation": 8, "x": 8, "y": 8}
@@ -84,8 +84,10 @@ def grid(size: int = 32) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return images, np.ascontiguousarray(factors.astype(np.int64))
 
 
-def _dataset(name: str, size: int, split: Split) -> Dataset:
+def _dataset(name: str, size: int, levels: int, split: Split) -> Dataset:
     images, factors = grid(size)
+    if levels == 2:
+        images = (images >= 128).astype(np.uint8)
     order = np.random.RandomState(0).permutation(len(images))
     cut = {"train": slice(None, _TRAIN), "validation": slice(_TRAIN, _TRAIN + _HELD_OUT)}
     index = order[cut.get(split, slice(_TRAIN + _HELD_OUT, None))]
@@ -93,7 +95,7 @@ def _dataset(name: str, size: int, split: Split) -> Dataset:
     return Dataset(
         name=name,
         split=split,
-        event=Event.image(1, size),
+        event=Event.image(1, size, levels),
         x=torch.from_numpy(images[index][:, None]),
         y=known[:, 0].clone(),
         classes=SHAPES,
@@ -102,5 +104,6 @@ def _dataset(name: str, size: int, split: Split) -> Dataset:
     )
 
 
-sprites = partial(_dataset, "sprites", 32)
-sprites16 = partial(_dataset, "sprites16", 16)
+sprites = partial(_dataset, "sprites", 32, 256)
+sprites_binary = partial(_dataset, "sprites-binary", 32, 2)
+sprites16 = partial(_dataset, "sprites16", 16, 256)

@@ -89,6 +89,13 @@ _ROWS = (
         target="phosphene.data.sprites:sprites",
     ),
     Row(
+        name="sprites-binary",
+        title="the sprites in black and white, at half of full brightness",
+        event="image 1x32x32, 2 levels",
+        examples=(4944, 600, 600),
+        target="phosphene.data.sprites:sprites_binary",
+    ),
+    Row(
         name="sprites16",
         title="procedural shapes with five known factors",
         event="image 1x16x16, 256 levels",
