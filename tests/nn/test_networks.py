@@ -44,7 +44,7 @@ def test_shapes_and_gradients(event, network, condition):
 
 
 @pytest.mark.parametrize("network", ["conv", "resnet"])
-@pytest.mark.parametrize("event", [Event.image(1, 28), Event.image(3, (10, 6))], ids=str)
+@pytest.mark.parametrize("event", [Event.image(1, 28), Event.image(3, (9, 5))], ids=str)
 def test_patches_fold_the_image_and_unfold_it(event, network):
     encoder = build_encoder(network, event, (8, 12), 6, patch=2)
     decoder = build_decoder(network, 4, (12, 8), event, 3, patch=2)
@@ -122,7 +122,7 @@ def test_activations_have_gradients(name):
         (lambda: build_encoder("mpl", Event.binary(4), (4,), 2), UnknownNameError, "'mlp'"),
         (lambda: build_encoder("conv", Event.binary(4), (4,), 2), ConfigError, "image"),
         (lambda: build_encoder("conv", Event.image(1, 8), (), 2), ConfigError, "stage"),
-        (lambda: build_encoder("conv", Event.image(1, 9), (4,), 2, patch=2), ConfigError, "patch"),
+        (lambda: build_encoder("conv", Event.image(1, 8), (4,), 2, patch=0), ConfigError, "patch"),
         (lambda: build_decoder("mlp", 2, (4, 0), Event.binary(4)), ConfigError, "widths"),
         (lambda: MLP(2, (4,), 2, activation="rellu"), UnknownNameError, "'relu'"),
         (lambda: MLP(2, (4,), 2, dropout=1.0), ConfigError, "dropout"),

@@ -109,13 +109,13 @@ class ConvEncoder(nn.Module):
         super().__init__()
         _check(shape, hidden, patch)
         self.patch = patch
-        shape = (shape[0] * patch**2, shape[1] // patch, shape[2] // patch)
-        channels = (shape[0], *hidden)
+        grid = (-(-shape[1] // patch), -(-shape[2] // patch))
+        channels = (shape[0] * patch**2, *hidden)
         pairs = list(pairwise(channels))
         self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
         self.stages = _stages(hidden, blocks, activation, dropout, norm)
         self.condition = nn.Linear(condition, hidden[0]) if condition else None
-        h, w = halvings((shape[1], shape[2]), len(hidden))[-1]
+        h, w = halvings(grid, len(hidden))[-1]
         self.head = nn.Linear(hidden[-1] * h * w, outputs)
         self.activation = activation_named(activation)
         self.dropout = check_probability("dropout", dropout)
@@ -126,7 +126,7 @@ class ConvEncoder(nn.Module):
     ) -> Tensor:
         """Map (n, c, h, w) to (n, outputs); dropout acts where ``uniform`` is given."""
         # Channels last is how the convolution kernels of CPUs (and tensor cores) want their data.
-        h = F.pixel_unshuffle(x, self.patch) if self.patch > 1 else x
+        h = _fold(x, self.patch) if self.patch > 1 else x
         h = h.contiguous(memory_format=torch.channels_last)
         for i, (down, stage) in enumerate(zip(self.down, self.stages, strict=True)):
             h = down(h)
@@ -179,7 +179,8 @@ class ConvDecoder(nn.Module):
         super().__init__()
         _check(shape, hidden, patch)
         self.patch = patch
-        self.sizes = halvings((shape[1] // patch, shape[2] // patch), len(hidden))[::-1]
+        grid = (-(-shape[1] // patch), -(-shape[2] // patch))
+        self.sizes = halvings(grid, len(hidden))[::-1]
         self.shape, self.parameters_per_dimension = tuple(shape), parameters
         h, w = self.sizes[0]
         self.small = (h, w, hidden[0])
@@ -203,7 +204,8 @@ class ConvDecoder(nn.Module):
             h = _residual(stage, h, uniform)
             h = dropout(self.activation(h), self.dropout, uniform, channels=True)
             h = up(h)[:, :, : size[0], : size[1]]
-        h = F.pixel_shuffle(h, self.patch) if self.patch > 1 else h
+        if self.patch > 1:
+            h = F.pixel_shuffle(h, self.patch)[:, :, : self.shape[1], : self.shape[2]]
         out: Tensor = h.unflatten(1, (self.parameters_per_dimension, self.shape[0])) + self.bias
         return out
 
@@ -221,10 +223,14 @@ def _check(shape: tuple[int, ...], hidden: Sequence[int], patch: int) -> None:
     check_widths(hidden)
     if not hidden:
         raise ConfigError("a convolutional network needs at least one stage, got hidden=()")
-    if patch < 1 or shape[1] % patch or shape[2] % patch:
-        raise ConfigError(
-            f"patch must divide the image's height {shape[1]} and width {shape[2]}, got {patch}"
-        )
+    if patch < 1:
+        raise ConfigError(f"patch must be at least 1, got {patch}")
+
+
+def _fold(x: Tensor, patch: int) -> Tensor:
+    """Squares of pixels as channels; an image that they do not fill is filled with zeros."""
+    height, width = x.shape[-2:]
+    return F.pixel_unshuffle(F.pad(x, (0, -width % patch, 0, -height % patch)), patch)
 
 
 def _stages(
