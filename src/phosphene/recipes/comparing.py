@@ -17,7 +17,7 @@ from phosphene.evaluate.comparison import Entry, grouped, write_comparison
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.score import Score
 from phosphene.recipes.evaluating import evaluate
-from phosphene.recipes.recipe import select
+from phosphene.recipes.recipe import select, suited
 from phosphene.recipes.training import load_split, train
 from phosphene.train.building import build
 from phosphene.train.folder import Run, write_atomically
@@ -132,7 +132,7 @@ def _check(systems: Sequence[str], data: str, budget: str, seeds: int, recipe: s
     for row in rows:
         if row.kind != "model":
             raise ConfigError(f"{row.name!r} is a {row.kind}; only models are compared")
-        chosen = select(row.name, data, _recipe(row.name, data, recipe))
+        chosen = suited(select(row.name, data, _recipe(row.name, data, recipe)), dataset.event)
         context = dataset.context if chosen.context else None
         build(row.name, dataset.event, context, **chosen.model)
     return test

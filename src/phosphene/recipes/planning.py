@@ -17,7 +17,7 @@ from phosphene.core.model import Model, load_tensors
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.data.labels import oversample_labelled
-from phosphene.recipes.recipe import Recipe, select
+from phosphene.recipes.recipe import Recipe, select, suited
 from phosphene.train.building import build
 from phosphene.train.folder import WEIGHTS, Run, build_from, read_tensors, versions
 from phosphene.train.settings import Budget, TrainSettings
@@ -75,6 +75,7 @@ def plan_training(
     if precision not in _PRECISIONS:
         raise UnknownNameError("precision", precision, _PRECISIONS)
     dataset = load_split(data or chosen.data, "train")
+    chosen = suited(chosen, dataset.event)
     dataset = _labelled(dataset, chosen.labels, chosen.labelled_fraction, seed)
     context = _context(dataset, chosen)
     built = build(system, dataset.event, context, seed, **{**chosen.model, **model})

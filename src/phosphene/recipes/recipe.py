@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from phosphene.core.errors import UnknownNameError
+from phosphene.core.event import Event
 
-__all__ = ["Recipe", "recipes", "select"]
+__all__ = ["Recipe", "recipes", "select", "suited"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,3 +70,15 @@ def select(system: str, data: str | None = None, name: str = "default") -> Recip
         # numbers to reach belong to the data they were measured on.
         return replace(named[0], data=data or named[0].data, reaches={}, cpu_seconds=None)
     return Recipe(name="default", system=system, data=data or "mnist-binary", budget="60s")
+
+
+def suited(recipe: Recipe, event: Event) -> Recipe:
+    """The recipe for an event: a network for images gives way to the model's own defaults.
+
+    Example:
+        >>> suited(select("vae", "mnist-binary"), Event.real(2)).model
+        {}
+    """
+    if event.is_image or recipe.model.get("network", "mlp") == "mlp":
+        return recipe
+    return replace(recipe, model={})
