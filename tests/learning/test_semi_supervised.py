@@ -42,12 +42,13 @@ def supervised(model, dataset: Dataset, steps: int = 1000, lr: float = 1e-3):
 def test_semi_supervised_vae_beats_the_same_classifier_by_five_points(tmp_path):
     test = ph.data.load(DATA, "test")
     gains = []
-    for seed in range(3):
+    for seed in (3, 4, 5):  # settings were chosen while looking at seeds 0, 1 and 2
         run = ph.train("semi-supervised-vae", data=DATA, seed=seed, folder=tmp_path, name=f"{seed}")
         labelled = ph.data.load(DATA, "train").with_labels(LABELS, seed)
         settings = {k: v for k, v in run.model.config.items() if k not in ("event", "context")}
         alone = ph.build("semi-supervised-vae", test.event, test.context, seed=seed, **settings)
         gains.append(accuracy(run.model, test) - accuracy(supervised(alone, labelled), test))
+    print("gains in accuracy:", gains)
     assert sum(gains) / 3 >= 0.05, gains
 
 

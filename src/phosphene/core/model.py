@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,7 +57,8 @@ class Model(Configured, nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the parameters lie."""
-        return next((t.device for t in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
+        tensors = chain(self.parameters(), self.buffers())
+        return next((t.device for t in tensors), torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def _execute(
         runtime,
         epoch=len(plan.dataset),
         seed=record["seed"],
-        validation=_validation(plan.dataset),
+        validation=_validation(plan.dataset, labelled=record["labels"] is None),
         precision=record["precision"],
         transform=compiled(tell) if record["compile"] else (lambda f: f),
         listeners=tell,
@@ -201,9 +202,15 @@ def _announce(plan: Plan, listeners: Sequence[Listener]) -> None:
             listener(Warned(note))
 
 
-def _validation(dataset: Dataset) -> Dataset | None:
-    """The validation split, where the data are known by name and have one."""
+def _validation(dataset: Dataset, *, labelled: bool) -> Dataset | None:
+    """The validation split, where the data are known by name and have one.
+
+    A training that may use few labels must not choose its weights by many: they are forgotten.
+    """
     try:
-        return load_data(dataset.name, "validation")
+        held_out = load_data(dataset.name, "validation")
     except PhospheneError:
         return None
+    if labelled or held_out.y is None:
+        return held_out
+    return replace(held_out, y=torch.full_like(held_out.y, -1))

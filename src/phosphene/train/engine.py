@@ -282,8 +282,7 @@ class Engine:
         names = list(self._terms[-1][1])
         columns = [torch.stack([total.float() for total, _ in self._terms]).mean()]
         for name in names:
-            values = [terms[name].float().mean() for _, terms in self._terms if name in terms]
-            columns.append(torch.stack(values).mean())
+            columns.append(_mean([terms[name] for _, terms in self._terms if name in terms]))
         means = self.runtime.mean(torch.stack(columns)).tolist()
         self._terms.clear()
         terms = dict(zip(["loss", *names], means, strict=True))
@@ -358,3 +357,10 @@ class Engine:
         if self.runtime.main:
             for listener in self.listeners:
                 listener(event)
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    """Mean over steps of the steps' means; in one go where all have one shape."""
+    if all(v.shape == values[0].shape for v in values):
+        return torch.stack(values).float().mean()
+    return torch.stack([v.float().mean() for v in values]).mean()

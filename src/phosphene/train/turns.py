@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -124,8 +125,9 @@ class PhaseRunner:
         return _merge(results)
 
     def _autocast(self) -> Any:
-        enabled = self.precision == "bf16"
-        return torch.autocast(self.runtime.device.type, torch.bfloat16, enabled=enabled)
+        if self.precision != "bf16":
+            return nullcontext()
+        return torch.autocast(self.runtime.device.type, torch.bfloat16)
 
     def _check(self, total: Tensor, terms: Terms, step: int) -> None:
         value = total.item()
