@@ -98,20 +98,26 @@ def recipes_table(system: str | None = None) -> str:
     rows = [r for r in recipes() if system in (None, r.system)]
     if not rows:
         return "No recipe of its own: the constructor's and the trainer's defaults are used.\n"
-    return table(
-        ("system", "recipe", "data", "budget", "settings", "must reach (test split)"),
-        [
-            (
-                f"`{r.system}`",
-                f"`{r.name}`",
-                f"`{r.data}`",
-                r.budget,
-                _settings(r.model, "model") + _settings(r.train, "train"),
-                _reaches(r),
-            )
-            for r in rows
-        ],
-    )
+    head = ("system", "recipe", "data", "budget", "settings", "must reach (test split)", "notes")
+    cells = [
+        (
+            f"`{r.system}`",
+            f"`{r.name}`",
+            f"`{r.data}`",
+            r.budget,
+            _settings(r.model, "model") + _settings(r.train, "train") + _precision(r),
+            _reaches(r),
+            r.notes,
+        )
+        for r in rows
+    ]
+    # Columns that are empty for every row say nothing.
+    kept = [k for k in range(len(head)) if k < 4 or any(row[k] for row in cells)]
+    return table([head[k] for k in kept], [[row[k] for k in kept] for row in cells])
+
+
+def _precision(recipe: Any) -> str:
+    return "" if recipe.precision == "fp32" else f"`--precision {recipe.precision}`"
 
 
 def _settings(values: Mapping[str, Any], prefix: str) -> str:
@@ -128,7 +134,7 @@ def _reaches(recipe: Any) -> str:
     if not recipe.reaches:
         return ""
     what = ", ".join(f"`{name}` {value:g}" for name, value in recipe.reaches.items())
-    return what + (f" in {recipe.cpu_seconds:g} s" if recipe.cpu_seconds else "")
+    return what + (f" in {recipe.cpu_seconds:g} CPU seconds" if recipe.cpu_seconds else "")
 
 
 def proofs_table() -> str:
@@ -139,10 +145,10 @@ def proofs_table() -> str:
 
 
 def help_of(*arguments: str) -> str:
-    """What a command prints for ``--help``, without colors, 96 columns wide."""
+    """What a command prints for ``--help``, without colors, 84 columns wide."""
     from phosphene.cli.main import main
 
-    os.environ["COLUMNS"], os.environ["NO_COLOR"] = "96", "1"
+    os.environ["COLUMNS"], os.environ["NO_COLOR"] = "84", "1"
     written = io.StringIO()
     with redirect_stdout(written), suppress(SystemExit):
         main([*arguments, "--help"])

@@ -111,7 +111,8 @@ def vae(studio: Studio) -> Image.Image:
 @torch.no_grad()
 def reconstructions(studio: Studio) -> Image.Image:
     x = some("mnist", 16)
-    deep, flat = studio.run("autoencoder", "mnist"), studio.run("linear-autoencoder", "mnist")
+    deep = studio.run("autoencoder", "mnist", latent_dim=12)
+    flat = studio.run("linear-autoencoder", "mnist", latent_dim=12)
     return rows_of(deep.model.event, x, deep.model.reconstruct(x), flat.model.reconstruct(x))
 
 
@@ -260,12 +261,14 @@ PICTURES: dict[str, tuple[Callable[[Studio], Image.Image | None], tuple[str, ...
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a PNG of few bytes: gray where it is gray, 64 colors otherwise."""
+    """Write a PNG of few bytes: 32 gray levels where it is gray, 128 colors otherwise."""
     image = image.convert("RGB")
     bands = np.asarray(image)
-    gray = bool((bands == bands[..., :1]).all())
-    small = image.convert("L").quantize(32) if gray else image.quantize(64)
-    small.save(path, optimize=True)
+    if (bands == bands[..., :1]).all():
+        levels = np.round(bands[..., 0] / 255 * 31) / 31 * 255
+        Image.fromarray(levels.astype(np.uint8)).save(path, optimize=True)
+    else:
+        image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
