@@ -52,9 +52,18 @@ def choose_threads(model: Model, source: Source, settings: TrainSettings, precis
 
 
 def choose_precision(model: Model, source: Source, settings: TrainSettings) -> str:
-    """``bf16`` where its step takes less than 0.8 of the time of fp32, else ``fp32``."""
+    """``bf16`` where its step takes less than 0.8 of the time of fp32, else ``fp32``.
+
+    Both run on one thread and are timed by this process's own processor time: what else runs on
+    the machine has little say in their ratio.
+    """
     steps = {p: _stepper(model, source, settings, p) for p in ("fp32", "bf16")}
-    times = _interleaved(list(steps), lambda p: _seconds(steps[p]))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        times = _interleaved(list(steps), lambda p: _seconds(steps[p], clock=time.process_time))
+    finally:
+        torch.set_num_threads(threads)
     return "bf16" if times["bf16"] < 0.8 * times["fp32"] else "fp32"
 
 
@@ -79,13 +88,15 @@ def _stepper(
     return step
 
 
-def _seconds(step: Callable[[], None], most: float = 0.15) -> float:
+def _seconds(
+    step: Callable[[], None], most: float = 0.15, clock: Callable[[], float] = time.perf_counter
+) -> float:
     step()
     times: list[float] = []
     while sum(times) < most and len(times) < 20:
-        start = time.perf_counter()
+        start = clock()
         step()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return statistics.median(times)
 
 
