@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -91,39 +92,34 @@ def adapters_table() -> str:
     )
 
 
-def recipes_table(system: str | None = None) -> str:
-    """Every recipe, or those of one system."""
+def recipes_list(system: str | None = None) -> str:
+    """Every recipe, or those of one system: the command, its settings, what it must reach."""
     from phosphene.recipes.recipe import recipes
 
     rows = [r for r in recipes() if system in (None, r.system)]
     if not rows:
         return "No recipe of its own: the constructor's and the trainer's defaults are used.\n"
-    head = ("system", "recipe", "data", "budget", "settings", "must reach (test split)", "notes")
-    cells = [
-        (
-            f"`{r.system}`",
-            f"`{r.name}`",
-            f"`{r.data}`",
-            r.budget,
-            _settings(r.model, "model") + _settings(r.train, "train") + _precision(r),
-            _reaches(r),
-            r.notes,
-        )
-        for r in rows
-    ]
-    # Columns that are empty for every row say nothing.
-    kept = [k for k in range(len(head)) if k < 4 or any(row[k] for row in cells)]
-    return table([head[k] for k in kept], [[row[k] for k in kept] for row in cells])
+    return "\n".join(_recipe(r) for r in rows)
 
 
-def _precision(recipe: Any) -> str:
-    return "" if recipe.precision == "fp32" else f"`--precision {recipe.precision}`"
+def _recipe(recipe: Any) -> str:
+    which = "" if recipe.name == "default" else f" --recipe {recipe.name}"
+    command = f"phosphene train {recipe.system} --data {recipe.data}{which}"
+    facts = [f"Recipe `{recipe.name}` on `{recipe.data}`, {recipe.budget}."]
+    if recipe.reaches:
+        facts.append(f"Must reach {_reaches(recipe)} on the test split.")
+    if recipe.notes:
+        facts.append(recipe.notes)
+    settings = _settings(recipe.model, "model") + _settings(recipe.train, "train")
+    if recipe.precision != "fp32":
+        settings.append(f"--precision {recipe.precision}")
+    shown = textwrap.fill(" ".join(settings), 84, break_on_hyphens=False, break_long_words=False)
+    body = f"{command}\n{textwrap.indent(shown, '    ')}" if shown else command
+    return f"{' '.join(facts)}\n\n```text\n{body}\n```\n"
 
 
-def _settings(values: Mapping[str, Any], prefix: str) -> str:
-    return "".join(
-        f"`--{prefix}.{name.replace('_', '-')} {_plain(value)}` " for name, value in values.items()
-    )
+def _settings(values: Mapping[str, Any], prefix: str) -> list[str]:
+    return [f"--{prefix}.{k.replace('_', '-')} {_plain(value)}" for k, value in values.items()]
 
 
 def _plain(value: Any) -> str:
@@ -231,13 +227,13 @@ def write_all(out: Path = OUT) -> None:
         "events": events_table(),
         "data": data_table(),
         "adapters": adapters_table(),
-        "recipes": recipes_table(),
+        "recipes": recipes_list(),
         "proofs": proofs_table(),
         "commands": commands(),
         "extras": extras_table(),
     }
     pages |= figures()
-    pages |= {f"recipes-{s.name}": recipes_table(s.name) for s in systems() if s.kind == "model"}
+    pages |= {f"recipes-{s.name}": recipes_list(s.name) for s in systems() if s.kind == "model"}
     for name, text in pages.items():
         path = out / f"{name}.md"
         # Sphinx rebuilds what changed: an equal file keeps its date.
