@@ -78,6 +78,16 @@ def test_the_same_seed_gives_the_same_samples(trained):
     assert not torch.equal(a.x, c.x)
 
 
+def test_a_prior_fitted_to_the_codes_can_be_drawn_from(phosphene, trained, here):
+    a, b = sample(trained, 4, prior="mixture"), sample(trained, 4, prior="mixture")
+    assert torch.equal(a.x, b.x)
+    assert not torch.equal(a.x, sample(trained, 4, prior="normal").x)
+    assert phosphene("sample", trained.path, "--prior", "mixture", "--out", "f.png").code == 0
+    done = phosphene("sample", trained.path, "--prior", "mixtur")
+    assert done.code == 2
+    assert "mixture" in done.err
+
+
 def test_interpolations_begin_and_end_at_examples(phosphene, trained, here):
     drawn = interpolate(trained, 3, steps=5)
     rows = drawn.x.view(3, 7, 1, 8, 8)

@@ -60,7 +60,7 @@ def _show(proof: "Proof") -> None:
     out = screen()
     out.print()
     out.print(proof.title, style="bold")
-    out.print(proof.statement)
+    out.print(proof.statement, markup=False, highlight=False)
     print_table(
         ("what is compared", "predicted", "found", "tolerance", ""),
         [

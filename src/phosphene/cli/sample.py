@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
@@ -25,6 +25,7 @@ class Arguments:
         label: Ask a conditional model for this label.
         mean: Show the means that samples scatter around, where the model has them.
         temperature: Below 1 is nearer to the mode, for samplers that know it.
+        prior: Decode draws from a density fitted to the training codes: normal or mixture.
         interpolate: Straight lines between the codes of test examples.
         traverse: One latent dimension at a time.
         json: Print what was written as JSON.
@@ -38,6 +39,7 @@ class Arguments:
     label: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
     mean: FlagCreatePairsOff[bool] = False
     temperature: Annotated[float | None, arg(metavar="T", help_behavior_hint="")] = None
+    prior: Annotated[Literal["normal", "mixture"] | None, arg(help_behavior_hint="")] = None
     interpolate: FlagCreatePairsOff[bool] = False
     traverse: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
@@ -65,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
             label=arguments.label,
             mean=arguments.mean,
             temperature=arguments.temperature,
+            prior=arguments.prior,
         )
     written = sampling.save_drawn(run, drawn, arguments.out, arguments.npz)
     if arguments.json:

@@ -11,13 +11,13 @@ Example:
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from phosphene.data.table import Adapter, Row, adapters, names
+from phosphene.data.table import Adapter, Row, names
 
 if TYPE_CHECKING:
     from phosphene.data.dataset import Dataset, Split
     from phosphene.data.loading import load
 
-__all__ = ["Adapter", "Dataset", "Row", "Split", "adapters", "load", "names"]
+__all__ = ["Adapter", "Dataset", "Row", "Split", "load", "names"]
 
 _LAZY = {
     "Dataset": "phosphene.data.dataset",

@@ -45,6 +45,8 @@ class Images:
     def sections(self) -> list[str]:
         """Those sections that are true for this model."""
         parts = []
+        if self.coded:
+            parts.append(self._fitted())
         if hasattr(self.model, "sample"):
             parts += [self._samples(), self._classes()]
         if hasattr(self.model, "reconstruct"):
@@ -57,6 +59,21 @@ class Images:
 
     def _sheet(self, x: Tensor, columns: int, **layout: int) -> Any:
         return plots.grid(plots.pixels(x, self.event), columns, **layout)
+
+    def _fitted(self) -> str:
+        shown = views.fitted_draws(
+            self.model, self.train, len(self.x), self.context, seed=self.seed
+        )
+        pair = [
+            page.figure(self._sheet(self.x, 8), "held out, not trained on", "Test examples"),
+            page.figure(self._sheet(shown, 8), "decoded, not chosen", "Draws of a fitted prior"),
+        ]
+        lead = (
+            "A mixture of Gaussians was fitted to the training examples' codes after training; "
+            "these codes are drawn from it, not from N(0, I). The scores do not use it."
+        )
+        body = f'<div class="pair">{"".join(pair)}</div>'
+        return page.section("Draws where the codes lie", body, lead=lead)
 
     def _samples(self) -> str:
         n = len(self.x)

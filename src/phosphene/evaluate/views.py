@@ -10,9 +10,19 @@ from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
+from phosphene.data.dataset import Dataset
 from phosphene.evaluate.likelihood import condition, evaluating
+from phosphene.generative.autoencoder.prior import PriorKind, fit_prior
 
-__all__ = ["draws", "interpolations", "neighbors", "project", "spread", "traversals"]
+__all__ = [
+    "draws",
+    "fitted_draws",
+    "interpolations",
+    "neighbors",
+    "project",
+    "spread",
+    "traversals",
+]
 
 
 def draws(
@@ -168,3 +178,54 @@ def project(codes: Tensor) -> tuple[Tensor, float]:
         points = torch.cat([points, torch.zeros_like(points)], dim=1)
     total = s.square().sum().clamp(min=1e-300)
     return points, float(s[:2].square().sum() / total)
+
+
+def fitted_draws(
+    model: Model,
+    train: Dataset,
+    n: int,
+    context: Context | None = None,
+    *,
+    seed: int = 0,
+    kind: PriorKind = "mixture",
+    components: int = 40,
+    rows: int = 5000,
+) -> Tensor:
+    """Decoded draws from a density of the codes, fitted after training.
+
+    The averaged posterior of a VAE is not its prior, and an autoencoder has none; z drawn from
+    where the training codes lie is decoded to what the decoder has learned.
+
+    Args:
+        model: A model with codes.
+        train: Training examples, whose codes are fitted.
+        n: How many to draw.
+        context: What a conditional model is conditioned on, one row a draw.
+        seed: Seeds the fit and the draws.
+        kind: ``normal`` or ``mixture`` of Gaussians.
+        components: Of a mixture.
+        rows: Most training examples used.
+
+    Returns:
+        Means (n, *event.shape), floats on the scale of the codes.
+
+    Raises:
+        EventError: The model has no codes.
+    """
+    if not (hasattr(model, "encode") and hasattr(model, "decode")):
+        raise EventError(f"{type(model).__name__} has no codes to fit a prior to")
+    index = torch.arange(min(rows, len(train)))
+    x, known = train.take(index)
+    c = known.to(model.device) if model.context else None
+    components = max(1, min(components, len(x) // 50))
+    with evaluating(model):
+        prior = fit_prior(
+            model,
+            x.to(model.device),
+            c,
+            kind=kind,
+            components=components,
+            seed=seed,
+        )
+    z = prior.sample(n, generator(seed, 43)).to(model.device, model.dtype)
+    return _decode(model, z, None if context is None else context.to(model.device)).cpu()

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from phosphene.core.context import Context
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
@@ -21,6 +21,7 @@ from phosphene.train.folder import Run
 __all__ = ["Drawn", "interpolate", "sample", "save_drawn", "traverse"]
 
 What = Literal["samples", "interpolation", "traversal"]
+Prior = Literal["normal", "mixture"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def sample(
     label: int | None = None,
     mean: bool = False,
     temperature: float | None = None,
+    prior: Prior | None = None,
 ) -> Drawn:
     """Draw samples; a model that is conditioned on labels goes through them in turn.
 
@@ -75,6 +77,8 @@ def sample(
         label: One label for all of them.
         mean: The means that draws scatter around, where the model has them.
         temperature: For samplers that know it.
+        prior: Fit a ``normal`` or a ``mixture`` to the training examples' codes and decode draws
+            from it, instead of the model's own prior; autoencoders have no other way to sample.
 
     Raises:
         ConfigError: ``n`` is below 1, or the label or temperature means nothing to the model.
@@ -84,7 +88,13 @@ def sample(
         raise ConfigError(f"the number of samples must be at least 1, got {n}")
     model = run.model
     context = _context(run, model, n, label)
-    x = views.draws(model, n, context, seed=seed, mean=mean, temperature=temperature)
+    if prior is None:
+        x = views.draws(model, n, context, seed=seed, mean=mean, temperature=temperature)
+    elif prior in get_args(Prior):
+        train = load_split(run.config["data"], "train")
+        x = views.fitted_draws(model, train, n, context, seed=seed, kind=prior)
+    else:
+        raise UnknownNameError("prior", prior, get_args(Prior))
     columns = max(1, min(16, round(n**0.5)))
     return Drawn(x, columns, "samples", None if context is None else context.label)
 
