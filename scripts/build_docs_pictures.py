@@ -104,7 +104,7 @@ def rows_of(event: ph.Event, *rows: Tensor, scale: int = 2) -> Image.Image:
 @torch.no_grad()
 def vae(studio: Studio) -> Image.Image:
     run = studio.run("vae", "mnist-binary")
-    means = views.draws(run.model, 64, seed=0, mean=True)
+    means = views.fitted_draws(run.model, ph.data.load("mnist-binary"), 64, seed=0)
     return plots.picture(means, run.model.event, columns=16, scale=2)
 
 
