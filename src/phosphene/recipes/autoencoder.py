@@ -51,6 +51,17 @@ _MNIST = (
         notes="The default for five times as long.",
     ),
     Recipe(
+        name="conditional",
+        system="vae",
+        data="mnist-binary",
+        budget="120s",
+        precision="auto",
+        context=("label",),
+        model={**_RESIDUAL, **_DISTORTED},
+        train={**_AVERAGED, "lr": 2e-3, "batch_size": 64},
+        notes="Given the label (Sohn, Lee and Yan, 2015): its likelihoods are conditional.",
+    ),
+    Recipe(
         name="paper",
         system="vae",
         data="mnist-binary",
