@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -36,6 +37,8 @@ RUNS = Path("runs") / "docs"
 class Studio:
     """Trains what a picture needs, once, and remembers how."""
 
+    made: ClassVar[set[Path]] = set()  # pictures share runs: each is trained anew only once
+
     def __init__(self, budget: str | None, again: bool) -> None:
         self.budget, self.again = budget, again
         self.commands: list[dict[str, object]] = []
@@ -49,8 +52,9 @@ class Studio:
         words = ["train", system, "--data", data, "--budget", budget, "--seed", "0"]
         for key, value in settings.items():
             words += [f"--model.{key.replace('_', '-')}", str(value)]
-        if self.again and path.exists():
+        if self.again and path.exists() and path not in self.made:
             shutil.rmtree(path)
+        self.made.add(path)
         if not finished(path):
             shutil.rmtree(path, ignore_errors=True)
             command([*words, "--name", f"docs/{name}"])
@@ -76,7 +80,9 @@ def command(words: list[str]) -> None:
 
 def finished(path: Path) -> bool:
     """Whether a run is there, and its training was not broken off."""
-    return (path / "run.json").is_file() and "finished" in (ph.Run(path).metrics or [{}])[-1]
+    if not (path / "run.json").is_file():
+        return False
+    return (ph.Run(path).metrics or [{}])[-1].get("finished") in ("budget", "patience")
 
 
 def trained(system: str) -> bool:
