@@ -64,9 +64,10 @@ def runs(tmp_path_factory):
     launch([job(f"cut-{k}", k, resume=True) for k in kinds])
     strategies = ("ddp", "fsdp")
     launch([job(f"{s}-{k}", k, strategy=s) for s in strategies for k in kinds], ranks=2)
-    for s in strategies:
-        launch([job(f"cut-{s}-two", "two", strategy=s, die_at=7)], ranks=2, check=False)
-    again = [job(f"cut-{s}-two", "two", strategy=s, resume=True) for s in strategies]
+    both = [(s, k) for s in strategies for k in kinds]
+    for s, k in both:
+        launch([job(f"cut-{s}-{k}", k, strategy=s, die_at=7)], ranks=2, check=False)
+    again = [job(f"cut-{s}-{k}", k, strategy=s, resume=True) for s, k in both]
     again += [job("ddp-accumulate", "two", settings={"accumulate": 2})]
     launch(again, ranks=2)
     return root
@@ -78,9 +79,11 @@ def test_kill_and_resume_alone(runs, kind):
     assert losses(runs / f"cut-{kind}")[0][0] == 7, "the checkpoint of step 6 is the last whole one"
 
 
+@pytest.mark.parametrize("kind", ["one", "two"])
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_kill_and_resume_on_two_ranks(runs, strategy):
-    assert_equal(weights(runs / f"{strategy}-two"), weights(runs / f"cut-{strategy}-two"))
+def test_kill_and_resume_on_two_ranks(runs, strategy, kind):
+    assert_equal(weights(runs / f"{strategy}-{kind}"), weights(runs / f"cut-{strategy}-{kind}"))
+    assert losses(runs / f"cut-{strategy}-{kind}")[0][0] == 7
 
 
 @pytest.mark.parametrize("kind", ["one", "two"])

@@ -1,6 +1,6 @@
 """What a model is conditioned on, declared beside the event, and the values of one batch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -84,10 +84,6 @@ class Context:
             value = getattr(self, f.name)
             if value is not None:
                 yield f.name, value
-
-    def map(self, function: "Mapping[str, Tensor]") -> "Context":
-        """A context with the named tensors replaced."""
-        return replace(self, **dict(function))
 
     def __getitem__(self, rows: slice | Tensor) -> "Context":
         return Context(**{name: value[rows] for name, value in self.parts()})
