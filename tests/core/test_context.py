@@ -72,9 +72,3 @@ def test_dropping_is_by_the_numbers_given_and_never_undone() -> None:
     assert twice.dropped is not None
     assert twice.dropped.tolist() == [True, True, True]
     assert dict(once[:1].parts()).keys() == {"label", "dropped"}
-
-
-def test_map_replaces_parts() -> None:
-    context = Context(label=torch.arange(2)).map({"label": torch.zeros(2)})
-    assert context.label is not None
-    assert context.label.tolist() == [0, 0]
