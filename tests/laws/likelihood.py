@@ -11,6 +11,7 @@ from phosphene.core.context import Context
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
+from phosphene.nn.choosing import Choosing
 from tests.laws.support import Make, conditions, context_of, data_of, law, lived, plane, states_of
 
 ROUNDS = 8
@@ -28,8 +29,9 @@ def law_density_is_normalized(make: Make, row: System) -> None:
         return
     states = states_of(model.event)
     if states is not None:
-        total = float(_log_prob(model, states).exp().sum())
-        assert abs(total - 1) <= 1e-6, f"the probabilities sum to {total:.8g}"
+        for known in range(len(conditions(model, row, 1))):
+            total = float(_log_prob(model, states, row, known).exp().sum())
+            assert abs(total - 1) <= 1e-6, f"the probabilities sum to {total:.8g}"
     elif model.event == Event.real(2):
         totals = [_integral(model, side) for side in (301, 601)]
         # A kink slows the rule down; halving the step shows whether the sum goes to 1.
@@ -41,12 +43,14 @@ def _integral(model: Model, side: int) -> float:
     return float((_log_prob(model, points.to(model.dtype)) + areas).exp().sum())
 
 
-def _log_prob(model: Model, x: Tensor) -> Tensor:
+def _log_prob(model: Model, x: Tensor, row: System | None = None, known: int = 0) -> Tensor:
     """Log-probabilities of many examples under one and the same context."""
+    parts = []
     with torch.no_grad():
-        parts = [
-            model.log_prob(part, context_of(model, len(part), same=True)) for part in x.split(8192)
-        ]
+        for part in x.split(8192):
+            same = context_of(model, len(part), same=True)
+            context = same if row is None else conditions(model, row, len(part))[known]
+            parts.append(model.log_prob(part, context))
     assert parts[0].shape == (len(x[:8192]),), f"log_prob has shape {tuple(parts[0].shape)}"
     return torch.cat(parts)
 
@@ -129,7 +133,7 @@ def law_samples_follow_the_density(make: Make, row: System) -> None:
     n = 4096
     for known, context in enumerate(conditions(model, row, n)):
         if hasattr(model, "log_prob"):
-            p = _log_prob(model, states).double().exp()
+            p = _log_prob(model, states, row, known).double().exp()
             error = torch.zeros_like(p)
         else:
             for particles in (16, 64, 256):  # as many as a narrow posterior needs
@@ -219,15 +223,21 @@ def law_conditionals_look_back_only(make: Make, row: System) -> None:
     if not hasattr(model, "conditionals"):
         return
     x, context = data_of(model, 4), context_of(model, 4)
-    order = [int(i) for i in torch.as_tensor(model.order)]
+    for member in range(getattr(model, "members", 1)):
+        _looks_back_only(model, x, context, member)
+
+
+def _looks_back_only(model: Model, x: Tensor, context: Context, member: int) -> None:
+    which = {"member": member} if member else {}
+    order = [int(i) for i in (model.order_of(member) if member else torch.as_tensor(model.order))]
     assert sorted(order) == list(range(model.event.dimensions)), "the order is no permutation"
     with torch.no_grad():
-        before = model.conditionals(x, context)
+        before = model.conditionals(x, context, **which)
         for step, j in enumerate(order):
             moved = x.clone().flatten(1)
             levels = model.event.levels
             moved[:, j] = moved[:, j] + 1 if levels is None else (moved[:, j] + 1) % levels
-            after = model.conditionals(moved.reshape(x.shape), context)
+            after = model.conditionals(moved.reshape(x.shape), context, **which)
             still = order[: step + 1]
             leak = float((after[:, still] - before[:, still]).abs().max())
             assert leak <= 1e-12, f"conditionals {still} move by {leak:.1e} when x_{j} changes"
@@ -235,7 +245,7 @@ def law_conditionals_look_back_only(make: Make, row: System) -> None:
 
 @law("log_prob_sequential")
 def law_parallel_equals_sequential(make: Make, row: System) -> None:
-    """The likelihood computed in one pass equals the one computed step by step (1e-9)."""
+    """The likelihood computed in one pass equals the one computed step by step (1e-10)."""
     model = lived(make, row, dtype=torch.float64)
     if not hasattr(model, "log_prob_sequential"):
         return
@@ -243,7 +253,36 @@ def law_parallel_equals_sequential(make: Make, row: System) -> None:
     with torch.no_grad():
         fast, slow = model.log_prob(x, context), model.log_prob_sequential(x, context)
     worst = float((fast - slow).abs().max())
-    assert worst <= 1e-9, f"parallel and sequential likelihoods differ by {worst:.1e}"
+    assert worst <= 1e-10, f"parallel and sequential likelihoods differ by {worst:.1e}"
+
+
+@law("generate")
+def law_fast_sampler_equals_naive(make: Make, row: System) -> None:
+    """Given the same uniform numbers, both samplers draw the same values (float64).
+
+    A hook: ``generate(u, context, how=, member=, naive=)`` of a model that generates in turns.
+    """
+    model = lived(make, row, dtype=torch.float64)
+    if not hasattr(model, "generate"):
+        return
+    n = 12
+    context = context_of(model, n)
+    shape = (n, model.event.dimensions, model.conditional.uniforms)
+    u = torch.rand(shape, generator=generator(8), dtype=torch.float64)
+    member = torch.arange(n) % model.members
+    greedy_or_sharp = (Choosing(), Choosing(temperature=0.7), Choosing(temperature=0.0))
+    some = (Choosing(top_k=2), Choosing(top_p=0.8)) if model.event.discrete else ()
+    with torch.no_grad():
+        for how in (*greedy_or_sharp, *some):
+            fast, slow = (
+                model.generate(u, context, how=how, member=member, naive=naive)
+                for naive in (False, True)
+            )
+            if model.event.discrete:
+                assert torch.equal(fast, slow), f"{how}: the fast sampler draws other codes"
+            else:
+                worst = float((fast - slow).abs().max())
+                assert worst <= 1e-9, f"{how}: the fast sampler is off by {worst:.1e}"
 
 
 @law()

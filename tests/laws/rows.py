@@ -14,7 +14,7 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.model import Model
 from tests.laws import small
-from tests.laws.support import EVENTS, LABELS, one_sentence
+from tests.laws.support import LABELS, one_sentence
 
 RowLaw = Callable[[System], None]
 ROW_LAWS: dict[str, RowLaw] = {}
@@ -35,7 +35,7 @@ def law_row_is_filled_in(row: System) -> None:
     assert row.rows, "the row names no system of the course"
     assert all(1 <= number <= 183 for number in row.rows), f"rows {row.rows}"
     assert re.search(r"\b(1[6-9]|20)\d\d\b", row.paper), f"the paper {row.paper!r} has no year"
-    unknown = set(row.events) - set(EVENTS)
+    unknown = set(row.events) - set(small.events(row))
     assert not unknown, f"the laws know no event called {unknown}"
     assert row.kind != "model" or row.events, "a model takes some event"
 
@@ -128,7 +128,7 @@ def law_takes_what_it_claims(row: System) -> None:
     if row.kind != "model":
         return
     context = LABELS if row.context == "required" else None
-    for kind, events in EVENTS.items():
+    for kind, events in small.events(row).items():
         for event in events:
             if kind in row.events:
                 for settings in small.settings(row.name, event):
@@ -142,7 +142,7 @@ def law_takes_the_context_it_claims(row: System) -> None:
     """A context is refused where it cannot be used, and asked for where it is needed."""
     if row.kind != "model":
         return
-    event = EVENTS[row.events[0]][0]
+    event = small.events(row)[row.events[0]][0]
     settings = small.settings(row.name, event)[0]
     if row.context == "required":
         _refused(lambda: row.load()(event, **settings), "no context")

@@ -4,8 +4,10 @@ import torch
 from torch import Tensor
 
 from phosphene.catalog import System
+from phosphene.core.errors import EventError
+from phosphene.core.model import Model
 from phosphene.core.rng import generator, seeded
-from tests.laws.support import Make, compare, context_of, data_of, law, lived, queries
+from tests.laws.support import Make, compare, context_of, data_of, law, lived, one_sentence, queries
 
 
 @law("sample")
@@ -67,7 +69,7 @@ def law_inpainting_keeps_what_is_known(make: Make, row: System) -> None:
     if not hasattr(model, "inpaint"):
         return
     x, context = data_of(model, 4), context_of(model, 4)
-    mask = torch.rand(x.shape, generator=generator(3)) < 0.5
+    mask = _mask_for(model, x)
     hidden = data_of(model, 4, seed=1)
 
     def inpaint(x: Tensor) -> Tensor:
@@ -81,6 +83,28 @@ def law_inpainting_keeps_what_is_known(make: Make, row: System) -> None:
     assert torch.equal(y[mask].double(), x[mask].double()), "what is known was changed"
     assert torch.equal(y, inpaint(x)), "the same seed inpaints otherwise"
     assert torch.equal(y, inpaint(torch.where(mask, x, hidden))), "hidden values are seen"
+
+
+def _mask_for(model: Model, x: Tensor) -> Tensor:
+    """Half of the values, or the first values in the order of a model that knows one order only."""
+    mask = torch.rand(x.shape, generator=generator(3)) < 0.5
+    if not hasattr(model, "order") or getattr(model, "any_order", False):
+        return mask
+    rank = torch.empty_like(model.order).scatter_(0, model.order, torch.arange(x[0].numel()))
+    known = torch.arange(len(x)) * x[0].numel() // len(x)
+    first = (rank < known[:, None]).reshape(x.shape)
+    if x[0].numel() > 1:
+        _refuses_mask(model, x, ~(rank < 1).reshape(x[0].shape))
+    return first
+
+
+def _refuses_mask(model: Model, x: Tensor, mask: Tensor) -> None:
+    try:
+        model.inpaint(x, mask, context_of(model, len(x)), generator=generator(1))
+    except EventError as error:
+        one_sentence(error)
+    else:
+        raise AssertionError("a mask that the order cannot condition on is accepted")
 
 
 @law()

@@ -7,20 +7,48 @@ first variant of each event.
 
 from collections.abc import Callable
 
+from phosphene.catalog import System, systems
 from phosphene.core.event import Event
 
-__all__ = ["MORE_EVENTS", "PARTLY_LABELED", "settings"]
+__all__ = ["PARTLY_LABELED", "events", "settings"]
 
 Settings = dict[str, object]
 
-PARTLY_LABELED = frozenset({"semi-supervised-vae", "stacked-semi-supervised-vae"})
+PARTLY_LABELED = frozenset(
+    {"semi-supervised-vae", "stacked-semi-supervised-vae"}
+    | {row.name for row in systems() if row.family == "autoregressive" and row.context != "none"}
+)
 """Systems for which a label that is missing, or -1, is a latent variable and not an error."""
 
 TINY_IMAGE = Event.image(1, 2, levels=4)
 """Few enough states that a decoder of many levels can be summed over all of them."""
 
-MORE_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {("vae", "image"): (TINY_IMAGE,)}
+_EVENTS: dict[str, tuple[Event, ...]] = {
+    "binary": (Event.binary(9),),
+    "binary-image": (Event.image(1, 8, levels=2),),
+    "image": (Event.image(1, 8, levels=17), Event.image(3, 8, levels=256)),
+    "real": (Event.real(2),),
+    "tokens": (Event.tokens(6, 5),),
+    "audio": (Event.audio(16, levels=8),),
+}
+
+_IN_TURNS: dict[str, tuple[Event, ...]] = {
+    **_EVENTS,
+    "binary-image": (Event.image(1, 3, levels=2),),
+    "image": (Event.image(1, (3, 4), levels=5), Event.image(3, (2, 3), levels=4)),
+    "tokens": (Event.tokens(5, 4),),
+    "audio": (Event.audio(4, levels=8),),
+}
+"""For models that generate value after value: all states of most can be summed over."""
+
+_MORE_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {("vae", "image"): (TINY_IMAGE,)}
 """More events for a row and kind, beside those of every row."""
+
+
+def events(row: System) -> dict[str, tuple[Event, ...]]:
+    """Examples of each kind of event, suited to the row."""
+    base = _IN_TURNS if row.family == "autoregressive" else _EVENTS
+    return {kind: own + _MORE_EVENTS.get((row.name, kind), ()) for kind, own in base.items()}
 
 
 def _autoencoder(event: Event) -> tuple[Settings, ...]:

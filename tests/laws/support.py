@@ -21,15 +21,6 @@ Law = Callable[[Make, System], None]
 LAWS: dict[str, Law] = {}
 NEEDS: dict[str, tuple[str, ...]] = {}
 
-EVENTS: dict[str, tuple[Event, ...]] = {
-    "binary": (Event.binary(9),),
-    "binary-image": (Event.image(1, 8, levels=2),),
-    "image": (Event.image(1, 8, levels=17), Event.image(3, 8, levels=256)),
-    "real": (Event.real(2),),
-    "tokens": (Event.tokens(6, 5),),
-    "audio": (Event.audio(16, levels=8),),
-}
-
 STATES = 4096
 """Discrete events with at most this many states are enumerated."""
 
@@ -82,7 +73,7 @@ class Case:
 def cases(row: System) -> Iterator[Case]:
     """Every small case of a row: its events with its variants, and with labels."""
     for kind in row.events:
-        for event in EVENTS[kind] + small.MORE_EVENTS.get((row.name, kind), ()):
+        for event in small.events(row)[kind]:
             variants = small.settings(row.name, event)
             if row.context != "required":
                 yield from (Case(row, event, None, settings) for settings in variants)

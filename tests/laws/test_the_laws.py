@@ -6,9 +6,10 @@ import pytest
 
 from phosphene.catalog import System
 from phosphene.core.errors import PhospheneError
+from tests.laws import small
 from tests.laws.broken import BROKEN, RefusesRudely, TakesEverything, Variadic
 from tests.laws.library import LAWS, ROW_LAWS, Case, cases
-from tests.laws.support import EVENTS, LABELS
+from tests.laws.support import LABELS
 from tests.laws.toys import CORRECT, Coins, Toy, row_of
 
 
@@ -33,7 +34,7 @@ def test_correct_models_obey(cls: type[Toy]) -> None:
 @pytest.mark.parametrize("cls", BROKEN, ids=lambda cls: cls.__name__)
 def test_broken_models_break_exactly_these(cls: type[Toy]) -> None:
     row = row_of(cls)
-    assert broken_laws(Case(row, EVENTS[row.events[0]][0], LABELS)) == BROKEN[cls]
+    assert broken_laws(Case(row, small.events(row)[row.events[0]][0], LABELS)) == BROKEN[cls]
 
 
 def test_every_law_has_a_model_that_breaks_it() -> None:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
 
-__all__ = ["ConditionEmbedding", "LabelEmbedding"]
+__all__ = ["ConditionBias", "ConditionEmbedding", "LabelEmbedding"]
 
 
 class LabelEmbedding(nn.Module):
@@ -69,3 +69,32 @@ class ConditionEmbedding(nn.Module):
                 vector = vector.masked_fill(context.dropped[:, None], 0.0)
             parts.append(vector)
         return torch.cat(parts, dim=1) if parts else None
+
+
+class ConditionBias(nn.Module):
+    """What a condition adds to a layer: a learned linear map of its embedding, or nothing.
+
+    Args:
+        spec: What is declared.
+        outputs: Size of the layer.
+
+    Example:
+        >>> bias = ConditionBias(ContextSpec(label=3), 8)
+        >>> bias(Context(label=torch.tensor([0, 2]))).shape
+        torch.Size([2, 8])
+        >>> ConditionBias(ContextSpec(), 8)(Context()) is None
+        True
+    """
+
+    def __init__(self, spec: ContextSpec, outputs: int) -> None:
+        super().__init__()
+        self.embed = ConditionEmbedding(spec)
+        self.map = nn.Linear(self.embed.width, outputs, bias=False) if self.embed.width else None
+
+    def forward(self, context: Context | None) -> Tensor | None:
+        """The addition (n, outputs), or None when nothing is declared."""
+        if self.map is None:
+            return None
+        assert context is not None
+        out: Tensor = self.map(self.embed(context))
+        return out

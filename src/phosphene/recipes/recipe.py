@@ -47,9 +47,9 @@ class Recipe:
 
 def recipes() -> list[Recipe]:
     """All recipes, the first of a system being its default."""
-    from phosphene.recipes import autoencoder
+    from phosphene.recipes import autoencoder, autoregressive, energy
 
-    return [*autoencoder.RECIPES]
+    return [*autoencoder.RECIPES, *autoregressive.RECIPES, *energy.RECIPES]
 
 
 def select(system: str, data: str | None = None, name: str = "default") -> Recipe:

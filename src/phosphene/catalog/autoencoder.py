@@ -1,62 +1,14 @@
-"""The table of all systems. It imports no torch, so that listing it is instant.
+"""The rows of the autoencoder family."""
 
-A row is enough to find, build, test and document a system. Outside packages add rows by an entry
-point of the group ``phosphene.systems`` that names a list of :class:`System`.
-"""
+from phosphene.catalog.system import System
 
-import importlib
-from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
-from typing import Any, Literal
-
-__all__ = ["System", "find", "systems"]
-
-Kind = Literal["model", "agent", "fit", "solver", "tool", "proof"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class System:
-    """One row of the catalogue.
-
-    Args:
-        name: What the user types.
-        family: The room it lives in.
-        title: What it is, in a few words.
-        kind: ``model`` (trained, perhaps sampled), ``agent``, ``fit`` (to one example), ``solver``,
-            ``tool`` (functions) or ``proof`` (a statement that is checked by running it).
-        events: Examples of the kinds of event it takes, for the laws: ``binary``, ``image``,
-            ``real``, ``tokens``, ``audio``, ``binary-image``.
-        context: Whether it may, must or cannot be given a context: ``none``, ``optional``,
-            ``required``.
-        rows: Rows of the course's list of systems that it realises.
-        paper: Authors and year.
-        target: ``module:Class``.
-        requires: Optional packages it needs.
-    """
-
-    name: str
-    family: str
-    title: str
-    kind: Kind
-    target: str
-    rows: tuple[int, ...]
-    paper: str
-    events: tuple[str, ...] = ()
-    context: Literal["none", "optional", "required"] = "none"
-    requires: tuple[str, ...] = ()
-
-    def load(self) -> Any:
-        """Import the class or function."""
-        module, _, attribute = self.target.partition(":")
-        return getattr(importlib.import_module(module), attribute)
-
+__all__ = ["SYSTEMS"]
 
 _AUTOENCODER = "phosphene.generative.autoencoder"
 _PROOFS = "phosphene.recipes.proofs"
 _DISCRETE_AND_REAL = ("binary", "binary-image", "image", "real")
 
-_SYSTEMS: tuple[System, ...] = (
+SYSTEMS: tuple[System, ...] = (
     System(
         name="autoencoder",
         family="autoencoder",
@@ -227,38 +179,3 @@ _SYSTEMS: tuple[System, ...] = (
         target=f"{_PROOFS}.posterior_regularisation:prove",
     ),
 )
-
-
-@cache
-def _table() -> dict[str, System]:
-    table: dict[str, System] = {}
-    outside = [row for point in entry_points(group="phosphene.systems") for row in point.load()]
-    for row in (*_SYSTEMS, *outside):
-        assert row.name not in table, f"two systems are called {row.name!r}"
-        table[row.name] = row
-    return table
-
-
-def systems(family: str | None = None) -> list[System]:
-    """The rows of the catalogue, of one family or of all.
-
-    Example:
-        >>> [row.name for row in systems("autoencoder")][:2]
-        ['autoencoder', 'linear-autoencoder']
-    """
-    from phosphene.core.errors import UnknownNameError
-
-    rows = list(_table().values())
-    families = {row.family for row in rows}
-    if family is not None and family not in families:
-        raise UnknownNameError("family", family, families)
-    return [row for row in rows if family is None or row.family == family]
-
-
-def find(name: str) -> System:
-    """The row of that name; UnknownNameError with the nearest name otherwise."""
-    from phosphene.core.errors import UnknownNameError
-
-    if name not in _table():
-        raise UnknownNameError("system", name, _table())
-    return _table()[name]

@@ -1,0 +1,46 @@
+"""What one row of the catalogue says."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["System"]
+
+Kind = Literal["model", "agent", "fit", "solver", "tool", "proof"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One row of the catalogue.
+
+    Args:
+        name: What the user types.
+        family: The room it lives in.
+        title: What it is, in a few words.
+        kind: ``model`` (trained, perhaps sampled), ``agent``, ``fit`` (to one example), ``solver``,
+            ``tool`` (functions) or ``proof`` (a statement that is checked by running it).
+        events: Examples of the kinds of event it takes, for the laws: ``binary``, ``image``,
+            ``real``, ``tokens``, ``audio``, ``binary-image``.
+        context: Whether it may, must or cannot be given a context: ``none``, ``optional``,
+            ``required``.
+        rows: Rows of the course's list of systems that it realises.
+        paper: Authors and year.
+        target: ``module:Class``.
+        requires: Optional packages it needs.
+    """
+
+    name: str
+    family: str
+    title: str
+    kind: Kind
+    target: str
+    rows: tuple[int, ...]
+    paper: str
+    events: tuple[str, ...] = ()
+    context: Literal["none", "optional", "required"] = "none"
+    requires: tuple[str, ...] = ()
+
+    def load(self) -> Any:
+        """Import the class or function."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,1 @@
+"""Autoregressive models: exact likelihoods, generation one value after another."""

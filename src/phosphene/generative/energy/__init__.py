@@ -1,0 +1,1 @@
+"""Energy-based models: Boltzmann machines, and chains whose stationary law is learned."""

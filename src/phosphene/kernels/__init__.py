@@ -1,0 +1,1 @@
+"""Native kernels behind a C ABI, each beside a reference in torch."""

@@ -1,0 +1,7 @@
+"""Recipes of the energy family. The first of a system is its default."""
+
+from phosphene.recipes.recipe import Recipe
+
+__all__ = ["RECIPES"]
+
+RECIPES: tuple[Recipe, ...] = ()
