@@ -11,6 +11,7 @@ from torch import Tensor
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import DataError
 from phosphene.core.event import Event
+from phosphene.data.tokenizers import Tokenizer
 
 __all__ = ["Dataset", "Split"]
 
@@ -31,6 +32,8 @@ class Dataset:
         factors: True generative factors (n, k), int64, for disentanglement scores.
         factor_names: Their names.
         log_prob: The true log-density of the distribution, where it is known.
+        tokenizer: Turns text into codes and codes into text, where the examples are text.
+        sample_rate: Samples a second, where the examples are sound.
         notes: Sentences that the user should read (what was skipped, converted, cropped).
 
     Example:
@@ -49,6 +52,8 @@ class Dataset:
     factors: Tensor | None = None
     factor_names: tuple[str, ...] = ()
     log_prob: Callable[[Tensor], Tensor] | None = None
+    tokenizer: Tokenizer | None = None
+    sample_rate: int | None = None
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:

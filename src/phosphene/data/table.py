@@ -137,6 +137,14 @@ _ROWS = (
         examples=(20_000, 2_000, 5_000),
         target="phosphene.data.densities:spirals",
     ),
+    Row(
+        name="moby-dick",
+        title="the novel, chunks of characters",
+        event="tokens 256, 83 levels",
+        examples=(59_499, 465, 465),
+        licence="CC0 1.0 (database PDDL 1.0)",
+        target="phosphene.data.text:moby_dick",
+    ),
 )
 
 _ADAPTERS = (

@@ -103,6 +103,9 @@ def plan_training(
         "versions": versions(),
         "command": " ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]]),
         "started": stamp,
+        # What turns samples into text and sound must not need the data.
+        "tokenizer": encode(dataset.tokenizer),
+        "sample_rate": dataset.sample_rate,
     }
     return Plan(built, dataset, settings, spent, where, record)
 
