@@ -112,13 +112,17 @@ class Autoregressive(Model):
 
     def prepare(self, batch: Batch) -> None:
         """Learn the scale of reals, the frequencies of labels, and start at the marginals."""
-        start = self.conditional.fit(batch.x.flatten(1))
+        start = self.marginals(batch.x)
         label = batch.context.label
         if self.context.label is not None and label is not None:
             counts = torch.bincount(label[label >= 0], minlength=self.context.label) + 1.0
             self.log_prior.copy_((counts / counts.sum()).log())
         with torch.no_grad():
             self.start_at(start.to(self.device, self.dtype))
+
+    def marginals(self, x: Tensor) -> Tensor:
+        """Learn the data's scale from x; parameters (D, size), or (1, size) if all are alike."""
+        return self.conditional.fit(x.flatten(1))
 
     def start_at(self, start: Tensor) -> None:
         """Set the output's biases so that conditionals start at ``start`` (D, size), if it can."""
