@@ -15,7 +15,7 @@ __all__ = ["PARTLY_LABELED", "events", "settings"]
 Settings = dict[str, object]
 
 PARTLY_LABELED = frozenset(
-    {"semi-supervised-vae", "stacked-semi-supervised-vae"}
+    {"semi-supervised-vae", "stacked-semi-supervised-vae", "vq-vae-prior"}
     | {row.name for row in systems() if row.family == "autoregressive" and row.context != "none"}
 )
 """Systems for which a label that is missing, or -1, is a latent variable and not an error."""
@@ -95,6 +95,39 @@ def _stacked(event: Event) -> tuple[Settings, ...]:
     return ({"feature_dim": 3, "latent_dim": 2, "hidden": (16,), **second},)
 
 
+def _vq_vae(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"codes": 4, "code_dim": 2, "hidden": 8}
+    if event.levels == 2:
+        return (
+            plain,
+            {**plain, "quantizer": "gradient", "downsample": 2, "dropout": 0.1},
+            {**plain, "quantizer": "finite-scalar", "scalar_levels": (3, 2)},
+        )
+    return (plain,)
+
+
+def _vq_vae_prior(event: Event) -> tuple[Settings, ...]:
+    codes: Settings = {"codes": 2, "code_dim": 2, "hidden": 8}
+    return ({"codes": codes, "prior_system": "fvsbn"},)
+
+
+def _made(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"hidden": (12,)}
+    deep: Settings = {"hidden": (10, 10), "dropout": 0.1, "activation": "tanh"}
+    if event.kind == "binary":
+        many: Settings = {"order": "random", "orders": 2, "masks": 2}
+        return plain, {**deep, **many, "direct": False}, {**deep, "residual": True}
+    if event.kind == "real":
+        return (
+            {**plain, "components": 3},
+            {**deep, "components": 1, "order": "random"},
+            {**plain, "conditional": "logistic-mixture", "components": 2},
+        )
+    if event.kind == "image":
+        return plain, {**deep, "conditional": "logistic-bins", "components": 2}
+    return (plain,)
+
+
 _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "autoencoder": _autoencoder,
     "beta-vae": _one,
@@ -103,9 +136,12 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "iwae": _one,
     "linear-autoencoder": _linear,
     "linear-vae": _linear,
+    "made": _made,
     "semi-supervised-vae": _semi_supervised,
     "stacked-semi-supervised-vae": _stacked,
     "vae": _vae,
+    "vq-vae": _vq_vae,
+    "vq-vae-prior": _vq_vae_prior,
 }
 
 

@@ -41,4 +41,12 @@ SYSTEMS: tuple[System, ...] = (
         (23,),
         "Neal, 1992; Frey, 1996",
     ),
+    _model(
+        "made",
+        "Masked autoencoder for distribution estimation",
+        "made:MADE",
+        (*_CODES, "real", "tokens", "audio"),
+        (28,),
+        "Germain et al., 2015",
+    ),
 )

@@ -50,8 +50,10 @@ class Conditional(nn.Module):
         super().__init__()
         self.event, self.size, self.uniforms = event, size, uniforms
 
-    def normalize(self, x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Flat examples (n, D) as a network should see them, of order one."""
+    def normalize(
+        self, x: Tensor, dtype: torch.dtype = torch.float32, dimension: int | None = None
+    ) -> Tensor:
+        """Flat examples (n, D), or one dimension's values (n, 1), as a network should see them."""
         return normalize_codes(x, self.event, dtype)
 
     def fit(self, x: Tensor) -> Tensor:
@@ -239,9 +241,12 @@ class _Mixture(Conditional):
         self.register_buffer("shift", torch.zeros(event.dimensions))
         self.register_buffer("scale", torch.ones(event.dimensions))
 
-    def normalize(self, x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def normalize(
+        self, x: Tensor, dtype: torch.dtype = torch.float32, dimension: int | None = None
+    ) -> Tensor:
         """Standardized reals."""
-        return (x.to(dtype) - self.shift) / self.scale
+        at = slice(None) if dimension is None else slice(dimension, dimension + 1)
+        return (x.to(dtype) - self.shift[at]) / self.scale[at]
 
     def fit(self, x: Tensor) -> Tensor:
         """Set shift and scale to the batch's means and standard deviations."""

@@ -1,0 +1,165 @@
+"""Masked autoencoder for distribution estimation: all conditionals in one pass, by masks."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from phosphene.core.batch import Batch
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.event import Event
+from phosphene.core.rng import mix
+from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
+from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.nn.masked import IncrementalMLP, MaskedMLP
+from phosphene.nn.noise import Uniform
+
+__all__ = ["MADE", "OrderName"]
+
+OrderName = Literal["raster", "random"]
+_MOST_ONE_HOT = 32
+
+
+class MADE(Autoregressive):
+    """p(x) = prod_k p(x_{o_k} | x_{o_1}, ..., x_{o_{k-1}}), all conditionals from one masked MLP.
+
+    Germain, Gregor, Murray and Larochelle (2015). Each hidden unit has a degree, the number of
+    leading values that it may see, and masks on the weights keep it to them
+    (:class:`phosphene.nn.masked.MaskedMLP`). Sampling computes every unit once, when the last
+    value that it sees is known: all D values cost one forward pass in products.
+
+    With several orders or masks a step of training uses one of them, a function of the batch's
+    noise, so that ranks agree; the likelihood is that of their mixture. Codes of up to 32 levels
+    enter as one-hot vectors, more levels as one scaled number. Of reals, ``components=1`` with a
+    Gaussian mixture is one layer of a masked autoregressive flow (Papamakarios et al., 2017).
+
+    Args:
+        event: What one example is, D dimensions; images in raster order, channels first.
+        hidden: Widths of the hidden layers.
+        conditional: The distribution of one dimension: ``auto``, ``bernoulli``, ``categorical``,
+            ``logistic-bins``, ``gaussian-mixture`` or ``logistic-mixture``.
+        components: Of a mixture.
+        activation: Its name, see ``phosphene.nn.activations``.
+        dropout: Probability that a hidden unit is dropped in training.
+        order: ``raster``, or ``random``, which draws an order for each of ``orders``.
+        orders: Members of different orders; more than one need ``random``, the first being
+            raster order all the same, so that images can be continued downwards.
+        masks: Draws of the degrees for each order.
+        direct: Also connect inputs to outputs, a linear model beside the network.
+        residual: Add each hidden layer's input to its output.
+        context: A label or a vector, or nothing.
+
+    Raises:
+        ConfigError: A number of orders that the order does not have, widths or a dropout out of
+            range.
+        EventError: The conditional cannot model the event, or a context that is neither.
+
+    Example:
+        >>> model = MADE(Event.binary(4), hidden=(16,))
+        >>> states = torch.cartesian_prod(*[torch.arange(2)] * 4)
+        >>> bool(torch.isclose(model.log_prob(states).exp().sum(), torch.tensor(1.0)))
+        True
+        >>> MADE(Event.image(1, 8, levels=17), orders=2, masks=3, order="random").members
+        6
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        hidden: Sequence[int] = (500,),
+        conditional: ConditionalName = "auto",
+        components: int = 10,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        order: OrderName = "raster",
+        orders: int = 1,
+        masks: int = 1,
+        direct: bool = True,
+        residual: bool = False,
+        context: ContextSpec | None = None,
+    ) -> None:
+        super().__init__(event, build_conditional(conditional, event, components), context=context)
+        if self.context.image is not None or self.context.text is not None:
+            self.refuse("it is conditioned on a label or a vector, not on an image or a text")
+        levels = event.levels
+        self.one_hot = levels is not None and 2 < levels <= _MOST_ONE_HOT
+        self.net = MaskedMLP(
+            event.dimensions,
+            hidden,
+            self.conditional.size,
+            features=levels if levels is not None and self.one_hot else 1,
+            orders=_orders(event.dimensions, order, orders),
+            masks=masks,
+            activation=activation,
+            dropout=dropout,
+            direct=direct,
+            residual=residual,
+            context=self.context,
+        )
+        self.members = self.net.members
+
+    def start_at(self, start: Tensor) -> None:
+        """Start at the marginals."""
+        self.net.start_at(start)
+
+    def order_of(self, member: int = 0) -> Tensor:
+        """The flat dimensions in the order of generation (D,)."""
+        return self.net.orders[member]
+
+    def conditionals(
+        self,
+        x: Tensor,
+        context: Context | None = None,
+        *,
+        member: int = 0,
+        uniform: Uniform | None = None,
+    ) -> Tensor:
+        """Parameters (n, D, size) of all conditionals."""
+        features = self._features(x.flatten(1))
+        out: Tensor = self.net(features, context, member=member, uniform=uniform)
+        return out
+
+    def stepper(self, n: int, context: Context | None = None, *, member: int = 0) -> Stepper:
+        """Each hidden unit once, when the last value that it sees is known."""
+        run = IncrementalMLP(self.net, n, context, member=member)
+        order = self.order_of(member).tolist()
+
+        def step(k: int, x: Tensor) -> Tensor:
+            assert k == run.rank, "values come in their order"
+            if k == 0:
+                return run.next()
+            last = order[k - 1]
+            return run.next(self._features(x[:, last : last + 1], last))
+
+        return step
+
+    def training_log_prob(self, x: Tensor, context: Context, batch: Batch) -> Tensor:
+        """One member a step, the same on all ranks and in all micro-batches."""
+        member = mix(*batch.noise.key) % self.members
+        return self.member_log_prob(x, context, member=member, uniform=batch.uniform)
+
+    def _features(self, x: Tensor, dimension: int | None = None) -> Tensor:
+        """How flat examples (n, D), or one dimension's values (n, 1), enter the network."""
+        if self.one_hot:
+            assert self.event.levels is not None
+            return F.one_hot(x.long(), self.event.levels).to(self.dtype).flatten(1)
+        return self.conditional.normalize(x, self.dtype, dimension)
+
+
+def _orders(dimensions: int, name: OrderName, number: int) -> Tensor:
+    """Orders (number, D): raster order, or random ones (after raster order, if several)."""
+    if name not in get_args(OrderName):
+        raise UnknownNameError("order", name, get_args(OrderName))
+    if number < 1:
+        raise ConfigError(f"orders must be 1 or more, got {number}")
+    if name == "raster" and number > 1:
+        raise ConfigError(f"orders={number} members need order='random'; there is one raster order")
+    raster = torch.arange(dimensions)
+    if name == "raster":
+        return raster[None]
+    drawn = [torch.randperm(dimensions) for _ in range(number)]
+    return torch.stack([raster, *drawn[1:]] if number > 1 else drawn)
