@@ -145,6 +145,28 @@ _ROWS = (
         licence="CC0 1.0 (database PDDL 1.0)",
         target="phosphene.data.text:moby_dick",
     ),
+    Row(
+        name="speech",
+        title="spoken phrases, one speaker, 8 kHz, windows of 0.5 s",
+        event="audio 4000, 256 levels",
+        examples=(4_249, 59, 56),
+        licence="CC BY-SA 3.0",
+        target="phosphene.data.speech:speech",
+    ),
+    Row(
+        name="ar2",
+        title="a Gaussian AR(2) process, entropy rate known",
+        event="real 256",
+        examples=(4_000, 500, 1_000),
+        target="phosphene.data.sources:ar2",
+    ),
+    Row(
+        name="markov3",
+        title="a Markov chain of order 3, entropy rate known",
+        event="tokens 256, 5 levels",
+        examples=(4_000, 500, 1_000),
+        target="phosphene.data.sources:markov3",
+    ),
 )
 
 _ADAPTERS = (
