@@ -149,7 +149,7 @@ _ROWS = (
         name="speech",
         title="spoken phrases, one speaker, 8 kHz, windows of 0.5 s",
         event="audio 4000, 256 levels",
-        examples=(4_249, 59, 56),
+        examples=(4_261, 55, 57),
         licence="CC BY-SA 3.0",
         target="phosphene.data.speech:speech",
     ),
