@@ -128,6 +128,14 @@ def _made(event: Event) -> tuple[Settings, ...]:
     return (plain,)
 
 
+def _pixelrnn(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"hidden": 4, "layers": 2, "kernel": 3}
+    row: Settings = {**plain, "layer": "row", "dropout": 0.2}
+    if event.levels == 2:
+        return plain, row, {**plain, "layers": 1, "position_bias": False}
+    return plain, {**row, "conditional": "logistic-bins", "components": 2}
+
+
 _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "autoencoder": _autoencoder,
     "beta-vae": _one,
@@ -137,6 +145,7 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "linear-autoencoder": _linear,
     "linear-vae": _linear,
     "made": _made,
+    "pixelrnn": _pixelrnn,
     "semi-supervised-vae": _semi_supervised,
     "stacked-semi-supervised-vae": _stacked,
     "vae": _vae,

@@ -44,6 +44,7 @@ class Arguments:
         precision: bf16 computes products in bfloat16; auto uses it where a probe shows it pays.
         compile: Compile the model, where that works.
         init_from: A run whose weights to start from.
+        from_run: A run that is the first stage of a system with stages; it is not trained again.
         json: Print one JSON object when done; progress goes to stderr.
     """
 
@@ -62,6 +63,7 @@ class Arguments:
     ] = None
     compile: FlagCreatePairsOff[bool] = False
     init_from: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")] = None
+    from_run: Annotated[str | None, arg(name="from", metavar="RUN", help_behavior_hint="")] = None
     json: FlagCreatePairsOff[bool] = False
 
 
@@ -121,6 +123,7 @@ def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Ru
         threads=arguments.threads,
         compile=arguments.compile,
         init_from=arguments.init_from,
+        first=arguments.from_run,
         listeners=[console],
     )
 

@@ -8,7 +8,7 @@ tests hold the recipes to it.
 from collections.abc import Mapping
 from typing import Any
 
-from phosphene.recipes.recipe import Recipe
+from phosphene.recipes.recipe import Recipe, Stage
 
 __all__ = ["RECIPES"]
 
@@ -130,6 +130,46 @@ _MNIST = (
     ),
 )
 
+_CODES: Mapping[str, Any] = {"codes": 64, "code_dim": 16, "hidden": 64}
+_TOKENS: Mapping[str, Any] = {"width": 96, "depth": 4, "heads": 4, "dropout": 0.1}
+_STAGES: Mapping[str, Stage] = {
+    "codes": Stage(share=0.4, precision="auto", train={"batch_size": 64, "lr": 1e-3}),
+    "prior": Stage(share=0.6, train={**_AVERAGED, "batch_size": 64, "lr": 1e-3}),
+}
+
+_QUANTIZED = (
+    Recipe(
+        name="default",
+        system="vq-vae",
+        data="mnist",
+        budget="60s",
+        precision="auto",
+        model=_CODES,
+        train={"batch_size": 64, "schedule": "cosine"},
+    ),
+    Recipe(
+        name="finite-scalar",
+        system="vq-vae",
+        data="mnist",
+        budget="60s",
+        precision="auto",
+        model={"quantizer": "finite-scalar", "scalar_levels": (4, 4, 4), "hidden": 64},
+        train={"batch_size": 64, "schedule": "cosine"},
+        notes="Mentzer et al. (2023): a grid of 4 x 4 x 4 values in the codebook's place.",
+    ),
+    Recipe(
+        name="default",
+        system="vq-vae-prior",
+        data="mnist",
+        budget="240s",
+        context=("label",),
+        model={"codes": _CODES, "prior": _TOKENS},
+        train={"schedule": "cosine"},
+        stages=_STAGES,
+        notes="The prior is given the label; its likelihoods are conditional.",
+    ),
+)
+
 _GREY = (
     Recipe(
         name="default",
@@ -211,4 +251,4 @@ _SPRITES = tuple(
     )
 )
 
-RECIPES: tuple[Recipe, ...] = (*_MNIST, *_GREY, *_SMALL, *_SPRITES)
+RECIPES: tuple[Recipe, ...] = (*_MNIST, *_GREY, *_SMALL, *_SPRITES, *_QUANTIZED)

@@ -4,7 +4,7 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from phosphene.core.model import Model, load_tensors
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.data.labels import oversample_labelled
-from phosphene.recipes.recipe import Recipe, select, suited
+from phosphene.recipes.recipe import Recipe, Stage, select, suited
 from phosphene.train.building import build
 from phosphene.train.folder import WEIGHTS, Run, build_from, read_tensors, versions
 from phosphene.train.settings import Budget, TrainSettings
@@ -57,7 +57,7 @@ def plan_training(
     budget: str | None,
     seed: int,
     name: str | None,
-    recipe: str,
+    recipe: str | Recipe,
     folder: Path,
     model: Mapping[str, Any],
     train: Mapping[str, Any],
@@ -68,7 +68,7 @@ def plan_training(
 ) -> Plan:
     """Resolve constructor defaults < recipe < what the caller says; see ``train``."""
     model, train = _sort_overrides(system, dict(model), dict(train), overrides)
-    chosen = select(system, data.name if isinstance(data, Dataset) else data, recipe)
+    chosen = recipe if isinstance(recipe, Recipe) else _selected(system, data, recipe)
     settings = TrainSettings(**{**chosen.train, **train})
     spent = Budget.parse(budget or chosen.budget)
     precision = precision or chosen.precision
@@ -107,7 +107,26 @@ def plan_training(
         "tokenizer": encode(dataset.tokenizer),
         "sample_rate": dataset.sample_rate,
     }
+    if hasattr(built, "stages"):
+        record["stages"] = _stages(built.stages, chosen, train, precision)
     return Plan(built, dataset, settings, spent, where, record)
+
+
+def _selected(system: str, data: str | Dataset | None, recipe: str) -> Recipe:
+    return select(system, data.name if isinstance(data, Dataset) else data, recipe)
+
+
+def _stages(
+    names: Sequence[str], recipe: Recipe, train: Mapping[str, Any], precision: str
+) -> dict[str, Any]:
+    """How each stage is trained: the recipe's common settings < its stage's < the caller's."""
+    told: dict[str, Any] = {}
+    for name in names:
+        stage = recipe.stages.get(name, Stage(share=1 / len(names), precision=precision))
+        settings = {**recipe.train, **stage.train, **train}
+        TrainSettings(**settings)
+        told[name] = {"share": stage.share, "train": settings, "precision": stage.precision}
+    return told
 
 
 def plan_resume(
@@ -127,7 +146,7 @@ def plan_resume(
     record = dict(run.config)
     if record["system"] != system:
         raise RunError(f"{str(run.path)!r} is a run of {record['system']!r}, not of {system!r}")
-    if not (run.path / "checkpoint" / "latest").is_file():
+    if "stages" not in record and not (run.path / "checkpoint" / "latest").is_file():
         raise RunError(
             f"{str(run.path)!r} has no checkpoint to resume from; train without --resume"
         )

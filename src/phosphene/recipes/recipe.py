@@ -7,7 +7,22 @@ from typing import Any
 from phosphene.core.errors import UnknownNameError
 from phosphene.core.event import Event
 
-__all__ = ["Recipe", "recipes", "select", "suited"]
+__all__ = ["Recipe", "Stage", "recipes", "select", "suited"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """How one stage of a model is trained.
+
+    Args:
+        share: Its part of the budget.
+        train: Trainer settings that differ from :class:`TrainSettings`' defaults.
+        precision: As a recipe's.
+    """
+
+    share: float
+    train: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +42,8 @@ class Recipe:
         precision: ``fp32``, ``bf16``, or ``auto``: bf16 where a timing shows that it pays.
         reaches: Metric name to the value that must be reached on the test split.
         cpu_seconds: On how many seconds of two cores it reaches them.
+        stages: How each stage is trained, of a system that has stages; ``train`` then holds what
+            is common to them.
         notes: What a user should know.
     """
 
@@ -42,6 +59,7 @@ class Recipe:
     precision: str = "fp32"
     reaches: Mapping[str, float] = field(default_factory=dict)
     cpu_seconds: float | None = None
+    stages: Mapping[str, Stage] = field(default_factory=dict)
     notes: str = ""
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
+from phosphene import catalog
 from phosphene.core.config import encode
 from phosphene.core.errors import PhospheneError, RunError
 from phosphene.core.events import Listener, Started, Warned
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.recipes.planning import Plan, load_split, plan_resume, plan_training
+from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
 from phosphene.train.folder import Run, write_atomically
@@ -41,6 +43,7 @@ def train(
     precision: str | None = None,
     compile: bool = False,
     init_from: str | Path | None = None,
+    first: str | Path | None = None,
     listeners: Sequence[Listener] = (),
     **overrides: Any,
 ) -> Run:
@@ -66,6 +69,7 @@ def train(
             takes the recipe's.
         compile: Try ``torch.compile`` on the losses; falls back to eager with a warning.
         init_from: A run whose weights are the start.
+        first: A run that is the first stage of a system with stages; it is not trained again.
         listeners: Called with each event of the training.
         overrides: Hyperparameters of the model or trainer settings, by their plain names.
 
@@ -82,6 +86,8 @@ def train(
     """
     folder = Path(folder)
     said: dict[str, Any] = {"model": model or {}, "train": train or {}, "overrides": overrides}
+    if first is not None:
+        said["model"] = first_stage(catalog.find(system).load(), first, said["model"])
     if resume:
         plan = plan_resume(system, data=data, budget=budget, name=name, folder=folder, **said)
     else:
@@ -100,13 +106,24 @@ def train(
         )
     runtime = Runtime(device, plan.settings.strategy)
     try:
-        return _execute(plan, runtime, threads, listeners)
+        if "stages" not in plan.record:
+            return _execute(plan, runtime, threads, listeners, _held_out(plan))
+        return run_stages(
+            plan,
+            runtime,
+            lambda stage, held_out: _execute(stage, runtime, threads, listeners, held_out),
+            first=None if first is None else Run(first),
+        )
     finally:
         runtime.close()
 
 
 def _execute(
-    plan: Plan, runtime: Runtime, threads: int | None, listeners: Sequence[Listener]
+    plan: Plan,
+    runtime: Runtime,
+    threads: int | None,
+    listeners: Sequence[Listener],
+    validation: Dataset | None,
 ) -> Run:
     plan.model.to(runtime.device)
     settings, record = plan.settings, plan.record
@@ -135,7 +152,7 @@ def _execute(
         runtime,
         epoch=len(plan.dataset),
         seed=record["seed"],
-        validation=_validation(plan.dataset, labelled=record["labels"] is None),
+        validation=validation,
         precision=record["precision"],
         transform=compiled(tell) if record["compile"] else (lambda f: f),
         listeners=tell,
@@ -200,6 +217,10 @@ def _announce(plan: Plan, listeners: Sequence[Listener]) -> None:
         listener(started)
         for note in plan.dataset.notes:
             listener(Warned(note))
+
+
+def _held_out(plan: Plan) -> Dataset | None:
+    return _validation(plan.dataset, labelled=plan.record["labels"] is None)
 
 
 def _validation(dataset: Dataset, *, labelled: bool) -> Dataset | None:

@@ -1,0 +1,49 @@
+"""Models that are trained in stages: each part on what the parts before it make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from phosphene.core.model import Model
+
+__all__ = ["Part", "Staged"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stage's model.
+
+    Args:
+        system: Its name in the catalogue.
+        settings: How it was built.
+        model: The part itself, within the whole.
+        labelled: Whether it is given the label.
+    """
+
+    system: str
+    settings: Mapping[str, Any]
+    model: Model
+    labelled: bool = False
+
+
+class Staged(Protocol):
+    """A model that is trained in stages, in this order."""
+
+    stages: tuple[str, ...]
+
+    def part(self, stage: str) -> Part:
+        """The model of a stage."""
+        ...
+
+    def outputs(self, stage: str, x: Tensor) -> Tensor:
+        """What a stage after the first is trained on, made of examples by the parts before it."""
+        ...
+
+    @classmethod
+    def beginning_with(
+        cls, system: str, config: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The settings of a model whose first part is a model that exists."""
+        ...
