@@ -6,14 +6,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 export GOMP_SPINCOUNT ?= 10000
 
-.PHONY: help demo test test-slow check bench docs clean
+.PHONY: help demo test test-slow check bench docs kernels clean
 help:
 	@echo "make demo       train a model on real digits, evaluate it, write a report (about 4 minutes)"
 	@echo "make test       the test suite     make test-slow  the learning tests that take minutes"
 	@echo "make check      lint, types, floors  make bench    peers side by side    make docs  documentation"
 
 # torch first, pinned and by plain pip: an open range may bring gigabytes of CUDA packages.
-$(VENV)/base: constraints.txt pyproject.toml
+NATIVE := CMakeLists.txt $(wildcard src/phosphene/kernels/src/*)
+$(VENV)/base: constraints.txt pyproject.toml $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet "$$(grep '^torch==' constraints.txt)"
 	$(PIP) install --quiet --editable . --constraint constraints.txt
@@ -53,5 +54,10 @@ bench: $(VENV)/peers
 docs: $(VENV)/docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
+# In place, for working on the kernels; an installation builds its own.
+kernels:
+	$(PYTHON) src/phosphene/kernels/build.py
+
 clean:
+	rm -f src/phosphene/kernels/*.so
 	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .import_linter_cache

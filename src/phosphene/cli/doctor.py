@@ -63,6 +63,7 @@ def findings() -> dict[str, dict[str, Any]]:
             **{name: _version(name) for name in _CORE},
         },
         "machine": _machine(),
+        "kernels": _kernels(),
         "optional packages": {
             name: _version(name) or f"missing; pip install 'phosphene[{extra}]' brings it"
             for name, extra in _OPTIONAL.items()
@@ -99,6 +100,17 @@ def _machine() -> dict[str, Any]:
         "bf16": f"convolutions {ratio:.1f} times as fast as in fp32; {advice}",
         "load": f"{os.getloadavg()[0]:.1f} (1 minute)" if hasattr(os, "getloadavg") else "unknown",
         "executable": sys.executable,
+    }
+
+
+def _kernels() -> dict[str, str]:
+    from phosphene.kernels.library import VARIABLE, backend
+
+    found = backend()
+    return {
+        "backend": found.name,
+        "why": found.why,
+        VARIABLE: os.environ.get(VARIABLE, "unset"),
     }
 
 

@@ -1,0 +1,102 @@
+"""Ancestral sampling of NADE: native, and its reference in torch."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from phosphene.kernels.library import ACTIVATION_CODES, call, usable
+
+__all__ = ["nade_reference", "nade_sample", "nade_usable"]
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elu": torch.nn.functional.elu,
+    "identity": lambda x: x,
+    "leaky-relu": lambda x: torch.nn.functional.leaky_relu(x, 0.2),
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+}
+
+
+def nade_usable(activation: str, *tensors: Tensor) -> bool:
+    """Whether the native kernel can take this model: its activation, device and type."""
+    return activation in ACTIVATION_CODES and usable(*tensors)
+
+
+def nade_sample(
+    w: Tensor,
+    v: Tensor,
+    b: Tensor,
+    c: Tensor,
+    u: Tensor,
+    *,
+    activation: str = "sigmoid",
+    temperature: float = 1.0,
+    given: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """Binary samples (n, D) as a function of uniform numbers.
+
+    h_k = f(c + sum_{i<k} W_i x_i), p(x_k = 1) = sigmoid(b_k + V_k h_k). All arguments are in the
+    order of generation. Native where the library is there and can take them, else in torch.
+
+    Args:
+        w: (D, H), what each value adds to the activations.
+        v: (D, H), the outputs' weights.
+        b: (D,), or (n, D) where rows differ.
+        c: (H,), or (n, H) where rows differ.
+        u: Uniform numbers (n, D) in [0, 1).
+        activation: The name of f.
+        temperature: Divides the logits; 0 is greedy.
+        given: Values (n, D) and a mask (n, D), True where they are kept.
+
+    Example:
+        >>> w, v = torch.zeros(3, 2), torch.zeros(3, 2)
+        >>> u = torch.tensor([[0.1, 0.6, 0.9]])
+        >>> nade_sample(w, v, torch.zeros(3), torch.zeros(2), u)
+        tensor([[0., 1., 1.]])
+    """
+    if not nade_usable(activation, w, v, b, c, u):
+        return nade_reference(
+            w, v, b, c, u, activation=activation, temperature=temperature, given=given
+        )
+    (n, dimensions), hidden = u.shape, w.shape[1]
+    known = None
+    x = torch.zeros_like(u, memory_format=torch.contiguous_format)
+    if given is not None:
+        x.copy_(given[0])
+        known = given[1].to(torch.uint8).contiguous()
+    b_rows, c_rows = (0 if t.ndim == 1 else t.shape[1] for t in (b, c))
+    w, v, b, c, u = (t.contiguous() for t in (w, v, b, c, u))
+    call(
+        "nade", u.dtype, n, dimensions, hidden, w, v, b, c, b_rows, c_rows, u, known,
+        float(temperature), ACTIVATION_CODES[activation], torch.get_num_threads(), x,
+    )  # fmt: skip
+    return x
+
+
+def nade_reference(
+    w: Tensor,
+    v: Tensor,
+    b: Tensor,
+    c: Tensor,
+    u: Tensor,
+    *,
+    activation: str = "sigmoid",
+    temperature: float = 1.0,
+    given: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """The same in torch, one value after another."""
+    n, dimensions = u.shape
+    f = _ACTIVATIONS[activation]
+    b, a = b.expand(n, -1), c.expand(n, -1).clone()
+    x = torch.zeros_like(u)
+    for k in range(dimensions):
+        logit = b[:, k] + f(a) @ v[k]
+        if temperature == 0.0:
+            value = (logit > 0).to(u.dtype)
+        else:
+            value = (u[:, k] >= torch.sigmoid(-logit / temperature)).to(u.dtype)
+        x[:, k] = value if given is None else torch.where(given[1][:, k], given[0][:, k], value)
+        a.addr_(x[:, k], w[k])
+    return x
