@@ -13,6 +13,8 @@ from phosphene.core.errors import DataError
 from phosphene.data.embedded import read_asset
 from phosphene.data.sound import mu_law_codes, read_wav, resample, signal_of, wav_bytes
 
+SPLITS = ("train", "validation", "test")
+
 
 def tone(hertz: float, seconds: float, rate: int) -> np.ndarray:
     return 0.5 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)
@@ -150,3 +152,57 @@ def test_a_rate_that_is_the_same_changes_nothing() -> None:
 def test_mu_law_codes_come_back(levels: int) -> None:
     codes = torch.arange(levels)
     assert np.array_equal(mu_law_codes(signal_of(codes, levels), levels), codes.numpy())
+
+
+# -- the user's own sound ---------------------------------------------------------------------
+
+
+def test_one_file_is_cut_in_time(tmp_path: Path) -> None:
+    write_pcm(tmp_path / "a.wav", tone(100, 2.0, 8000), 8000, 2)
+    parts = [ph.data.load(f"wav:{tmp_path / 'a.wav'}?length=400", s) for s in SPLITS]
+    assert [p.event for p in parts] == [ph.Event.audio(400, 256)] * 3
+    assert parts[0].sample_rate == 8000
+    assert [len(p) for p in parts] == [(12800 - 400) // 100 + 1, 4, 4]
+    assert not parts[0].classes
+    expected = mu_law_codes(tone(100, 2.0, 8000), 256)
+    found = parts[2].x.reshape(-1).numpy().astype(int)
+    assert np.abs(found - expected[-1600:]).max() <= 1  # 16 bits decide which side of 0 is near
+
+
+def test_a_folder_is_split_by_file_and_its_subfolders_are_classes(tmp_path: Path) -> None:
+    for name, hertz in (("low", 100.0), ("high", 1000.0)):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            write_pcm(tmp_path / name / f"{i}.wav", tone(hertz, 0.2 + 0.01 * i, 8000), 8000, 2)
+    parts = [ph.data.load(f"wav:{tmp_path}?length=800", s) for s in SPLITS]
+    for part in parts:
+        assert part.classes == ("high", "low")
+        signal = signal_of(part.x, 256)
+        crossings = (np.diff(np.sign(signal), axis=1) != 0).sum(1)
+        assert np.array_equal(crossings > 100, part.y.numpy() == 0)
+    assert len(parts[1]) >= 2
+    assert any("do not fill a window" in note for note in parts[1].notes)
+
+
+def test_conversions_are_counted_and_said(tmp_path: Path) -> None:
+    for i in range(3):
+        stereo = np.stack([tone(200, 0.3, 16000)] * 2, 1)
+        write_pcm(tmp_path / f"a{i}.wav", stereo, 16000, 3, channels=2)
+    for i in range(3):
+        write_pcm(tmp_path / f"b{i}.wav", tone(200, 0.01, 8000), 8000, 2)
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+    for i, path in enumerate(sorted(tmp_path.glob("*.wav"))):
+        path.rename(tmp_path / ("test" if i == 5 else "train") / path.name)
+    notes = "; ".join(ph.data.load(f"wav:{tmp_path}?length=1000").notes)
+    assert "channels were averaged to one (3 of 4 files)" in notes
+    assert "24 bits were converted (3 of 4 files)" in notes
+    assert "16000 Hz was resampled to 8000 Hz (3 of 4 files)" in notes
+    assert "1 files shorter than 1000 samples were filled with silence" in notes
+
+
+def test_rate_and_levels_are_options(tmp_path: Path) -> None:
+    write_pcm(tmp_path / "a.wav", tone(100, 1.0, 8000), 8000, 2)
+    data = ph.data.load(f"wav:{tmp_path}?length=500&rate=4000&levels=16")
+    assert (data.event, data.sample_rate) == (ph.Event.audio(500, 16), 4000)
+    assert int(data.x.max()) < 16

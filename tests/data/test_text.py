@@ -60,3 +60,61 @@ def test_chunks() -> None:
 def test_a_run_remembers_its_tokenizer(tmp_path: Path) -> None:
     run = ph.train("fvsbn", data="digits-binary", budget="1steps", folder=tmp_path, threads=1)
     assert json.loads((run.path / "run.json").read_text())["tokenizer"] is None
+
+
+# -- the user's own text ----------------------------------------------------------------------
+
+
+def test_a_file_is_cut_in_three_one_after_another(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    words = "".join(f"{i} " for i in range(700))
+    path.write_text(words, encoding="utf-8")
+    train, validation, test = (
+        ph.data.load(f"text:{path}?length=16", s) for s in ("train", "validation", "test")
+    )
+    assert train.event == validation.event == test.event == ph.Event.tokens(16, 11)
+    assert train.tokenizer == CharacterTokenizer(" 0123456789")
+    first, second = cuts(len(words), 16)
+    assert test.tokenizer.decode(test.x) == words[second:][: len(test) * 16]
+    assert validation.tokenizer.decode(validation.x) == words[first:second]
+    assert train.tokenizer.decode(train.x[::1][:, 0]) == words[:first][::STRIDE][: len(train)]
+    assert any("left out" in note for note in test.notes) == bool(len(words[second:]) % 16)
+
+
+def test_bytes_need_no_vocabulary(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("Größe und Maß. " * 60, encoding="utf-8")
+    data = ph.data.load(f"text:{path}?length=32&level=byte")
+    assert data.event == ph.Event.tokens(32, 256)
+    assert data.tokenizer.decode(data.x[0]).startswith("Größe und Maß.")
+
+
+def test_a_folder_of_texts_and_its_named_parts(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("b" * 300)
+    (tmp_path / "a.txt").write_text("a" * 300)
+    (tmp_path / "ignored.md").write_text("z" * 300)
+    data = ph.data.load(f"text:{tmp_path}?length=8")
+    assert data.tokenizer.vocabulary == "\nab"
+    assert data.tokenizer.decode(data.x[0]) == "a" * 8
+    assert "2 files" in data.notes[0]
+    for name, letter in (("train", "x"), ("val", "y"), ("test", "y")):
+        (tmp_path / f"{name}.txt").write_text((letter + " ") * 30)
+    data = ph.data.load(f"text:{tmp_path}?length=8", "test")
+    assert data.tokenizer.decode(data.x[0]) == "� " * 4  # y is unknown to training
+    assert data.tokenizer.vocabulary == " x�"
+    assert "1 characters occur in held-out text alone" in data.notes[0]
+
+
+def test_a_byte_order_mark_and_line_ends_are_no_characters(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + b"ab\r\n" * 50)
+    assert ph.data.load(f"text:{path}?length=8").tokenizer.vocabulary == "\nab"
+
+
+def test_more_than_256_characters_take_wider_codes(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("".join(map(chr, range(0x4E00, 0x4E00 + 600))) * 3, encoding="utf-8")
+    data = ph.data.load(f"text:{path}?length=20")
+    assert data.event.levels == 600
+    assert data.x.dtype == torch.int64
+    assert data.tokenizer.decode(data.x[0]) == "".join(map(chr, range(0x4E00, 0x4E00 + 20)))

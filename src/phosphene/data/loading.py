@@ -71,7 +71,9 @@ def load(name: str, split: str = "train") -> Dataset:
         settings = _settings(base, function, options)
         return replace(function(argument, _SPLITS[split], **settings), name=name)
     if Path(name).exists():
-        kind = "folder" if Path(name).is_dir() else "npz"
+        ending = Path(name).suffix.lower().removeprefix(".")
+        kind = {"txt": "text", "wav": "wav"}.get(ending, "npz")
+        kind = "folder" if Path(name).is_dir() else kind
         raise DataError(f"{name!r} is a path; say what reads it, as in '{kind}:{name}'")
     raise UnknownNameError("data set", base, [*embedded, *reading])
 

@@ -189,6 +189,18 @@ _ADAPTERS = (
         target="phosphene.data.adapters.idx:idx",
     ),
     Adapter(
+        name="text",
+        title="a text file or a folder of them, characters or bytes",
+        example="text:./book.txt?length=256&level=character",
+        target="phosphene.data.adapters.text:text",
+    ),
+    Adapter(
+        name="wav",
+        title="a WAV file or a folder of them, class subfolders as labels",
+        example="wav:./songs?length=8000&rate=8000",
+        target="phosphene.data.adapters.wav:wav",
+    ),
+    Adapter(
         name="hf",
         title="a Hugging Face data set, by name or saved to a folder",
         example="hf:cifar10?size=32",
@@ -210,7 +222,7 @@ def adapters() -> list[Adapter]:
 
     Example:
         >>> [row.name for row in adapters()]
-        ['folder', 'npz', 'idx', 'hf', 'webdataset']
+        ['folder', 'npz', 'idx', 'text', 'wav', 'hf', 'webdataset']
     """
     return list(_ADAPTERS)
 

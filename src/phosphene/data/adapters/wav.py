@@ -1,0 +1,167 @@
+"""``wav:PATH``: a WAV file, or a folder of them, in windows of mu-law codes."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from phosphene.core.errors import ConfigError, DataError
+from phosphene.core.event import Event
+from phosphene.data.dataset import Dataset, Split
+from phosphene.data.sound import mu_law_codes, read_wav, resample
+from phosphene.data.splits import ALIASES, locate
+from phosphene.data.text import cuts
+
+__all__ = ["wav"]
+
+Codes = NDArray[Any]
+
+
+def wav(
+    argument: str,
+    split: Split,
+    *,
+    length: int = 8000,
+    rate: int = 8000,
+    levels: int = 256,
+) -> Dataset:
+    """Read sound of any rate, width and number of channels; subfolders are classes.
+
+    Subfolders ``train``, ``validation`` (or ``val``) and ``test`` are the splits; without them a
+    fixed tenth of the files is held out for each, and fewer than three files are cut in time.
+    Windows lie within a file: side by side in held-out parts, overlapping by three quarters in
+    training. A file that is shorter than a window is filled up with silence. What was averaged,
+    converted, resampled, filled up or left out is in the notes.
+
+    Args:
+        argument: A file, or a folder that holds ``.wav`` files.
+        split: Which part.
+        length: Samples in one example.
+        rate: Samples a second; files at another rate are resampled.
+        levels: Of the mu-law codes.
+
+    Raises:
+        ConfigError: There are fewer than 2 levels.
+        DataError: There is no sound there, a file is no PCM WAV or is empty, or it is too short.
+    """
+    if not 2 <= levels <= 65536:
+        raise ConfigError(f"levels must be from 2 to 65536, got {levels}")
+    parts = _parts(argument)
+    everything = [path for found in parts.values() for path in found]
+    in_time = "" in parts and len(everything) < 3
+    files = everything
+    if not in_time:
+        sizes = {name: len(found) for name, found in parts.items()}
+        part, index = locate(argument, split, sizes)
+        files = [parts[part][i] for i in index]
+    sounds, notes = _sounds(files, rate, levels)
+    if in_time:
+        sounds = [_in_time(argument, np.concatenate(sounds), split, length)]
+    step = max(1, length // 4) if split == "train" else length
+    windows, told = _windows(argument, sounds, length, step, levels)
+    classes = () if in_time else _classes(argument, everything, parts)
+    y = [_class_of(path, argument, classes) for path in files]
+    counts = torch.tensor([len(found) for found in windows])
+    return Dataset(
+        name=argument,
+        split=split,
+        event=Event.audio(length, levels),
+        x=torch.from_numpy(np.concatenate(windows)),
+        y=torch.tensor(y).repeat_interleave(counts) if classes else None,
+        classes=classes,
+        sample_rate=rate,
+        notes=(*notes, *told),
+    )
+
+
+def _parts(argument: str) -> dict[str, list[Path]]:
+    """Files by the subfolder that is their split; "" where there is none."""
+    root = Path(argument).expanduser()
+    if not root.exists():
+        raise DataError(f"sound {argument!r} does not exist")
+    if root.is_file():
+        return {"": [root]}
+    below = sorted(
+        p for p in root.rglob("*") if p.suffix.lower() == ".wav" and not p.name.startswith(".")
+    )
+    if not below:
+        raise DataError(f"folder {argument!r} holds no sound (.wav)")
+    named: dict[str, list[Path]] = {}
+    for path in below:
+        named.setdefault(path.relative_to(root).parts[0], []).append(path)
+    splits = {name: found for name, found in named.items() if name in ALIASES}
+    trains = any(ALIASES[name] == "train" for name in splits)
+    return splits if trains else {"": below}
+
+
+def _sounds(files: list[Path], rate: int, levels: int) -> tuple[list[Codes], list[str]]:
+    """Codes of each file, and what was done to how many of them."""
+    sounds, done = [], Counter[str]()
+    for path in files:
+        signal, found, notes = read_wav(path)
+        done.update(notes)
+        if found != rate:
+            done[f"sound at {found} Hz was resampled to {rate} Hz"] += 1
+            signal = resample(signal, found, rate)
+        sounds.append(mu_law_codes(signal, levels))
+    of = f" of {len(files)} files" if len(files) > 1 else ""
+    return sounds, [f"{what} ({n}{of})" if of else what for what, n in done.items()]
+
+
+def _in_time(argument: str, codes: Codes, split: Split, length: int) -> Codes:
+    """A part of one long sound: eight tenths, one, one."""
+    if len(codes) < 3 * length:
+        raise DataError(
+            f"{argument!r} holds {len(codes)} samples, too few for three parts of one window; "
+            f"length must be {max(1, len(codes) // 3)} or less, got {length}"
+        )
+    first, second = cuts(len(codes), length)
+    bounds = {"train": (0, first), "validation": (first, second), "test": (second, None)}
+    start, end = bounds[split]
+    return codes[start:end]
+
+
+def _windows(
+    argument: str, sounds: list[Codes], length: int, step: int, levels: int
+) -> tuple[list[Codes], list[str]]:
+    """Windows (n, length) of each sound, and what was filled up or left out."""
+    longest = max(map(len, sounds))
+    if longest < length:
+        raise DataError(
+            f"the longest file of {argument!r} holds {longest} samples at this rate; "
+            f"length must be {longest} or less, got {length}"
+        )
+    silence = mu_law_codes(np.zeros(1), levels)[0]
+    short = [len(codes) < length for codes in sounds]
+    filled = [
+        np.pad(codes, (0, max(0, length - len(codes))), constant_values=silence) for codes in sounds
+    ]
+    windows = [np.lib.stride_tricks.sliding_window_view(c, length)[::step] for c in filled]
+    left = sum((len(c) - length) % step for c in filled)
+    notes = []
+    if any(short):
+        notes.append(f"{sum(short)} files shorter than {length} samples were filled with silence")
+    if left:
+        notes.append(f"{left} samples at the ends of files do not fill a window and are left out")
+    return windows, notes
+
+
+def _class_of(path: Path, argument: str, classes: tuple[str, ...]) -> int:
+    parts = path.relative_to(Path(argument).expanduser()).parts[:-1] if classes else ()
+    names = [name for name in parts if name in classes]
+    return classes.index(names[0]) if names else -1
+
+
+def _classes(argument: str, files: list[Path], parts: dict[str, list[Path]]) -> tuple[str, ...]:
+    """First folders below the split's, where there are two or more of them."""
+    root = Path(argument).expanduser()
+    if root.is_file():
+        return ()
+    at = 0 if "" in parts else 1
+    found = {
+        p.relative_to(root).parts[at] for p in files if len(p.relative_to(root).parts) > at + 1
+    }
+    return tuple(sorted(found)) if len(found) > 1 else ()
