@@ -136,21 +136,90 @@ def _pixelrnn(event: Event) -> tuple[Settings, ...]:
     return plain, {**row, "conditional": "logistic-bins", "components": 2}
 
 
+def _tabular(event: Event) -> tuple[Settings, ...]:
+    return {"smoothing": 1.0}, {"smoothing": 0.0}
+
+
+def _fvsbn(event: Event) -> tuple[Settings, ...]:
+    return {}, {"penalty": 0.1}
+
+
+def _transformer(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"width": 8, "depth": 2, "heads": 2, "mlp_ratio": 2.0}
+    if event.kind == "tokens":
+        llama: Settings = {"norm": "rms", "feed_forward": "swiglu", "tied": True}
+        gpt: Settings = {"positions": "learned", "feed_forward": "gelu-tanh", "bias": True}
+        return plain, {**plain, **llama, "dropout": 0.1}, {**plain, **gpt}
+    if event.kind in ("audio", "binary"):
+        return plain, {**plain, "positions": "sinusoidal"}
+    return plain, {**plain, "positions": "learned"}
+
+
+def _nade(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"hidden": 8}
+    if event.kind == "binary":
+        dropped: Settings = {"dropout": 0.3, "input_dropout": 0.2}
+        return plain, {**plain, "orders": 2, "activation": "relu", **dropped}
+    if event.kind == "image" and event.levels != 2:
+        bins: Settings = {"conditional": "logistic-bins", "components": 2}
+        return plain, {**plain, "activation": "tanh", "inputs": "scaled", **bins}
+    return (plain,)
+
+
+def _pixelcnn(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"channels": 4, "blocks": 1, "first_kernel": 5}
+    stack: Settings = {**plain, "residual": False, "head": 0, "position_bias": False}
+    if event.levels == 2:
+        return plain, {**stack, "blocks": 2, "dropout": 0.1}, {**plain, "shift": 1, "warp": 0.1}
+    return plain, {**stack, "kernel": 5, "conditional": "logistic-bins", "components": 2}
+
+
+def _gated_pixelcnn(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"channels": 4, "layers": 2, "first_kernel": 5}
+    if event.levels == 2:
+        small: Settings = {**plain, "layers": 1, "head": 0, "first_kernel": 3, "dropout": 0.1}
+        return plain, small, {**plain, "shift": 1, "warp": 0.1}
+    bins: Settings = {"conditional": "logistic-bins", "components": 2, "position_bias": False}
+    return plain, {**plain, **bins}
+
+
+def _wavenet(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"layers": 2, "stacks": 2, "channels": 4, "skip": 5}
+    if event.kind == "binary":
+        return plain, {**plain, "layers": 1, "stacks": 1, "kernel": 3}
+    if event.kind == "audio":
+        return plain, {**plain, "conditional": "logistic-bins", "components": 2}
+    return plain, {**plain, "kernel": 3, "stacks": 1}
+
+
+def _tcn(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"channels": 8, "blocks": 2, "kernel": 2}
+    if event.kind == "real":
+        return plain, {**plain, "conditional": "logistic-mixture", "components": 2}
+    return plain, {**plain, "kernel": 3, "blocks": 1, "dropout": 0.2}
+
+
 _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "autoencoder": _autoencoder,
     "beta-vae": _one,
     "constrained-vae": _one,
     "denoising-autoencoder": _denoising,
+    "fvsbn": _fvsbn,
+    "gated-pixelcnn": _gated_pixelcnn,
     "iwae": _one,
     "linear-autoencoder": _linear,
     "linear-vae": _linear,
     "made": _made,
+    "pixelcnn": _pixelcnn,
     "pixelrnn": _pixelrnn,
+    "nade": _nade,
     "semi-supervised-vae": _semi_supervised,
     "stacked-semi-supervised-vae": _stacked,
     "vae": _vae,
     "vq-vae": _vq_vae,
     "vq-vae-prior": _vq_vae_prior,
+    "tcn": _tcn,
+    "wavenet": _wavenet,
 }
 
 

@@ -1,0 +1,194 @@
+"""PixelCNN: masked convolutions, so that all pixels' conditionals are computed in one pass."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.event import Event
+from phosphene.generative.autoregressive.pixel_model import (
+    Given,
+    PixelModel,
+    at_least,
+    image_of_codes,
+    spread,
+)
+from phosphene.generative.autoregressive.pixel_windows import Buffer, Unrolled
+from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.nn.masked_conv import MaskedConv2d, odd, zero_output
+from phosphene.nn.noise import Uniform, dropout
+
+__all__ = ["PixelCNN"]
+
+
+class _Residual(nn.Module):
+    """h + W3 relu(M relu(W1 relu(h) + b1 + U c) + b2) + b3, M a masked convolution of type B."""
+
+    def __init__(
+        self, channels: int, radius: int, groups: int, given: tuple[ContextSpec, int], drop: float
+    ) -> None:
+        super().__init__()
+        self.narrow = MaskedConv2d(2 * channels, channels, groups=groups)
+        self.conv = MaskedConv2d(
+            channels, channels, above=radius, left=radius, right=radius, groups=groups
+        )
+        self.widen = zero_output(MaskedConv2d(channels, 2 * channels, groups=groups))
+        self.given = Given(*given, channels)
+        self.drop = drop
+
+    def forward(
+        self, h: Tensor, context: Context | None, told: Tensor | None, uniform: Uniform | None
+    ) -> Tensor:
+        inner = F.relu(self.narrow(F.relu(h)) + spread(self.given(context, told)))
+        inner = dropout(F.relu(self.conv(inner)), self.drop, uniform, channels=True)
+        out: Tensor = h + self.widen(inner)
+        return out
+
+    def unroll(self, net: Unrolled, h: Buffer, context: Context | None) -> Buffer:
+        a, b = net.buffer(self.narrow.inputs), net.buffer(self.conv.outputs)
+        rows = net.rows(self.conv)
+        net.relu(h, a)
+        net.convolve(self.narrow, a, rows, net.before(self.narrow, rows, self.given(context)))
+        net.relu(rows)
+        net.convolve(self.conv, rows, b, net.before(self.conv, rows))
+        net.relu(b)
+        net.accumulate(self.widen, b, h, h)
+        return h
+
+
+class _Plain(nn.Module):
+    """M relu(h) + b + U c, M a masked convolution of type B."""
+
+    def __init__(
+        self, channels: int, radius: int, groups: int, given: tuple[ContextSpec, int], drop: float
+    ) -> None:
+        super().__init__()
+        self.conv = MaskedConv2d(
+            channels, channels, above=radius, left=radius, right=radius, groups=groups
+        )
+        self.given = Given(*given, channels)
+        self.drop = drop
+
+    def forward(
+        self, h: Tensor, context: Context | None, told: Tensor | None, uniform: Uniform | None
+    ) -> Tensor:
+        h = dropout(F.relu(h), self.drop, uniform, channels=True)
+        out: Tensor = self.conv(h) + spread(self.given(context, told))
+        return out
+
+    def unroll(self, net: Unrolled, h: Buffer, context: Context | None) -> Buffer:
+        rows, out = net.rows(self.conv), net.buffer(self.conv.outputs)
+        net.relu(h, rows)
+        net.convolve(self.conv, rows, out, net.before(self.conv, rows, self.given(context)))
+        return out
+
+
+class PixelCNN(PixelModel):
+    """p(x) = prod_i p(x_i | x_<i) by masked convolutions (van den Oord et al., 2016a).
+
+    The first layer's windows end before the pixel (mask A), later ones may include it (mask B), so
+    no path leads from a value to its own conditional or an earlier one. The channels of every layer
+    are cut into one run for each color, and within a pixel the run of green sees that of red, and
+    blue both, so that p(G | R) and p(B | R, G) are modeled, too. Masks leave a blind spot above
+    and to the right of the pixel (``phosphene prove blind-spot``), which ``gated-pixelcnn`` closes.
+
+    Args:
+        event: An image of codes (c, h, w).
+        context: A label or a vector, which shifts the channels of every block; or nothing.
+        channels: Channels of the masked convolutions; the residual stream has twice as many.
+        blocks: Residual blocks (or plain layers) after the first convolution.
+        kernel: Side of their windows, odd.
+        first_kernel: Side of the first layer's window, odd, 3 or more.
+        residual: Residual blocks; without, a plain stack of ``channels`` channels.
+        head: Layers of 1x1 convolutions before the output.
+        conditional: The distribution of one value: ``auto``, ``bernoulli``, ``categorical`` or
+            ``logistic-bins``.
+        components: Of ``logistic-bins``.
+        position_bias: Whether places have biases of their own.
+        dropout: Probability that a channel is dropped in training.
+        shift: Training images are moved by up to this many pixels either way, and the network is
+            told how.
+        warp: They are turned by up to this many radians, and stretched by up to its exponential.
+
+    Raises:
+        EventError: The event is no image of codes.
+        ConfigError: A kernel is even, a number is out of range, or there are fewer channels than
+            colors.
+
+    Example:
+        >>> model = PixelCNN(Event.image(1, 4, levels=2), channels=4, blocks=1)
+        >>> model.log_prob(torch.zeros(2, 1, 4, 4)).shape
+        torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        context: ContextSpec | None = None,
+        channels: int = 32,
+        blocks: int = 6,
+        kernel: int = 3,
+        first_kernel: int = 7,
+        residual: bool = True,
+        head: int = 1,
+        conditional: ConditionalName = "auto",
+        components: int = 10,
+        position_bias: bool = True,
+        dropout: float = 0.0,
+        shift: float = 0.0,
+        warp: float = 0.0,
+    ) -> None:
+        image_of_codes("PixelCNN", event)
+        for name, value, least in (("blocks", blocks, 0), ("head", head, 0)):
+            at_least(name, value, least)
+        super().__init__(
+            event,
+            build_conditional(conditional, event, components),
+            context=context,
+            position_bias=position_bias,
+            dropout=dropout,
+            shift=shift,
+            warp=warp,
+        )
+        groups, wide = self.colors, 2 * channels if residual else channels
+        r, given = odd("first_kernel", first_kernel, 3), (self.context, self.told)
+        self.first = MaskedConv2d(groups, wide, "A", above=r, left=r, right=r, groups=groups)
+        self.first_given = Given(*given, wide)
+        self.first_bias = nn.Parameter(torch.zeros(wide, *self.places)) if position_bias else None
+        block = _Residual if residual else _Plain
+        radius = odd("kernel", kernel)
+        self.blocks = nn.ModuleList(
+            block(channels, radius, groups, given, dropout) for _ in range(blocks)
+        )
+        self.head = nn.ModuleList(MaskedConv2d(wide, wide, groups=groups) for _ in range(head))
+        outputs = groups * self.conditional.size
+        self.readout = MaskedConv2d(wide, outputs, groups=groups, bias=False)
+        self.output_bias = nn.Parameter(torch.zeros(outputs, *self.places))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def network(
+        self, x: Tensor, context: Context | None, told: Tensor | None, uniform: Uniform | None
+    ) -> Tensor:
+        """See the base class."""
+        h = self.first(x) + spread(self.first_given(context, told))
+        if self.first_bias is not None:
+            h = h + self.first_bias
+        for block in self.blocks:
+            h = block(h, context, told, uniform)
+        for layer in self.head:
+            h = layer(F.relu(h))
+        out: Tensor = self.readout(F.relu(h))
+        return out
+
+    def unroll(self, n: int, context: Context | None) -> Unrolled:
+        """See the base class."""
+        net = self._unrolled(n, turns=self.colors)
+        x, h = net.image(self.first), net.buffer(self.first.outputs)
+        given = self.first_given(context)
+        net.convolve(self.first, x, h, net.before(self.first, x, given, self.first_bias))
+        for block in self.blocks:
+            assert isinstance(block, _Residual | _Plain)
+            h = block.unroll(net, h, context)
+        net.finish(self.readout, net.through_head(self.head, h), self.output_bias)
+        return net
