@@ -1,0 +1,263 @@
+"""NADE: one hidden layer for each conditional, all of them sharing their weights."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from phosphene.core.batch import Batch
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.event import Event
+from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
+from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditionals import (
+    Categorical,
+    Conditional,
+    ConditionalName,
+    build_conditional,
+)
+from phosphene.nn.noise import Uniform, check_probability, dropout
+from phosphene.nn.running import check_activation, running_hidden
+from phosphene.nn.running_activations import ACTIVATIONS
+
+__all__ = ["NADE", "Chain", "NADEBase"]
+
+
+class NADEBase(Autoregressive):
+    """What NADE and RNADE share: the likelihood in several orders, and the fast stepper.
+
+    Args:
+        event: What one example is.
+        conditional: The distribution of one dimension given those before it.
+        context: What the model is conditioned on.
+        features: How many numbers a value is shown as.
+        hidden: Hidden units.
+        activation: ``sigmoid``, ``tanh`` or ``relu``.
+        scaled: Multiply the activations of each rank by a learned factor.
+        orders: How many orders.
+        dropout: Probability that a hidden unit is dropped.
+        input_dropout: Probability that a value is hidden from all conditionals after it.
+    """
+
+    orders: Tensor
+
+    def __init__(
+        self,
+        event: Event,
+        conditional: Conditional,
+        *,
+        context: ContextSpec | None,
+        features: int,
+        hidden: int,
+        activation: str,
+        scaled: bool,
+        orders: int,
+        dropout: float,
+        input_dropout: float,
+    ) -> None:
+        super().__init__(event, conditional, context=context)
+        for name, value in (("hidden", hidden), ("orders", orders)):
+            if value < 1:
+                raise ConfigError(f"{name} must be 1 or more, got {value}")
+        check_activation(activation)
+        self.activation, self.members = activation, orders
+        self.dropout = check_probability("dropout", dropout)
+        self.input_dropout = check_probability("input_dropout", input_dropout)
+        size = (event.dimensions, features, hidden, conditional.size)
+        self.chains = nn.ModuleList(
+            Chain(self.context, *size, scaled=scaled) for _ in range(orders)
+        )
+        raster = torch.arange(event.dimensions)
+        others = [torch.randperm(event.dimensions) for _ in range(orders - 1)]
+        self.register_buffer("orders", torch.stack([raster, *others]))
+
+    def order_of(self, member: int = 0) -> Tensor:
+        """The flat dimensions in the order of generation (D,): raster first, then random ones."""
+        return self.orders[member]
+
+    def start_at(self, start: Tensor) -> None:
+        """Start at the marginals."""
+        for member in range(self.members):
+            self._chain(member).c.copy_(start[self.order_of(member)])
+
+    def features(self, x: Tensor, dimensions: Tensor) -> Tensor:
+        """Values (n, m) of some dimensions as the network sees them (n, m, features)."""
+        raise NotImplementedError
+
+    def training_log_prob(self, x: Tensor, context: Context, batch: Batch) -> Tensor:
+        """The mean over orders: each learns as if it were alone, which keeps them different."""
+        every = [
+            self.member_log_prob(x, context, member=m, uniform=batch.uniform)
+            for m in range(self.members)
+        ]
+        return torch.stack(every).mean(0)
+
+    def conditionals(
+        self,
+        x: Tensor,
+        context: Context | None = None,
+        *,
+        member: int = 0,
+        uniform: Uniform | None = None,
+    ) -> Tensor:
+        """Parameters (n, D, size) of all conditionals."""
+        order = self.order_of(member)
+        seen = self.features(x.flatten(1)[:, order], order).transpose(0, 1)
+        gate = None
+        if uniform is not None and self.input_dropout > 0:
+            ones = seen.new_ones(len(x), self.event.dimensions)
+            seen = seen * dropout(ones, self.input_dropout, uniform).T[..., None]
+        chain = self._chain(member)
+        if uniform is not None and self.dropout > 0:
+            gate = dropout(seen.new_ones(len(x), len(chain.b)), self.dropout, uniform)
+        start, c = chain.biases(len(x), context)
+        h = running_hidden(
+            seen, chain.W, chain.V, start, rho=chain.rho, gate=gate, activation=self.activation
+        )
+        return (h.transpose(0, 1) + c)[:, order.argsort()]
+
+    def stepper(self, n: int, context: Context | None = None, *, member: int = 0) -> Stepper:
+        """Running activations a <- a + W_k x_k: H products for each value."""
+        chain, order = self._chain(member), self.order_of(member)
+        a, c = chain.biases(n, context)
+        activate = ACTIVATIONS[self.activation][0]
+
+        def step(k: int, x: Tensor) -> Tensor:
+            nonlocal a
+            if k > 0:
+                last = order[k - 1 : k]
+                a = a + self.features(x[:, last], last)[:, 0] @ chain.W[k - 1]
+            h = activate(a * (1.0 if chain.rho is None else chain.rho[k]))
+            return h @ chain.V[k].T + c[..., k, :]
+
+        return step
+
+    def _chain(self, member: int) -> "Chain":
+        chain = self.chains[member]
+        assert isinstance(chain, Chain)
+        return chain
+
+
+class Chain(nn.Module):
+    """The weights of one order, by rank: W (D, features, H), V (D, size, H), b (H,), c (D, size).
+
+    Args:
+        context: What the biases are conditioned on.
+        dimensions: D.
+        features: How many numbers a value is shown as.
+        hidden: H.
+        size: Parameters of one conditional.
+        scaled: Also learn a factor for each rank, rho (D,).
+    """
+
+    def __init__(
+        self,
+        context: ContextSpec,
+        dimensions: int,
+        features: int,
+        hidden: int,
+        size: int,
+        *,
+        scaled: bool,
+    ) -> None:
+        super().__init__()
+        self.W = nn.Parameter(torch.empty(dimensions, features, hidden))
+        self.V = nn.Parameter(torch.empty(dimensions, size, hidden))
+        self.b = nn.Parameter(torch.zeros(hidden))
+        self.c = nn.Parameter(torch.zeros(dimensions, size))
+        nn.init.uniform_(self.W, -1.0 / math.sqrt(dimensions), 1.0 / math.sqrt(dimensions))
+        nn.init.uniform_(self.V, -1.0 / math.sqrt(hidden), 1.0 / math.sqrt(hidden))
+        # The sums grow with the rank: by 1/k, all ranks begin with activations of one size.
+        ranks = torch.arange(dimensions).clamp(min=1)
+        self.rho = nn.Parameter(ranks.rsqrt()) if scaled else None
+        self.hidden_condition = ConditionBias(context, hidden)
+        self.output_condition = ConditionBias(context, dimensions * size)
+
+    def biases(self, n: int, context: Context | None) -> tuple[Tensor, Tensor]:
+        """The hidden units' (n, H), and the outputs' (D, size) or (n, D, size)."""
+        start, c = self.b.expand(n, -1), self.c
+        hidden, output = self.hidden_condition(context), self.output_condition(context)
+        if hidden is not None and output is not None:
+            start, c = start + hidden, c + output.view(n, *c.shape)
+        return start, c
+
+
+class NADE(NADEBase):
+    """h_i = f(b + W_{<i} x_{<i}), p(x_i | x_{<i}) = g(c_i + V_i h_i).
+
+    The neural autoregressive distribution estimator, by Larochelle and Murray (2011). The hidden
+    layers share their weights, so that each follows from the one before by adding one column:
+    a_{i+1} = a_i + W_i x_i. A likelihood or a sample takes O(D H). Training goes over all
+    conditionals at once and holds few of the hidden layers at a time
+    (:func:`~phosphene.nn.running.running_hidden`).
+
+    In several orders it is a mixture of as many NADEs, each with weights of its own. Given a label,
+    the biases b and c are the label's.
+
+    Args:
+        event: Codes of any shape, D dimensions in raster order; tokens and images too.
+        context: A label or a vector, or nothing.
+        hidden: Hidden units H.
+        activation: f: ``sigmoid``, ``tanh`` or ``relu``.
+        conditional: g, see :func:`~phosphene.nn.conditionals.build_conditional`.
+        components: Of a mixture, where the conditional is one.
+        inputs: What a code is shown as: ``scaled`` to one number, ``one-hot``, or ``auto``: one-hot
+            where the conditional is categorical.
+        orders: How many orders: raster, and random ones beside it.
+        dropout: Probability that a hidden unit is dropped, in all conditionals of an example.
+        input_dropout: Probability that a value is hidden from all conditionals after it.
+
+    Raises:
+        EventError: The event holds reals (``rnade`` models them).
+        ConfigError: A setting is out of range.
+
+    Example:
+        >>> model = NADE(Event.binary(4), hidden=8)
+        >>> x = torch.cartesian_prod(*[torch.arange(2)] * 4)
+        >>> round(model.log_prob(x).exp().sum().item(), 4)
+        1.0
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        context: ContextSpec | None = None,
+        hidden: int = 500,
+        activation: str = "sigmoid",
+        conditional: ConditionalName = "auto",
+        components: int = 10,
+        inputs: str = "auto",
+        orders: int = 1,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+    ) -> None:
+        if event.levels is None:
+            raise EventError(f"NADE cannot model {event}: it is for codes (rnade is for reals)")
+        built = build_conditional(conditional, event, components)
+        if inputs not in ("auto", "scaled", "one-hot"):
+            raise ConfigError(f"inputs must be 'auto', 'scaled' or 'one-hot', got {inputs!r}")
+        if inputs == "auto":
+            inputs = "one-hot" if isinstance(built, Categorical) else "scaled"
+        super().__init__(
+            event,
+            built,
+            context=context,
+            features=event.levels if inputs == "one-hot" else 1,
+            hidden=hidden,
+            activation=activation,
+            scaled=False,
+            orders=orders,
+            dropout=dropout,
+            input_dropout=input_dropout,
+        )
+        self.inputs = inputs
+
+    def features(self, x: Tensor, dimensions: Tensor) -> Tensor:
+        """Scaled or one-hot codes."""
+        if self.inputs == "one-hot":
+            assert self.event.levels is not None
+            return F.one_hot(x.long(), self.event.levels).to(self.dtype)
+        return self.conditional.normalize(x, self.dtype)[..., None]
