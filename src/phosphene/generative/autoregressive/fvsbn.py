@@ -4,8 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.phase import Loss
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.nn.condition import ConditionBias
 from phosphene.nn.conditionals import Bernoulli
@@ -18,12 +21,24 @@ class FVSBN(Autoregressive):
     """p(x_i = 1 | x_<i) = sigmoid(b_i + sum_{j<i} W_ij x_j + U_i c), by Neal (1992), Frey (1996).
 
     The negative log-likelihood is convex in (b, W): ``--train.optimizer lbfgs`` with the whole data
-    set as a batch finds its one optimum. Given a label, c is the label's one-hot code, and each
-    class has biases of its own.
+    set as a batch finds its one optimum. That may lie at infinity, where earlier pixels separate a
+    later one's values; a penalty brings it back. Training minimizes
+
+        E[-log p(x)] + penalty / 2 sum_{j<i} W_ij^2,
+
+    D logistic regressions side by side, each with inverse strength C = 1 / (penalty n) in
+    scikit-learn's terms. The penalty is no part of the likelihood.
+
+    Given a label, c is the label's code, and each class has biases of its own.
 
     Args:
         event: Binary codes of any shape, D dimensions in raster order.
+        penalty: Strength of the penalty on the squared weights, 0 for none.
         context: A label or a vector, or nothing.
+
+    Raises:
+        EventError: The event is not binary, or a context that is neither.
+        ConfigError: A penalty below 0.
 
     Example:
         >>> model = FVSBN(Event.binary(4))
@@ -33,8 +48,15 @@ class FVSBN(Autoregressive):
 
     mask: Tensor
 
-    def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
+    def __init__(
+        self, event: Event, *, penalty: float = 0.0, context: ContextSpec | None = None
+    ) -> None:
         super().__init__(event, Bernoulli(event), context=context)
+        if self.context.image is not None or self.context.text is not None:
+            self.refuse("it is conditioned on a label or a vector, not on an image or a text")
+        if not 0.0 <= penalty < float("inf"):
+            raise ConfigError(f"penalty must be 0 or more, as 0.001; got {penalty:g}")
+        self.penalty = penalty
         dimensions = event.dimensions
         self.bias = nn.Parameter(torch.zeros(dimensions))
         self.weight = nn.Parameter(torch.zeros(dimensions, dimensions))
@@ -48,6 +70,14 @@ class FVSBN(Autoregressive):
     def _bias(self, n: int, context: Context | None) -> Tensor:
         given = self.condition(context)
         return self.bias.expand(n, -1) if given is None else self.bias + given
+
+    def loss(self, batch: Batch) -> Loss:
+        """The negative log-likelihood, and the penalty in training."""
+        loss = super().loss(batch)
+        if not self.training or self.penalty == 0.0:
+            return loss
+        penalty = 0.5 * self.penalty * (self.weight * self.mask).square().sum()
+        return Loss(loss.total + penalty, {**loss.terms, "penalty": penalty})
 
     def conditionals(
         self,
