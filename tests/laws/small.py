@@ -95,6 +95,27 @@ def _stacked(event: Event) -> tuple[Settings, ...]:
     return ({"feature_dim": 3, "latent_dim": 2, "hidden": (16,), **second},)
 
 
+def _boltzmann(event: Event) -> tuple[Settings, ...]:
+    chains: Settings = {"sweeps": 3, "ais_chains": 10, "ais_temperatures": 5, "chains": 8}
+    if event.dimensions > 9:
+        return chains, {**chains, "hidden": 2}
+    return {**chains, "hidden": 2}, {**chains, "hidden": 2, "learning": "persistent"}
+
+
+def _rbm(event: Event) -> tuple[Settings, ...]:
+    chains: Settings = {"gibbs": 5, "ais_chains": 10, "ais_temperatures": 5, "chains": 8}
+    few: Settings = {**chains, "hidden": 4}
+    if event.dimensions > 9:
+        return few, {**chains, "hidden": 20, "learning": "tempering"}
+    tempered: Settings = {**few, "learning": "tempering", "temperatures": 3}
+    return few, {**few, "learning": "cd", "steps": 2}, tempered, {**chains, "hidden": 12}
+
+
+def _gsn(event: Event) -> tuple[Settings, ...]:
+    small: Settings = {"hidden": (8,), "burn_in": 3, "walkback": 2}
+    return small, {**small, "kernel": "factorised"}
+
+
 def _vq_vae(event: Event) -> tuple[Settings, ...]:
     plain: Settings = {"codes": 4, "code_dim": 2, "hidden": 8}
     if event.levels == 2:
@@ -202,10 +223,12 @@ def _tcn(event: Event) -> tuple[Settings, ...]:
 _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "autoencoder": _autoencoder,
     "beta-vae": _one,
+    "boltzmann-machine": _boltzmann,
     "constrained-vae": _one,
     "denoising-autoencoder": _denoising,
     "fvsbn": _fvsbn,
     "gated-pixelcnn": _gated_pixelcnn,
+    "gsn": _gsn,
     "iwae": _one,
     "linear-autoencoder": _linear,
     "linear-vae": _linear,
@@ -213,6 +236,7 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "pixelcnn": _pixelcnn,
     "pixelrnn": _pixelrnn,
     "nade": _nade,
+    "rbm": _rbm,
     "semi-supervised-vae": _semi_supervised,
     "stacked-semi-supervised-vae": _stacked,
     "vae": _vae,

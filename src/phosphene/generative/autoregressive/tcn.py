@@ -1,0 +1,87 @@
+"""TCN: the temporal convolutional network as an autoregressive model."""
+
+from torch import Tensor
+
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.event import Event
+from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
+from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.nn.noise import Uniform
+from phosphene.nn.temporal import TemporalNetwork, TemporalSteps
+
+__all__ = ["TCN"]
+
+
+class TCN(CausalSequence):
+    """Residual blocks h_{l+1} = relu(h_l + F_l(h_l)), F two causal convolutions of dilation 2^l.
+
+    By Bai, Kolter and Koltun (2018): weight-normalized convolutions, each followed by a relu and
+    spatial dropout (:class:`phosphene.nn.temporal.TemporalBlock`), and a linear map to the
+    parameters of each conditional. A value is predicted from the
+
+        RF = 1 + 2 (kernel - 1) (2^blocks - 1)
+
+    values before it.
+
+    Args:
+        event: Tokens, audio in mu-law codes, binary codes or reals.
+        context: A label or a vector, added in every block, or nothing.
+        channels: Channels of every block.
+        blocks: Blocks; the dilation doubles from each to the next.
+        kernel: Taps of a convolution.
+        dropout: Probability that a channel of an example is dropped in training.
+        conditional: The distribution of a value; ``auto`` is categorical for codes and a mixture
+            of Gaussians for reals.
+        components: Of a mixture.
+
+    Raises:
+        EventError: The event is an image.
+        ConfigError: A number below 1, a kernel below 2, or a probability outside [0, 1).
+
+    Example:
+        >>> model = TCN(Event.tokens(50, vocabulary=4), blocks=3, kernel=3)
+        >>> model.receptive_field
+        29
+        >>> model.sample(2).shape
+        torch.Size([2, 50])
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        context: ContextSpec | None = None,
+        channels: int = 64,
+        blocks: int = 4,
+        kernel: int = 3,
+        dropout: float = 0.0,
+        conditional: ConditionalName = "auto",
+        components: int = 10,
+    ) -> None:
+        distribution = build_conditional(conditional, event, components)
+        super().__init__(event, distribution, context=context, width=channels, features=channels)
+        if event.is_image:
+            self.refuse("it runs along one sequence; pixelcnn and gated-pixelcnn are for images")
+        self.network = TemporalNetwork(
+            channels, channels, blocks=blocks, kernel=kernel, dropout=dropout
+        )
+        self.receptive_field = self.network.receptive_field
+        self.condition = ConditionBias(self.context, blocks * channels)
+
+    def features(self, rows: Tensor, n: int, context: Context | None, u: Uniform | None) -> Tensor:
+        """The last block's channels, (D n, channels)."""
+        out: Tensor = self.network(rows, n, given=self._given(n, context), uniform=u)
+        return out
+
+    def _given(self, n: int, context: Context | None) -> list[Tensor] | None:
+        """What the condition adds to each block, (n, channels)."""
+        given = self.condition(context)
+        return (
+            None if given is None else list(given.view(n, len(self.network.blocks), -1).unbind(1))
+        )
+
+    def steps(self, n: int, context: Context | None) -> Steps:
+        """The network value by value, on rings of fixed size."""
+        steps = TemporalSteps(self.network, n, self.event.dimensions, self._given(n, context))
+        return steps.slot, steps

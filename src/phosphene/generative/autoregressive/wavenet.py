@@ -1,0 +1,150 @@
+"""WaveNet: gated causal convolutions whose dilations double from layer to layer."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.event import Event
+from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
+from phosphene.nn.causal import Window, causal_conv, check_counts, gate, receptive_field
+from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.nn.noise import Uniform
+
+__all__ = ["WaveNet"]
+
+
+class WaveNet(CausalSequence):
+    """z_l = tanh(W_l * h_l + V_l c) sigmoid(W'_l * h_l + V'_l c), h_{l+1} = h_l + R_l z_l.
+
+    By van den Oord et al. (2016c). The convolutions * look back in steps of d = 1, 2, 4, ...,
+    2^(layers-1), and again in each stack, so that a value is predicted from the
+
+        RF = 1 + (kernel - 1) stacks (2^layers - 1)
+
+    values before it. Skip connections sum all layers, and two more maps follow:
+    params = O relu(H relu(b + sum_l S_l z_l)).
+
+    How the weights lie, each a plain contiguous tensor, for L = layers * stacks and C = channels:
+    ``taps`` (L, kernel, C, 2 C), the oldest tap first and the present last; ``bias`` (L, 2 C);
+    ``residual`` (L - 1, C, C); ``skip`` (L C, skip), layer by layer; ``skip_bias`` (skip,). All
+    map rows: y = x @ W. Of the 2 C outputs of a tap the first C are the tanh's, *doubled*
+    (:func:`phosphene.nn.causal.gate`: z = (2 sigmoid(a) - 1) sigmoid(b)), the others the
+    sigmoid's. What stands for the value before is ``past.table[code]`` (for reals the standardized
+    value times ``past.table[0]``), and ``past.start`` for the first.
+
+    Args:
+        event: Audio in mu-law codes, tokens, binary codes or reals.
+        context: A label or a vector, added in every layer (global conditioning), or nothing.
+        layers: Layers in a stack; the dilation doubles from each to the next.
+        stacks: How often the dilations start again at 1.
+        channels: C, the residual channels and gates.
+        skip: Channels of the skip connections and of the hidden map H.
+        kernel: Taps of a convolution.
+        conditional: The distribution of a value; ``auto`` is categorical for codes and a mixture
+            of Gaussians for reals.
+        components: Of a mixture.
+
+    Raises:
+        EventError: The event is an image.
+        ConfigError: A number below 1, or a kernel below 2.
+
+    Example:
+        >>> model = WaveNet(Event.audio(100), layers=10, stacks=1)
+        >>> model.receptive_field
+        1024
+        >>> model.log_prob(torch.zeros(2, 100)).shape
+        torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        context: ContextSpec | None = None,
+        layers: int = 8,
+        stacks: int = 1,
+        channels: int = 32,
+        skip: int = 64,
+        kernel: int = 2,
+        conditional: ConditionalName = "auto",
+        components: int = 10,
+    ) -> None:
+        check_counts(layers=layers, stacks=stacks, channels=channels, skip=skip, kernel=kernel)
+        distribution = build_conditional(conditional, event, components)
+        super().__init__(event, distribution, context=context, width=channels, features=skip)
+        if event.is_image:
+            self.refuse("it runs along one sequence; pixelcnn and gated-pixelcnn are for images")
+        self.dilations = [2**i for i in range(layers)] * stacks
+        self.receptive_field = receptive_field(kernel, self.dilations)
+        depth, self.channels = len(self.dilations), channels
+        taps = torch.randn(depth, kernel, channels, 2 * channels) / math.sqrt(kernel * channels)
+        taps[..., :channels] *= 2.0
+        self.taps = nn.Parameter(taps)
+        self.bias = nn.Parameter(torch.zeros(depth, 2 * channels))
+        # The last layer's residual would lead nowhere.
+        residual = torch.randn(depth - 1, channels, channels) / math.sqrt(channels)
+        self.residual = nn.Parameter(residual) if depth > 1 else None
+        self.skip = nn.Parameter(
+            torch.randn(depth * channels, skip) * 2 / math.sqrt(len(taps) * channels)
+        )
+        self.skip_bias = nn.Parameter(torch.zeros(skip))
+        self.hidden = nn.Linear(skip, skip)
+        self.condition = ConditionBias(self.context, depth * 2 * channels)
+
+    def features(self, rows: Tensor, n: int, context: Context | None, u: Uniform | None) -> Tensor:
+        """The sum of skips and the hidden map, (D n, skip)."""
+        h, gated = rows, []
+        given = self._given(n, context)
+        residual = () if self.residual is None else self.residual.unbind(0)
+        layers = zip(self.taps.unbind(0), self.bias.unbind(0), self.dilations, strict=True)
+        for i, (taps, bias, d) in enumerate(layers):
+            a = causal_conv(h, taps, bias, d * n)
+            if given is not None:
+                a = (a.view(-1, n, a.shape[1]) + given[i]).view_as(a)
+            gated.append(gate(a))
+            if i < len(residual):
+                h = h + gated[-1] @ residual[i]
+        # One product with all layers side by side is faster than a sum of thin ones.
+        s = torch.cat(gated, 1) @ self.skip + self.skip_bias
+        out: Tensor = F.relu(self.hidden(F.relu(s)))
+        return out
+
+    def _given(self, n: int, context: Context | None) -> tuple[Tensor, ...] | None:
+        """What the condition adds to each layer, (n, 2 C)."""
+        given = self.condition(context)
+        return None if given is None else given.view(n, len(self.dilations), -1).unbind(1)
+
+    def steps(self, n: int, context: Context | None) -> Steps:
+        """Four operations a layer on static buffers, and one product for all skips."""
+        length, channels, depth = self.event.dimensions, self.channels, len(self.dilations)
+        weights = zip(self.taps.unbind(0), self.dilations, strict=True)
+        windows = [Window(taps, d, n, length) for taps, d in weights]
+        given = self._given(n, context)
+        bias = [
+            b if given is None else b + g
+            for b, g in zip(self.bias.detach().unbind(0), given or self.bias, strict=True)
+        ]
+        u = self.bias.new_zeros(n, 2 * channels)
+        a, b = u.chunk(2, 1)
+        # b - 2 a b = -(2 a - 1) b in one operation: the maps after it take the sign.
+        gated = u.new_zeros(n, depth * channels)
+        z = gated.split(channels, 1)
+        residual = [] if self.residual is None else list((-self.residual.detach()).unbind(0))
+        skip, skip_bias = -self.skip.detach(), self.skip_bias.detach()
+
+        def features(t: int) -> Tensor:
+            for i, window in enumerate(windows):
+                torch.addmm(bias[i], window.inputs(t), window.taps(t), out=u)
+                u.sigmoid_()
+                torch.addcmul(b, a, b, value=-2, out=z[i])
+                if i + 1 < depth:
+                    torch.addmm(window.slot(t), z[i], residual[i], out=windows[i + 1].slot(t))
+            s = torch.addmm(skip_bias, gated, skip)
+            out: Tensor = self.hidden(s.relu_()).relu_()
+            return out
+
+        return windows[0].slot, features
