@@ -151,7 +151,7 @@ def _made(event: Event) -> tuple[Settings, ...]:
 
 def _pixelrnn(event: Event) -> tuple[Settings, ...]:
     plain: Settings = {"hidden": 4, "layers": 2, "kernel": 3}
-    row: Settings = {**plain, "layer": "row", "dropout": 0.2}
+    row: Settings = {**plain, "layer": "row", "dropout": 0.2, "shift": 0.5, "warp": 0.1}
     if event.levels == 2:
         return plain, row, {**plain, "layers": 1, "position_bias": False}
     return plain, {**row, "conditional": "logistic-bins", "components": 2}

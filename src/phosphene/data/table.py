@@ -103,6 +103,20 @@ _ROWS = (
         target="phosphene.data.sprites:sprites16",
     ),
     Row(
+        name="bars3",
+        title="bars and stripes, 14 patterns",
+        event="image 1x3x3, 2 levels",
+        examples=(1400, 140, 140),
+        target="phosphene.data.bars:bars3",
+    ),
+    Row(
+        name="bars4",
+        title="bars and stripes, 30 patterns",
+        event="image 1x4x4, 2 levels",
+        examples=(3000, 300, 300),
+        target="phosphene.data.bars:bars4",
+    ),
+    Row(
         name="moons",
         title="two half circles, log-density known",
         event="real 2",
