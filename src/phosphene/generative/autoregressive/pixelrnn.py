@@ -1,0 +1,336 @@
+"""PixelRNN: images pixel by pixel, by LSTMs over rows or diagonals."""
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.event import Event
+from phosphene.generative.autoregressive.autoregressive import Stepper
+from phosphene.generative.autoregressive.pixel_model import (
+    Given,
+    PixelModel,
+    at_least,
+    image_of_codes,
+)
+from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.nn.masked_conv import MaskedConv2d
+from phosphene.nn.noise import Uniform, dropout
+from phosphene.nn.recurrent import ColorLinear, DiagonalBiLSTM, RowLSTM
+
+__all__ = ["LayerName", "PixelRNN", "PixelWalk", "RecurrentPixels"]
+
+LayerName = Literal["row", "diagonal"]
+
+
+class _Block(nn.Module):
+    """A residual layer: y + B(LSTM(y + U c + V s)), see :class:`RecurrentPixels`."""
+
+    def __init__(
+        self,
+        recurrent: RowLSTM | DiagonalBiLSTM,
+        maps: int,
+        colors: int,
+        given: tuple[ContextSpec, int],
+        features: int,
+    ) -> None:
+        super().__init__()
+        self.recurrent = recurrent
+        self.out = ColorLinear(recurrent.hidden, maps, colors)
+        self.given = Given(*given, maps)
+        self.at_pixels = nn.Linear(features, maps, bias=False) if features else None
+
+
+class RecurrentPixels(nn.Module):
+    """The network of a PixelRNN: a masked convolution, residual LSTM layers, a masked head.
+
+    y_0 = A(x) + position,  y_l = y_{l-1} + B_l(LSTM_l(y_{l-1} + U_l c + V_l s)),
+    parameters = B(relu(B(relu(y_L)))), where A is a convolution under mask A, every B a 1 x 1
+    convolution under mask B, c the condition, and s features of a small image at each pixel. The
+    maps y have 2 h features, the states h.
+
+    Args:
+        shape: Channels, height and width of the image.
+        size: Parameters of one value's conditional.
+        layer: ``row`` or ``diagonal``.
+        hidden: Features h of a state; rounded up to a multiple of the channels.
+        layers: How many LSTM layers.
+        kernel: Size of the first convolution, odd, 3 or more.
+        dropout: Probability that a feature of a map is withheld from a layer, at all pixels.
+        position_bias: Whether every pixel has biases of its own.
+        given: What is declared of the condition, and how many numbers describe a distortion.
+        features: Size of s; 0 for nothing.
+
+    Raises:
+        UnknownNameError: There is no layer of that name.
+        ConfigError: A number out of range.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        size: int,
+        *,
+        layer: str,
+        hidden: int,
+        layers: int,
+        kernel: int,
+        dropout: float,
+        position_bias: bool,
+        given: tuple[ContextSpec, int],
+        features: int = 0,
+    ) -> None:
+        super().__init__()
+        _check(layer, hidden, layers, kernel)
+        colors, height, width = shape
+        hidden = -(-hidden // colors) * colors
+        self.shape, self.size, self.dropout = (colors, height, width), size, dropout
+        maps, reach = 2 * hidden, kernel // 2
+        self.first = MaskedConv2d(
+            colors, maps, "A", above=reach, left=reach, right=reach, groups=colors, bias=False
+        )
+        pixels = height * width if position_bias else 1
+        self.position = nn.Parameter(torch.zeros(pixels, 1, maps))
+        self.blocks = nn.ModuleList()
+        for k in range(layers):
+            beside = colors if k == 0 else 0
+            recurrent = (
+                RowLSTM((height, width), maps, hidden, colors)
+                if layer == "row"
+                else DiagonalBiLSTM((height, width), maps, hidden, colors, beside)
+            )
+            self.blocks.append(_Block(recurrent, maps, colors, given, features))
+        self.head = ColorLinear(maps, maps, colors)
+        self.last = ColorLinear(maps, colors * size, colors, bias=False)
+        nn.init.zeros_(self.last.weight)  # the model's own biases are where it starts
+
+    def stack(self) -> list[_Block]:
+        """The layers in order."""
+        return [block for block in self.blocks if isinstance(block, _Block)]
+
+    def forward(
+        self,
+        x: Tensor,
+        context: Context | None = None,
+        told: Tensor | None = None,
+        uniform: Uniform | None = None,
+        features: Tensor | None = None,
+    ) -> Tensor:
+        """Parameters (n, colors size, h, w) of normalized images (n, colors, h, w).
+
+        Args:
+            x: Images on the scale of the network.
+            context: The condition.
+            told: The distortion, in training.
+            uniform: The source of noise for dropout.
+            features: What each pixel is told (P, n, features).
+        """
+        pixels = x.flatten(2).permute(2, 0, 1)
+        y = self.first(x).flatten(2).permute(2, 0, 1) + self.position
+        for block in self.stack():
+            seen, given = self._withheld(y, uniform), block.given(context, told)
+            if given is not None:
+                seen = seen + given
+            if block.at_pixels is not None:
+                seen = seen + block.at_pixels(features)
+            if block.recurrent.beside:
+                seen = torch.cat([seen, pixels], -1)
+            y = y + block.out(block.recurrent(seen))
+        y = self.head(F.relu(self._withheld(y, uniform)))
+        params: Tensor = self.last(F.relu(y)).permute(1, 2, 0).unflatten(2, self.shape[1:])
+        return params
+
+    def _withheld(self, y: Tensor, uniform: Uniform | None) -> Tensor:
+        if self.dropout == 0.0 or uniform is None:
+            return y
+        kept: Tensor = y * dropout(y.new_ones(y.shape[1:]), self.dropout, uniform)
+        return kept
+
+
+def _check(layer: str, hidden: int, layers: int, kernel: int) -> None:
+    if layer not in get_args(LayerName):
+        raise UnknownNameError("layer", layer, get_args(LayerName))
+    at_least("hidden", hidden, 1)
+    at_least("layers", layers, 1)
+    if kernel < 3 or kernel % 2 == 0:
+        near = max(3, kernel - 1)
+        raise ConfigError(f"kernel must be odd and 3 or more, got {kernel}; the nearest is {near}")
+
+
+class PixelWalk:
+    """The network's parameters one value after another; every state is computed once.
+
+    Args:
+        network: Which.
+        n: How many images.
+        context: The condition.
+        features: As in the network's forward pass.
+    """
+
+    def __init__(
+        self,
+        network: RecurrentPixels,
+        n: int,
+        context: Context | None = None,
+        features: Tensor | None = None,
+    ) -> None:
+        self.network = network
+        colors, height, width = network.shape
+        self.reach = reach = network.first.above
+        # Windows are cut from an image with room around it; what is not yet known is masked.
+        self.image = network.position.new_zeros(n, colors, height + reach, width + 2 * reach)
+        self.first = network.first.masked.flatten(1).t()
+        self.walks = [block.recurrent.walk() for block in network.stack()]
+        self.outs = [(block.out.masked().t(), block.out.bias) for block in network.stack()]
+        self.given = [block.given(context) for block in network.stack()]
+        self.at_pixels = [
+            None if block.at_pixels is None else block.at_pixels(features)
+            for block in network.stack()
+        ]
+        self.head, self.last = network.head.masked().t(), network.last.masked().t()
+
+    def put(self, dimension: int, value: Tensor) -> None:
+        """Make a value (n,) known, on the scale of the network."""
+        _, height, width = self.network.shape
+        color, pixel = divmod(dimension, height * width)
+        i, j = divmod(pixel, width)
+        self.image[:, color, self.reach + i, self.reach + j] = value
+
+    def features(self, pixel: int) -> Tensor:
+        """The last map (n, 2 h) at a pixel; pixels come in raster order, none left out.
+
+        A pixel may come again when more of its colors are known.
+        """
+        i, j = divmod(pixel, self.network.shape[2])
+        window = self.image[:, :, i : i + self.reach + 1, j : j + 2 * self.reach + 1]
+        position = self.network.position
+        y = window.flatten(1) @ self.first + position[pixel if len(position) > 1 else 0]
+        for k, (walk, out) in enumerate(zip(self.walks, self.outs, strict=True)):
+            seen, given, at_pixels = y, self.given[k], self.at_pixels[k]
+            if given is not None:
+                seen = seen + given
+            if at_pixels is not None:
+                seen = seen + at_pixels[pixel]
+            y = y + F.linear(walk(i, j, seen, self._row(i - 1) if j == k == 0 else None), *out)
+        return y
+
+    def params(self, features: Tensor, color: int) -> Tensor:
+        """The parameters (n, size) of a color, without bias, given the features of its pixel."""
+        size = self.network.size
+        y = F.relu(F.linear(F.relu(features), self.head, self.network.head.bias))
+        return F.linear(y, self.last[color * size : (color + 1) * size])
+
+    def _row(self, i: int) -> Tensor | None:
+        if i < 0:
+            return None
+        inside = slice(self.reach, self.reach + self.network.shape[2])
+        return self.image[:, :, self.reach + i, inside].permute(2, 0, 1)
+
+
+class PixelRNN(PixelModel):
+    """p(x) = prod_i p(x_i,R | x_<i) p(x_i,G | x_<i, x_i,R) p(x_i,B | x_<i, x_i,R, x_i,G).
+
+    Van den Oord, Kalchbrenner and Kavukcuoglu (2016): pixels in raster order, what came before
+    summed up by LSTMs that run over rows (``row``: from each pixel a triangle above it is seen) or
+    over diagonals in both directions (``diagonal``: everything before it is seen). In training all
+    states of a row or diagonal, of all images, are computed at once; in sampling every state is
+    computed once.
+
+    Args:
+        event: An image of codes (c, h, w).
+        context: A label or a vector, which every layer sees; or nothing.
+        hidden: Features h of a state; maps between layers have 2 h. Rounded up to a multiple of c.
+        layer: ``row`` (Row LSTM) or ``diagonal`` (Diagonal BiLSTM).
+        layers: How many LSTM layers.
+        kernel: Side of the first, masked convolution's window, odd, 3 or more.
+        conditional: The distribution of one value: ``auto``, ``bernoulli``, ``categorical`` or
+            ``logistic-bins``.
+        components: Of ``logistic-bins``.
+        position_bias: Whether places have biases of their own.
+        dropout: Probability that a feature of a map is withheld from a layer, at all pixels.
+        shift: Training images are moved by up to this many pixels either way, and the network is
+            told how.
+        warp: They are turned by up to this many radians, and stretched by up to its exponential.
+
+    Raises:
+        EventError: The event is no image of codes.
+        UnknownNameError: There is no layer of that name.
+        ConfigError: A setting out of range.
+
+    Example:
+        >>> model = PixelRNN(Event.image(3, 4, levels=8), hidden=6, layers=1)
+        >>> x = torch.zeros(2, 3, 4, 4)
+        >>> model.conditionals(x).shape, model.log_prob(x).shape
+        (torch.Size([2, 48, 8]), torch.Size([2]))
+        >>> model.order[:4].tolist()
+        [0, 16, 32, 1]
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        context: ContextSpec | None = None,
+        hidden: int = 32,
+        layer: LayerName = "diagonal",
+        layers: int = 1,
+        kernel: int = 7,
+        conditional: ConditionalName = "auto",
+        components: int = 10,
+        position_bias: bool = True,
+        dropout: float = 0.0,
+        shift: float = 0.0,
+        warp: float = 0.0,
+    ) -> None:
+        event = image_of_codes("pixelrnn", event)
+        super().__init__(
+            event,
+            build_conditional(conditional, event, components),
+            context=context,
+            position_bias=position_bias,
+            dropout=dropout,
+            shift=shift,
+            warp=warp,
+        )
+        self.net = RecurrentPixels(
+            event.shape,
+            self.conditional.size,
+            layer=layer,
+            hidden=hidden,
+            layers=layers,
+            kernel=kernel,
+            dropout=dropout,
+            position_bias=position_bias,
+            given=(self.context, self.told),
+        )
+        size = self.colors * self.conditional.size
+        self.output_bias = nn.Parameter(torch.zeros(size, *self.places))
+
+    def network(
+        self, x: Tensor, context: Context | None, told: Tensor | None, uniform: Uniform | None
+    ) -> Tensor:
+        """Parameters (n, colors size, h, w) from normalized images."""
+        out: Tensor = self.net(x, context, told, uniform)
+        return out
+
+    def stepper(self, n: int, context: Context | None = None, *, member: int = 0) -> Stepper:
+        """One state for each pixel, layer and direction."""
+        order = self.order.tolist()
+        bias = self.output_bias.unflatten(0, (self.colors, -1)).expand(
+            -1, -1, *self.event.shape[1:]
+        )
+        bias = bias.flatten(2)
+        walk = PixelWalk(self.net, n, context)
+
+        def step(k: int, x: Tensor) -> Tensor:
+            if k:
+                known = order[k - 1]
+                walk.put(known, self.conditional.normalize(x[:, known], self.dtype))
+            pixel, color = divmod(k, self.colors)
+            params: Tensor = walk.params(walk.features(pixel), color) + bias[color, :, pixel]
+            return params
+
+        return step
