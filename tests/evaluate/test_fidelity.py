@@ -1,5 +1,6 @@
 """Laws of fidelity metrics: what must hold whatever the data."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -223,3 +224,13 @@ def test_raw_features_of_points_in_the_plane(moons):
     scores = fidelity(moons.x, moons, moons)
     assert scores["precision"].features == "raw"
     assert moons.event == Event.real(2)
+
+
+def test_repeated_examples_have_no_neighborhoods() -> None:
+    from phosphene.data import load
+
+    test, train = load("bars3", "test"), load("bars3", "train")
+    scores = fidelity(test.x[:100], test, train)
+    assert "precision" not in scores
+    assert "memorization_ratio" not in scores
+    assert all(math.isfinite(s.value) for s in scores.values())

@@ -141,7 +141,11 @@ def fidelity(
     standing_in = seen[order[: len(fake)]]
     numbers = compare_sets(fake, real, seed=seed, step=step)
     floors = compare_sets(standing_in, real, seed=seed, step=lambda name: step(name, 0.5))
-    numbers["memorization_ratio"] = (*memorization_ratio(fake, real, seen), None)
+    if 2 * len(torch.unique(real, dim=0)) < len(real):  # balls to the neighbors have no volume
+        for name in ("precision", "recall", "density", "coverage"):
+            numbers.pop(name, None)
+    if float(nearest_distance(real, seen).mean()) > 0.0:  # else all held-out examples are known
+        numbers["memorization_ratio"] = (*memorization_ratio(fake, real, seen), None)
     half = torch.randperm(len(real), generator=generator(seed, 8))
     first, second = real[half[: len(real) // 2]], real[half[len(real) // 2 :]]
     floors["memorization_ratio"] = (*memorization_ratio(first, second, seen), None)

@@ -42,7 +42,7 @@ RECIPES: tuple[Recipe, ...] = (
         budget="50epochs",
         model={"hidden": 500, "learning": "cd", "steps": 25},
         train={"optimizer": "sgd", "lr": 0.05, "batch_size": 100, "schedule": "linear"},
-        notes="Salakhutdinov and Murray (2008): 500 hidden units, 25 steps of contrastive divergence.",
+        notes="Salakhutdinov and Murray (2008): 500 hidden units, CD-25.",
     ),
     Recipe(
         name="default",
