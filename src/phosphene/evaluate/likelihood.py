@@ -89,6 +89,12 @@ def _rows(event: Event, particles: int = 1) -> int:
     return max(1, min(1024, _ELEMENTS // (event.dimensions * particles)))
 
 
+def _rows_exact(event: Event) -> int:
+    """Fewer rows where a model may hold a probability of every code, or attend over a sequence."""
+    rows = _rows(event, max(1, (event.levels or 1) // 16))
+    return min(rows, 128) if event.kind in ("tokens", "audio") else rows
+
+
 def exact_log_prob(
     model: Model, x: Tensor, context: Context | None = None, *, progress: Progress | None = None
 ) -> Tensor:
@@ -96,7 +102,7 @@ def exact_log_prob(
     context = condition(model, context)
     parts = []
     with evaluating(model):
-        for start, xs, c in _batches(model, x, context, _rows(model.event)):
+        for start, xs, c in _batches(model, x, context, _rows_exact(model.event)):
             parts.append(model.log_prob(xs, c).double().cpu())
             if progress:
                 progress("nll", min(1.0, (start + len(xs)) / len(x)))

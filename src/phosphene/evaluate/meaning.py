@@ -16,6 +16,41 @@ METRICS: dict[str, tuple[str, str, str]] = {
         "How much importance weighting adds to the evidence lower bound.",
     ),
     "bits_per_dim": ("Bits per dimension", "bits", "Negative log-likelihood per pixel."),
+    "nats_per_character": (
+        "Nats per character",
+        "nats",
+        "Surprise of a character given those before it in its chunk; lower is better.",
+    ),
+    "nats_per_byte": (
+        "Nats per byte",
+        "nats",
+        "Surprise of a byte given those before it in its chunk; lower is better.",
+    ),
+    "bits_per_sample": (
+        "Bits per sample",
+        "bits",
+        "Surprise of a sample of sound given those before it in its window; lower is better.",
+    ),
+    "baseline_ngram": (
+        "A 5-gram, for comparison",
+        "nats",
+        "What counts of up to five symbols in a row reach on the same examples.",
+    ),
+    "baseline_unigram": (
+        "Symbol frequencies, for comparison",
+        "nats",
+        "What independent symbols reach on the same examples.",
+    ),
+    "baseline_lpc": (
+        "Linear prediction, for comparison",
+        "bits",
+        "What linear prediction from 16 samples reaches on the same examples.",
+    ),
+    "baseline_histogram": (
+        "Code frequencies, for comparison",
+        "bits",
+        "What independent samples reach on the same examples.",
+    ),
     "kl": ("KL divergence from the truth", "nats", "The true density is known; 0 is perfect."),
     "mse": ("Squared error of reconstructions", "", "Codes scaled to 0..1; lower is better."),
     "psnr": ("PSNR of reconstructions", "dB", "Higher is better."),

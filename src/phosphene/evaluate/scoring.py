@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,6 +14,8 @@ from phosphene.core.errors import ConfigError, DivergedError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
+from phosphene.data.tokenizers import ByteTokenizer
+from phosphene.evaluate.baselines import baselines
 from phosphene.evaluate.disentanglement import disentanglement
 from phosphene.evaluate.features import ClassifierFeatures, Features, default_name, make_features
 from phosphene.evaluate.fidelity import FEWEST, fidelity
@@ -35,6 +39,7 @@ from phosphene.evaluate.score import Score, mean_score, standard_error
 
 __all__ = ["divergence", "draw", "evaluate_model", "reconstruction"]
 
+_Part: TypeAlias = tuple[str, str, Callable[[], dict[str, Score]]]
 _ROWS = 256
 _PROBED = 5000
 """The most training examples that codes are computed for."""
@@ -214,6 +219,48 @@ def _finite(scores: dict[str, Score]) -> dict[str, Score]:
     return scores
 
 
+def _per_symbol(scores: dict[str, Score], test: Dataset) -> dict[str, Score]:
+    """The likelihood in the units that fields of text and of sound are used to."""
+    found: dict[str, Score] = {}
+    if "bits_per_dim" not in scores:
+        return found
+    bits = scores["bits_per_dim"]
+    if test.tokenizer is not None:
+        name = "byte" if isinstance(test.tokenizer, ByteTokenizer) else "character"
+        nats = math.log(2)
+        error = None if bits.stderr is None else bits.stderr * nats
+        found[f"nats_per_{name}"] = replace(bits, value=bits.value * nats, stderr=error)
+    if test.event.kind == "audio":
+        found["bits_per_sample"] = bits
+    return found
+
+
+def _parts(
+    model: Model,
+    test: Dataset,
+    train: Dataset,
+    samples: int,
+    seed: int,
+    features: str | Features | None,
+    progress: Progress | None,
+) -> list[_Part]:
+    """What else is computed: the method it needs, the name that progress shows, and how."""
+    x, context = test.take(torch.arange(len(test)))
+    again: _Part = ("reconstruct", "mse", lambda: reconstruction(model, x, context))
+    classify: _Part = ("classify", "accuracy", lambda: _classified(model, test))
+    if features is None and (test.tokenizer is not None or test.sample_rate is not None):
+        # Distances between flat vectors say nothing about texts, nor about waves.
+        return [classify] if test.tokenizer is not None else [again, classify]
+    if features is None or isinstance(features, str):
+        features = make_features(features or default_name(test), train)
+    encoded = partial(_encoded, model, test, train, seed, features)
+    parts: list[_Part] = [again, classify, ("encode", "active_units", encoded)]
+    if min(len(test), len(train)) >= FEWEST:
+        drawn = partial(_sampled, model, test, train, samples, seed, features, progress)
+        parts.append(("sample", "sample", drawn))
+    return parts
+
+
 def evaluate_model(
     model: Model,
     dataset_test: Dataset,
@@ -236,6 +283,10 @@ def evaluate_model(
     ``coverage``, ``c2st_accuracy``, ``sliced_wasserstein``, ``diversity``,
     ``memorization_ratio``).
 
+    Text and sound get ``nats_per_character`` (or ``nats_per_byte``) and ``bits_per_sample``, the
+    same of simple models (:func:`phosphene.evaluate.baselines.baselines`), and, unless features are
+    given, nothing that compares flat vectors.
+
     Args:
         model: Any model.
         dataset_test: Held-out examples of the model's event.
@@ -253,29 +304,17 @@ def evaluate_model(
     if samples < FEWEST:
         raise ConfigError(f"samples must be {FEWEST} or more, got {samples}")
     x, context = dataset_test.take(torch.arange(len(dataset_test)))
-    if features is None or isinstance(features, str):
-        features = make_features(features or default_name(dataset_test), dataset_train)
-    extract = features
     scores = _finite(
         likelihood(model, x, context, particles=particles, seed=seed, progress=progress)
     )
-    parts: list[tuple[str, str, Callable[[], dict[str, Score]]]] = [
-        ("reconstruct", "mse", lambda: reconstruction(model, x, context)),
-        ("classify", "accuracy", lambda: _classified(model, dataset_test)),
-        (
-            "encode",
-            "active_units",
-            lambda: _encoded(model, dataset_test, dataset_train, seed, extract),
-        ),
-    ]
-    if min(len(dataset_test), len(dataset_train)) >= FEWEST:
-        drawn = partial(
-            _sampled, model, dataset_test, dataset_train, samples, seed, extract, progress
-        )
-        parts.append(("sample", "sample", drawn))
+    scores |= _per_symbol(scores, dataset_test)
+    if scores:
+        scores |= baselines(dataset_test, dataset_train)
     if dataset_test.log_prob is not None:
         scores |= divergence(model, dataset_test, particles=particles, seed=seed)
-    for method, name, compute in parts:
+    for method, name, compute in _parts(
+        model, dataset_test, dataset_train, samples, seed, features, progress
+    ):
         if hasattr(model, method):
             if progress:
                 progress(name, 0.0)
