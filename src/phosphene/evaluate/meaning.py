@@ -55,6 +55,7 @@ METRICS: dict[str, tuple[str, str, str]] = {
     "mse": ("Squared error of reconstructions", "", "Codes scaled to 0..1; lower is better."),
     "psnr": ("PSNR of reconstructions", "dB", "Higher is better."),
     "ssim": ("Structural similarity", "", "Of reconstructions; 1 is identity."),
+    "codebook_perplexity": ("Codes in use", "", "exp(entropy) of how often each code is used."),
     "active_units": ("Active latent dimensions", "", "Those whose mean moves with the data."),
     "aggregate_mmd": (
         "Codes against the prior",

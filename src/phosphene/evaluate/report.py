@@ -54,7 +54,7 @@ def write_report(
         _headline(scores),
         *drawing(model, test, train, seed).sections(),
         _codes(model, test),
-        _learning(run.metrics),
+        *_stages(run.metrics),
         _scores(scores),
         _settings(run),
     ]
@@ -144,7 +144,16 @@ def _card(name: str, s: Score) -> str:
 # -- learning -------------------------------------------------------------------------------------
 
 
-def _learning(metrics: list[dict[str, Any]]) -> str:
+def _stages(metrics: list[dict[str, Any]]) -> list[str]:
+    """The curves of each stage by itself, where a training has stages."""
+    names = list(dict.fromkeys(m["stage"] for m in metrics if "stage" in m))
+    if not names:
+        return [_learning(metrics)]
+    parts = [(name, [m for m in metrics if m.get("stage") == name]) for name in names]
+    return [_learning(rows, f"Learning: {name}") for name, rows in parts]
+
+
+def _learning(metrics: list[dict[str, Any]], title: str = "Learning") -> str:
     train = [m for m in metrics if m.get("split") == "train"]
     validation = [m for m in metrics if m.get("split") == "validation"]
     if len(train) + len(validation) < 2:
@@ -152,7 +161,7 @@ def _learning(metrics: list[dict[str, Any]]) -> str:
     best = min((m for m in validation if "loss" in m), key=lambda m: m["loss"], default=None)
     mark = (best["step"], best["loss"]) if best else None
     main = plots.curves(_lines(train, validation, "loss"), x="step", y="loss", mark=mark)
-    aside = ("step", "seconds", "split", "loss", "lr", "examples", "best", "elbo")
+    aside = ("step", "seconds", "split", "loss", "lr", "examples", "best", "elbo", "stage")
     keys = train[-1] if train else validation[-1]
     terms = [k for k, v in keys.items() if k not in aside and isinstance(v, int | float)]
     small = [
@@ -163,7 +172,7 @@ def _learning(metrics: list[dict[str, Any]]) -> str:
         for k in terms[:4]
     ]
     return page.section(
-        "Learning",
+        title,
         page.figure(plots.svg(main)),
         f'<div class="pair">{"".join(small)}</div>' if small else "",
         lead="The loss that was minimized, on training batches and on the validation split.",

@@ -36,6 +36,7 @@ from phosphene.evaluate.likelihood import (
     likelihood,
 )
 from phosphene.evaluate.score import Score, mean_score, standard_error
+from phosphene.nn.quantize import perplexity
 
 __all__ = ["divergence", "draw", "evaluate_model", "reconstruction"]
 
@@ -145,6 +146,15 @@ def _sampled(
         accuracy = _conditional_accuracy(drawn, context.label, test, extract)
         scores["conditional_accuracy"] = accuracy
     return scores
+
+
+def _codebook(model: Model, x: Tensor) -> dict[str, Score]:
+    """How many codes are used alike, of a model with a codebook: exp(entropy of their use)."""
+    with evaluating(model):
+        used = torch.cat([model.tokens(p.to(model.device)).cpu() for p in x.split(_ROWS)])
+    size = model.codes.code_event.levels if hasattr(model, "codes") else model.code_event.levels
+    value = float(perplexity(used, int(size)))
+    return {"codebook_perplexity": Score(value, "count", note=f"of {size} codes")}
 
 
 def _accuracy(right: Tensor, kind: str, note: str) -> Score:
@@ -278,7 +288,7 @@ def evaluate_model(
     from a known density (``kl``), reconstructions (``mse``, ``psnr``, ``ssim``), codes
     (``active_units``, ``aggregate_mmd``, ``path_distance``, ``probe_accuracy`` where there are
     labels, ``mig``, ``dci_*``, ``sap`` where factors are known), the model's own classifier
-    (``accuracy``) and, with at least 20 examples of each split, fidelity of samples with floors
+    (``accuracy``), the use of a codebook (``codebook_perplexity``) and, with at least 20 examples of each split, fidelity of samples with floors
     (``frechet_distance``, ``kernel_distance``, ``precision``, ``recall``, ``density``,
     ``coverage``, ``c2st_accuracy``, ``sliced_wasserstein``, ``diversity``,
     ``memorization_ratio``).
