@@ -264,7 +264,8 @@ def _parts(
     if features is None or isinstance(features, str):
         features = make_features(features or default_name(test), train)
     encoded = partial(_encoded, model, test, train, seed, features)
-    parts: list[_Part] = [again, classify, ("encode", "active_units", encoded)]
+    used: _Part = ("tokens", "codebook_perplexity", lambda: _codebook(model, x))
+    parts: list[_Part] = [again, classify, used, ("encode", "active_units", encoded)]
     if min(len(test), len(train)) >= FEWEST:
         drawn = partial(_sampled, model, test, train, samples, seed, features, progress)
         parts.append(("sample", "sample", drawn))
@@ -288,8 +289,8 @@ def evaluate_model(
     from a known density (``kl``), reconstructions (``mse``, ``psnr``, ``ssim``), codes
     (``active_units``, ``aggregate_mmd``, ``path_distance``, ``probe_accuracy`` where there are
     labels, ``mig``, ``dci_*``, ``sap`` where factors are known), the model's own classifier
-    (``accuracy``), the use of a codebook (``codebook_perplexity``) and, with at least 20 examples of each split, fidelity of samples with floors
-    (``frechet_distance``, ``kernel_distance``, ``precision``, ``recall``, ``density``,
+    (``accuracy``), the use of a codebook (``codebook_perplexity``) and, with at least 20 examples
+    of each split, fidelity of samples with floors (``frechet_distance``, ``kernel_distance``, ``precision``, ``recall``, ``density``,
     ``coverage``, ``c2st_accuracy``, ``sliced_wasserstein``, ``diversity``,
     ``memorization_ratio``).
 
