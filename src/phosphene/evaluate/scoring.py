@@ -290,8 +290,8 @@ def evaluate_model(
     (``active_units``, ``aggregate_mmd``, ``path_distance``, ``probe_accuracy`` where there are
     labels, ``mig``, ``dci_*``, ``sap`` where factors are known), the model's own classifier
     (``accuracy``), the use of a codebook (``codebook_perplexity``) and, with at least 20 examples
-    of each split, fidelity of samples with floors (``frechet_distance``, ``kernel_distance``, ``precision``, ``recall``, ``density``,
-    ``coverage``, ``c2st_accuracy``, ``sliced_wasserstein``, ``diversity``,
+    of each split, fidelity of samples with floors (``frechet_distance``, ``kernel_distance``,
+    ``precision``, ``recall``, ``density``, ``coverage``, ``c2st_accuracy``, ``sliced_wasserstein``, ``diversity``,
     ``memorization_ratio``).
 
     Text and sound get ``nats_per_character`` (or ``nats_per_byte``) and ``bits_per_sample``, the
