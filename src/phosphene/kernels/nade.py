@@ -1,22 +1,12 @@
 """Ancestral sampling of NADE: native, and its reference in torch."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from phosphene.kernels.library import ACTIVATION_CODES, call, usable
+from phosphene.kernels.reference import ACTIVATIONS, bernoulli
 
 __all__ = ["nade_reference", "nade_sample", "nade_usable"]
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "elu": torch.nn.functional.elu,
-    "identity": lambda x: x,
-    "leaky-relu": lambda x: torch.nn.functional.leaky_relu(x, 0.2),
-    "relu": torch.relu,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-}
 
 
 def nade_usable(activation: str, *tensors: Tensor) -> bool:
@@ -88,15 +78,11 @@ def nade_reference(
 ) -> Tensor:
     """The same in torch, one value after another."""
     n, dimensions = u.shape
-    f = _ACTIVATIONS[activation]
+    f = ACTIVATIONS[activation]
     b, a = b.expand(n, -1), c.expand(n, -1).clone()
     x = torch.zeros_like(u)
     for k in range(dimensions):
-        logit = b[:, k] + f(a) @ v[k]
-        if temperature == 0.0:
-            value = (logit > 0).to(u.dtype)
-        else:
-            value = (u[:, k] >= torch.sigmoid(-logit / temperature)).to(u.dtype)
+        value = bernoulli(b[:, k] + f(a) @ v[k], u[:, k], temperature)
         x[:, k] = value if given is None else torch.where(given[1][:, k], given[0][:, k], value)
         a.addr_(x[:, k], w[k])
     return x

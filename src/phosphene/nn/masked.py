@@ -281,8 +281,16 @@ class SortedMLP:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, net: MaskedMLP, member: int = 0) -> "SortedMLP":
-        """Sort the weights of a network; a copy of what they are now."""
+    def of(cls, net: MaskedMLP, member: int = 0, *, masked: bool = True) -> "SortedMLP":
+        """Sort the weights of a network; a copy of what they are now.
+
+        Args:
+            net: The network.
+            member: Which order or mask.
+            masked: Zero what is masked. A walk along the staircase never reads it: without the
+                zeros, what lies in its order already is not even copied, so that sorting the
+                weights of evenly spread degrees in raster order takes no time.
+        """
         order, degrees = net.orders[member], net.degrees_of(member)
         units = [torch.argsort(d, stable=True) for d in degrees]
         known = [
@@ -291,21 +299,30 @@ class SortedMLP:
         ]
         into = _spread(order, net.features)
         out = _spread(order, net.outputs)
-        *masks, last = net.masks(member)
+        masks: list[Tensor | None] = [*net.masks(member)] if masked else [None] * (len(units) + 1)
         weights, biases, columns = [], [], into
-        for layer, mask, rows in zip(net.layers, masks, units, strict=True):
+        for layer, mask, rows in zip(net.layers, masks[:-1], units, strict=True):
             assert isinstance(layer, MaskedLinear)
-            weights.append(layer.masked(mask)[rows][:, columns].contiguous())
+            weights.append(_taken(layer, mask, rows, columns))
             biases.append(layer.bias[rows])
             columns = rows
         shape = (net.dimensions, net.outputs, -1)
-        head = net.head.masked(last)[out][:, columns].reshape(shape).contiguous()
+        head = _taken(net.head, masks[-1], out, columns).reshape(shape)
         direct = None
         if net.direct is not None:
-            kept = net.direct.masked(net.direct_mask(member))
-            direct = kept[out][:, into].reshape(shape).contiguous()
+            mask = net.direct_mask(member) if masked else None
+            direct = _taken(net.direct, mask, out, into).reshape(shape)
         bias = net.head.bias[out].reshape(shape[:2])
         return cls(order, units, weights, biases, known, head, bias, direct)
+
+
+def _taken(layer: MaskedLinear, mask: Tensor | None, rows: Tensor, columns: Tensor) -> Tensor:
+    """Rows and columns of a layer's weights, contiguous; no copy where all are in place."""
+    weight = layer.weight.detach() if mask is None else layer.masked(mask)
+    for axis, index in enumerate((rows, columns)):
+        if not torch.equal(index, torch.arange(len(index), device=index.device)):
+            weight = weight.index_select(axis, index)
+    return weight.contiguous()
 
 
 def _spread(index: Tensor, width: int) -> Tensor:
@@ -345,7 +362,7 @@ class IncrementalMLP:
         member: int = 0,
         weights: SortedMLP | None = None,
     ) -> None:
-        self.weights = w = weights or net.sorted(member)
+        self.weights = w = weights or SortedMLP.of(net, member, masked=False)
         self.features, self.residual = net.features, net.residual
         self.activation = _IN_PLACE.get(net.activation)
         self._function = net.activation

@@ -13,7 +13,9 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import mix
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
+from phosphene.nn.choosing import Choosing
 from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.nn.fused import sample_masked
 from phosphene.nn.masked import IncrementalMLP, MaskedMLP
 from phosphene.nn.noise import Uniform
 
@@ -136,6 +138,23 @@ class MADE(Autoregressive):
             return run.next(self._features(x[:, last : last + 1], last))
 
         return step
+
+    def generate_member(
+        self,
+        u: Tensor,
+        context: Context,
+        how: Choosing,
+        member: int,
+        given: tuple[Tensor, Tensor] | None,
+        naive: bool,
+    ) -> Tensor:
+        """Flat samples (n, D), by the native kernel where there is one."""
+        x = None
+        if not naive:
+            x = sample_masked(
+                self.net, self.conditional, u, context, how=how, member=member, given=given
+            )
+        return super().generate_member(u, context, how, member, given, naive) if x is None else x
 
     def training_log_prob(self, x: Tensor, context: Context, batch: Batch) -> Tensor:
         """One member a step, the same on all ranks and in all micro-batches."""

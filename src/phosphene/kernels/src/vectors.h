@@ -141,4 +141,20 @@ bool with_activation(std::int64_t code, const F& f) {
     return false;
 }
 
+// Activates an array in place.
+template <typename T>
+bool activate_all(std::int64_t code, T* p, std::int64_t count) {
+    constexpr int step = Vector<T>::size;
+    return with_activation(code, [&](auto f) {
+        constexpr Activation A = decltype(f)::value;
+        std::int64_t i = 0;
+        for (; i + step <= count; i += step) store(p + i, activate<T, A>(load(p + i)));
+        if (i == count) return;
+        T rest[step] = {};
+        std::memcpy(rest, p + i, (count - i) * sizeof(T));
+        store(rest, activate<T, A>(load(rest)));
+        std::memcpy(p + i, rest, (count - i) * sizeof(T));
+    });
+}
+
 }  // namespace ph

@@ -1,0 +1,185 @@
+"""Sampling from a masked network, every hidden unit computed once: native, and in torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from phosphene.kernels.library import ACTIVATION_CODES, call, usable
+from phosphene.kernels.reference import ACTIVATIONS, bernoulli, categorical
+
+__all__ = ["Head", "MaskedArrays", "masked_reference", "masked_sample", "masked_usable"]
+
+HeadKind = Literal["bernoulli", "categorical", "mixture", "affine"]
+_KINDS: tuple[HeadKind, ...] = ("bernoulli", "categorical", "mixture", "affine")
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the outputs of one value mean.
+
+    Args:
+        kind: ``bernoulli``: a logit. ``categorical``: logits of codes, which enter one-hot, or
+            scaled to [-1, 1] where there is one feature. ``mixture``: logits, locations and
+            log-scales s of K components, x = location + exp(limit tanh(s / limit)) z.
+            ``affine``: a shift and a log-scale s, x = (z - shift) exp(-s / (1 + |s| / limit)),
+            without the division where the limit is 0.
+        limit: Of log-scales.
+    """
+
+    kind: HeadKind
+    limit: float = 8.0
+
+
+@dataclass(frozen=True)
+class MaskedArrays:
+    """A masked network sorted by degree and rank, as ``phosphene.nn.masked.SortedMLP`` is.
+
+    What is masked is never read. Biases are (H_l,) and (D, S), or of each row: (n, H_l) and
+    (n, D, S).
+
+    Args:
+        weights: (H_l, H_{l-1}) of each hidden layer, the first (H_0, D F).
+        biases: Of each hidden layer.
+        known: For each hidden layer, how many units are known at each rank.
+        head: (D, S, H_L); (D, S, D F) without hidden layers.
+        head_bias: Of the outputs.
+        direct: (D, S, D F) or None.
+        activation: Its name.
+        residual: Whether hidden layers add their input.
+    """
+
+    weights: Sequence[Tensor]
+    biases: Sequence[Tensor]
+    known: Sequence[Sequence[int]]
+    head: Tensor
+    head_bias: Tensor
+    direct: Tensor | None = None
+    activation: str = "relu"
+    residual: bool = False
+
+    def tensors(self) -> list[Tensor]:
+        """All arrays."""
+        direct = [] if self.direct is None else [self.direct]
+        return [*self.weights, *self.biases, self.head, self.head_bias, *direct]
+
+
+def masked_usable(net: MaskedArrays, u: Tensor) -> bool:
+    """Whether the native kernel can take this network: its activation, device and type."""
+    return net.activation in ACTIVATION_CODES and usable(u, *net.tensors())
+
+
+def masked_sample(
+    net: MaskedArrays,
+    head: Head,
+    u: Tensor,
+    z: Tensor | None = None,
+    *,
+    temperature: float = 1.0,
+    given: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """Samples (n, D) by rank, as a function of uniform numbers and standard values.
+
+    Native where the library is there and can take them, else in torch.
+
+    Args:
+        net: The sorted network.
+        head: What its outputs mean.
+        u: Uniform numbers (n, D) by rank.
+        z: Standard values (n, D) by rank, for mixtures and affine heads.
+        temperature: Divides logits, and multiplies a component's scale; 0 is greedy.
+        given: Values (n, D) and a mask (n, D), True where they are kept.
+
+    Example:
+        >>> net = MaskedArrays([], [], [], torch.zeros(2, 1, 2), torch.zeros(2, 1))
+        >>> masked_sample(net, Head("bernoulli"), torch.tensor([[0.2, 0.7]]))
+        tensor([[0., 1.]])
+    """
+    if not masked_usable(net, u):
+        return masked_reference(net, head, u, z, temperature=temperature, given=given)
+    n, dimensions = u.shape
+    known = None
+    x = torch.zeros_like(u, memory_format=torch.contiguous_format)
+    if given is not None:
+        x.copy_(given[0])
+        known = given[1].to(torch.uint8).contiguous()
+    per_row = net.head_bias.ndim == 3
+    weights = [w.contiguous() for w in net.weights]
+    biases = [b.contiguous() for b in net.biases]
+    direct = None if net.direct is None else net.direct.contiguous()
+    features = (net.weights[0] if net.weights else net.head).shape[-1] // dimensions
+    call(
+        "masked", u.dtype, n, dimensions, len(weights), features, net.head.shape[1],
+        torch.tensor([len(w) for w in weights]), torch.tensor(net.known, dtype=torch.int64),
+        _pointers(weights), _pointers(biases), net.head.contiguous(), net.head_bias.contiguous(),
+        direct, int(per_row), int(net.residual), _KINDS.index(head.kind), float(head.limit),
+        float(temperature), u.contiguous(), None if z is None else z.contiguous(), known,
+        ACTIVATION_CODES[net.activation], torch.get_num_threads(), x,
+    )  # fmt: skip
+    return x
+
+
+def _pointers(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.tensor([t.data_ptr() for t in tensors], dtype=torch.int64)
+
+
+def masked_reference(
+    net: MaskedArrays,
+    head: Head,
+    u: Tensor,
+    z: Tensor | None = None,
+    *,
+    temperature: float = 1.0,
+    given: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """The same in torch, one value after another."""
+    n, dimensions = u.shape
+    f = ACTIVATIONS[net.activation]
+    features = (net.weights[0] if net.weights else net.head).shape[-1] // dimensions
+    x = torch.zeros_like(u)
+    state = [u.new_zeros(n, dimensions * features)]
+    state += [u.new_zeros(n, len(w)) for w in net.weights]
+    for k in range(dimensions):
+        below = k * features
+        for i, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
+            a, b = (net.known[i][k - 1] if k else 0), net.known[i][k]
+            new = f(state[i][:, :below] @ weight[a:b, :below].T + bias[..., a:b])
+            state[i + 1][:, a:b] = new + state[i][:, a:b] if net.residual and i else new
+            below = b
+        y = state[-1][:, :below] @ net.head[k, :, :below].T + net.head_bias[..., k, :]
+        if net.direct is not None:
+            seen = k * features
+            y = y + state[0][:, :seen] @ net.direct[k, :, :seen].T
+        value = _drawn(y, head, u[:, k], None if z is None else z[:, k], temperature)
+        x[:, k] = value if given is None else torch.where(given[1][:, k], given[0][:, k], value)
+        state[0][:, k * features : (k + 1) * features] = _entered(x[:, k], head, y, features)
+    return x
+
+
+def _drawn(y: Tensor, head: Head, u: Tensor, z: Tensor | None, temperature: float) -> Tensor:
+    if head.kind == "bernoulli":
+        return bernoulli(y[:, 0], u, temperature)
+    if head.kind == "categorical":
+        return categorical(y, u, temperature).to(y.dtype)
+    assert z is not None
+    if head.kind == "affine":
+        s = y[:, 1]
+        s = s / (1.0 + s.abs() / head.limit) if head.limit > 0 else s
+        return (z - y[:, 0]) * torch.exp(-s)
+    logits, location, log_scale = y.chunk(3, -1)
+    k = categorical(logits, u, temperature)[:, None]
+    s = head.limit * torch.tanh(log_scale.gather(-1, k) / head.limit)
+    value: Tensor = location.gather(-1, k)[:, 0] + temperature * s.exp()[:, 0] * z
+    return value
+
+
+def _entered(x: Tensor, head: Head, y: Tensor, features: int) -> Tensor:
+    """How values enter the network (n, features)."""
+    if head.kind != "categorical":
+        return x[:, None]
+    if features > 1:
+        return F.one_hot(x.long(), features).to(x.dtype)
+    return x[:, None] * (2.0 / (y.shape[1] - 1)) - 1.0
