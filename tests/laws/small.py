@@ -23,6 +23,9 @@ PARTLY_LABELED = frozenset(
 TINY_IMAGE = Event.image(1, 2, levels=4)
 """Few enough states that a decoder of many levels can be summed over all of them."""
 
+TINY_COLORS = Event.image(3, 2, levels=2)
+"""Four pixels of three colors: few enough states to be summed over."""
+
 _EVENTS: dict[str, tuple[Event, ...]] = {
     "binary": (Event.binary(9),),
     "binary-image": (Event.image(1, 8, levels=2),),
@@ -41,7 +44,12 @@ _IN_TURNS: dict[str, tuple[Event, ...]] = {
 }
 """For models that generate value after value: all states of most can be summed over."""
 
-_MORE_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {("vae", "image"): (TINY_IMAGE,)}
+_MORE_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {
+    ("vae", "image"): (TINY_IMAGE,),
+    ("pixelcnn", "image"): (TINY_COLORS,),
+    ("gated-pixelcnn", "image"): (TINY_COLORS,),
+    ("pixelcnn-plus-plus", "image"): (TINY_COLORS,),
+}
 """More events for a row and kind, beside those of every row."""
 
 
@@ -188,7 +196,7 @@ def _nade(event: Event) -> tuple[Settings, ...]:
 
 
 def _pixelcnn(event: Event) -> tuple[Settings, ...]:
-    plain: Settings = {"channels": 4, "blocks": 1, "first_kernel": 5}
+    plain: Settings = {"channels": 9, "blocks": 1, "first_kernel": 5}
     stack: Settings = {**plain, "residual": False, "head": 0, "position_bias": False}
     if event.levels == 2:
         return plain, {**stack, "blocks": 2, "dropout": 0.1}, {**plain, "shift": 1, "warp": 0.1}
@@ -196,7 +204,7 @@ def _pixelcnn(event: Event) -> tuple[Settings, ...]:
 
 
 def _gated_pixelcnn(event: Event) -> tuple[Settings, ...]:
-    plain: Settings = {"channels": 4, "layers": 2, "first_kernel": 5}
+    plain: Settings = {"channels": 9, "layers": 2, "first_kernel": 5}
     if event.levels == 2:
         small: Settings = {**plain, "layers": 1, "head": 0, "first_kernel": 3, "dropout": 0.1}
         return plain, small, {**plain, "shift": 1, "warp": 0.1}
@@ -220,6 +228,41 @@ def _tcn(event: Event) -> tuple[Settings, ...]:
     return plain, {**plain, "kernel": 3, "blocks": 1, "dropout": 0.2}
 
 
+def _rnade(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"hidden": 8, "components": 2}
+    logistic: Settings = {"mixture": "logistic", "activation": "tanh", "dropout": 0.2}
+    return plain, {**plain, **logistic, "scale_mean_gradient": False}
+
+
+def _order_agnostic(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"hidden": (8,), "ensemble": 2, "components": 2}
+    if event.kind == "binary":
+        return plain, {**plain, "hidden": (8, 8), "dropout": 0.2}
+    if event.kind == "image" and event.levels != 2:
+        return plain, {**plain, "conditional": "logistic-bins", "inputs": "scaled"}
+    return (plain,)
+
+
+def _conv_nade(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"channels": 4, "blocks": 1, "ensemble": 2}
+    if event.levels == 2:
+        return plain, {**plain, "dropout": 0.2, "norm": "group"}
+    return plain, {**plain, "conditional": "logistic-bins", "components": 2}
+
+
+def _pixelcnn_pp(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"channels": 4, "blocks": 1, "components": 2}
+    if event.levels == 2:
+        return plain, {**plain, "dropout": 0.1, "shift": 1, "warp": 0.1}
+    return plain, {**plain, "blocks": 2, "radius": 2, "first_kernel": 3, "position_bias": False}
+
+
+def _multiscale(event: Event) -> tuple[Settings, ...]:
+    # The small image of a 2 x 3 one is a single row, where a row has none above to learn from.
+    variants = _pixelrnn(event)
+    return variants[:1] if event.shape == (3, 2, 3) else variants
+
+
 _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "autoencoder": _autoencoder,
     "beta-vae": _one,
@@ -234,8 +277,13 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "linear-vae": _linear,
     "made": _made,
     "pixelcnn": _pixelcnn,
+    "pixelcnn-plus-plus": _pixelcnn_pp,
     "pixelrnn": _pixelrnn,
+    "multiscale-pixelrnn": _multiscale,
     "nade": _nade,
+    "order-agnostic-nade": _order_agnostic,
+    "rnade": _rnade,
+    "conv-nade": _conv_nade,
     "rbm": _rbm,
     "semi-supervised-vae": _semi_supervised,
     "stacked-semi-supervised-vae": _stacked,

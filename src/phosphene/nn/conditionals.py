@@ -64,14 +64,14 @@ class Conditional(nn.Module):
         """Nats of each dimension (..., D): parameters (..., D, size), codes or reals (..., D)."""
         raise NotImplementedError
 
-    def draw(self, params: Tensor, u: Tensor, how: Choosing, dimension: int) -> Tensor:
+    def draw(self, params: Tensor, u: Tensor, how: Choosing, dimension: int | Tensor) -> Tensor:
         """Values (n,) of one dimension, in float and in the data's units.
 
         Args:
             params: (n, size).
             u: Uniform numbers in [0, 1) of shape (n, uniforms).
             how: Temperature, top-k and nucleus.
-            dimension: Which one, as an index of the flat example.
+            dimension: Which one, as an index of the flat example; or one for each row (n,).
         """
         raise NotImplementedError
 
@@ -83,7 +83,7 @@ class _Discrete(Conditional):
         """Log-probabilities of all codes (..., D, levels)."""
         raise NotImplementedError
 
-    def draw(self, params: Tensor, u: Tensor, how: Choosing, dimension: int) -> Tensor:
+    def draw(self, params: Tensor, u: Tensor, how: Choosing, dimension: int | Tensor) -> Tensor:
         """The code at which the cumulated probability passes u."""
         return choose(self.log_pmf(params), u[..., 0], how).to(params.dtype)
 
@@ -116,7 +116,7 @@ class Bernoulli(_Discrete):
         logit = wide(params)
         return torch.cat([-F.softplus(logit), -F.softplus(-logit)], -1)
 
-    def draw(self, params: Tensor, u: Tensor, how: Choosing, dimension: int) -> Tensor:
+    def draw(self, params: Tensor, u: Tensor, how: Choosing, dimension: int | Tensor) -> Tensor:
         """1 where u is at least the probability of 0."""
         if how.top_k == 1 or how.top_p is not None:
             return super().draw(params, u, how, dimension)
@@ -198,8 +198,18 @@ class LogisticBins(_Discrete):
 
     def _bins(self, params: Tensor, codes: Tensor) -> Tensor:
         """Log-probabilities of codes (..., m) under parameters (..., size): (..., m)."""
+        log_weight = _parts(params, self.components)[0].unsqueeze(-2)
+        return torch.logsumexp(log_weight + self.log_components(params, codes), -1)
+
+    def log_components(self, params: Tensor, codes: Tensor) -> Tensor:
+        """Log-probabilities of codes (..., m) under each logistic by itself: (..., m, components).
+
+        Args:
+            params: (..., size).
+            codes: (..., m).
+        """
         assert self.event.levels is not None
-        log_weight, location, log_scale = (p.unsqueeze(-2) for p in _parts(params, self.components))
+        _, location, log_scale = (p.unsqueeze(-2) for p in _parts(params, self.components))
         half = 1.0 / (self.event.levels - 1)
         codes = codes.to(location.dtype).unsqueeze(-1)
         centered = (codes * (2.0 * half) - 1.0) - location
@@ -210,8 +220,7 @@ class LogisticBins(_Discrete):
         inner = F.logsigmoid(upper) + F.logsigmoid(-lower) + width
         top = self.event.levels - 1
         edge = torch.where(codes == 0, F.logsigmoid(upper), F.logsigmoid(-lower))
-        log_p = torch.where((codes == 0) | (codes == top), edge, inner)
-        return torch.logsumexp(log_weight + log_p, -1)
+        return torch.where((codes == 0) | (codes == top), edge, inner)
 
 
 class _Mixture(Conditional):
@@ -264,7 +273,7 @@ class _Mixture(Conditional):
         log_p = self._standard((y - location) * torch.exp(-log_scale)) - log_scale
         return torch.logsumexp(log_weight + log_p, -1) - self.scale.log()
 
-    def draw(self, params: Tensor, u: Tensor, how: Choosing, dimension: int) -> Tensor:
+    def draw(self, params: Tensor, u: Tensor, how: Choosing, dimension: int | Tensor) -> Tensor:
         """A component by the first number, a value of it by the second, both by inversion.
 
         The temperature sharpens the choice of the component and multiplies its scale; at 0 it is

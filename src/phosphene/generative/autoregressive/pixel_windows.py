@@ -13,12 +13,13 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.event import Event
 from phosphene.nn.masked_conv import MaskedConv2d, channel_blocks
 
-__all__ = ["Buffer", "Gates", "Rows", "Unrolled", "constant_of"]
+__all__ = ["Buffer", "Gates", "Mirror", "Rows", "Unrolled", "constant_of"]
 
 Call = Callable[[], object]
 
@@ -115,6 +116,32 @@ class Gates:
         return x[..., self.place] * self.size
 
 
+class Mirror:
+    """Values x laid out as (x, -x), and for gates (a, b) as (a, -a, b, b).
+
+    What follows is then one call: elu of both signs, or x + a sigmoid(b) of both signs.
+
+    Args:
+        channels: Of x, or of a.
+        gates: Whether there are gates.
+
+    Example:
+        >>> Mirror(1, gates=True).arrange(torch.tensor([2.0, 3.0]))
+        tensor([ 2., -2.,  3.,  3.])
+    """
+
+    def __init__(self, channels: int, *, gates: bool = False) -> None:
+        self.gates = gates
+        self.blocks = [slice(0, (4 if gates else 2) * channels)]
+
+    def arrange(self, x: Tensor) -> Tensor:
+        """Values (..., channels) or (..., 2 x channels) as both signs."""
+        if not self.gates:
+            return torch.cat([x, -x], -1)
+        a, b = x.chunk(2, -1)
+        return torch.cat([a, -a, b, b], -1)
+
+
 class Unrolled:
     """A causal network laid out for n examples, one pixel after another.
 
@@ -135,6 +162,7 @@ class Unrolled:
         self.colors, self.height, self.width = event.shape
         self.n, self.like, self.turns = n, like.detach(), turns
         self.scale, self.shift = normalize[0], self.like.new_tensor(normalize[1])
+        self.known = 0
         self.inputs: list[Rows] = []
         self.kept: list[Rows] = []
         self.at_row: list[Callable[[int], object]] = []
@@ -217,16 +245,16 @@ class Unrolled:
         source: Rows | Buffer,
         into: Rows | Buffer,
         before: Tensor,
-        gates: "Gates | None" = None,
+        layout: "Gates | Mirror | None" = None,
     ) -> None:
         """What was known when the row began, plus the window's part of the current row.
 
-        With ``gates``, the outputs (and what was known) are in the order that a gate wants.
+        With a layout, the outputs (and what was known) are arranged as it wants them.
         """
         weight = _matrix(conv.masked[:, :, -1:, : conv.left + 1])
         blocks = channel_blocks(conv.outputs, self.turns)
-        if gates is not None:
-            weight, blocks = gates.arrange(weight), gates.blocks
+        if layout is not None:
+            weight, blocks = layout.arrange(weight), layout.blocks
 
         def call(j: int, turn: int) -> Call:
             b = blocks[turn]
@@ -278,6 +306,11 @@ class Unrolled:
         self.each(bend)
         self.each(product)
 
+    def mirrored(self, source: Buffer, into: Rows) -> None:
+        """elu(x, -x) of a buffer that holds (x, -x) already, where the next windows read it."""
+        self.each(lambda j, turn: partial(into.at(j).copy_, source.values))
+        self.each(lambda j, turn: partial(F.elu_, into.at(j)))
+
     def relu(self, source: Rows | Buffer, into: Rows | Buffer | None = None) -> None:
         """max(x, 0), in place unless told otherwise."""
 
@@ -315,11 +348,12 @@ class Unrolled:
         """Parameters of the conditional of rank k; x (n, D) holds the values of lower rank."""
         pixel, color = divmod(k, self.colors)
         i, j = divmod(pixel, self.width)
-        if k > 0:
-            self._take(k - 1, x)
+        assert color < self.turns, "a model that reads all colors at once asks for them once"
+        for known in range(self.known, k):
+            self._take(known, x)
+        self.known = k
         if j == 0 and color == 0:
             self._begin_row(i)
-        assert color < self.turns, "a model that reads all colors at once asks for them once"
         for call in self.tape[j][color]:
             call()
         source, weight, bias = self.readouts[color]
