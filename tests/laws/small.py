@@ -178,9 +178,9 @@ def _transformer(event: Event) -> tuple[Settings, ...]:
     if event.kind == "tokens":
         llama: Settings = {"norm": "rms", "feed_forward": "swiglu", "tied": True}
         gpt: Settings = {"positions": "learned", "feed_forward": "gelu-tanh", "bias": True}
-        return plain, {**plain, **llama, "dropout": 0.1}, {**plain, **gpt}
+        return plain, {**plain, **llama, "dropout": 0.1, "pairs": True}, {**plain, **gpt}
     if event.kind in ("audio", "binary"):
-        return plain, {**plain, "positions": "sinusoidal"}
+        return plain, {**plain, "positions": "sinusoidal", "depth": 1}
     return plain, {**plain, "positions": "learned"}
 
 

@@ -192,11 +192,9 @@ class PixelWalk:
         ]
         self.head, self.last = network.head.masked().t(), network.last.masked().t()
 
-    def put(self, dimension: int, value: Tensor) -> None:
+    def put(self, color: int, pixel: int, value: Tensor) -> None:
         """Make a value (n,) known, on the scale of the network."""
-        _, height, width = self.network.shape
-        color, pixel = divmod(dimension, height * width)
-        i, j = divmod(pixel, width)
+        i, j = divmod(pixel, self.network.shape[2])
         self.image[:, color, self.reach + i, self.reach + j] = value
 
     def features(self, pixel: int) -> Tensor:
@@ -318,7 +316,7 @@ class PixelRNN(PixelModel):
 
     def stepper(self, n: int, context: Context | None = None, *, member: int = 0) -> Stepper:
         """One state for each pixel, layer and direction."""
-        order = self.order.tolist()
+        order, colors = self.order.tolist(), self.colors
         bias = self.output_bias.unflatten(0, (self.colors, -1)).expand(
             -1, -1, *self.event.shape[1:]
         )
@@ -327,9 +325,9 @@ class PixelRNN(PixelModel):
 
         def step(k: int, x: Tensor) -> Tensor:
             if k:
-                known = order[k - 1]
-                walk.put(known, self.conditional.normalize(x[:, known], self.dtype))
-            pixel, color = divmod(k, self.colors)
+                known = self.conditional.normalize(x[:, order[k - 1]], self.dtype)
+                walk.put((k - 1) % colors, (k - 1) // colors, known)
+            pixel, color = divmod(k, colors)
             params: Tensor = walk.params(walk.features(pixel), color) + bias[color, :, pixel]
             return params
 
