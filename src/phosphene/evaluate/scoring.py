@@ -258,13 +258,13 @@ def _parts(
     x, context = test.take(torch.arange(len(test)))
     again: _Part = ("reconstruct", "mse", lambda: reconstruction(model, x, context))
     classify: _Part = ("classify", "accuracy", lambda: _classified(model, test))
+    used: _Part = ("tokens", "codebook_perplexity", lambda: _codebook(model, x))
     if features is None and (test.tokenizer is not None or test.sample_rate is not None):
         # Distances between flat vectors say nothing about texts, nor about waves.
-        return [classify] if test.tokenizer is not None else [again, classify]
+        return [classify] if test.tokenizer is not None else [again, classify, used]
     if features is None or isinstance(features, str):
         features = make_features(features or default_name(test), train)
     encoded = partial(_encoded, model, test, train, seed, features)
-    used: _Part = ("tokens", "codebook_perplexity", lambda: _codebook(model, x))
     parts: list[_Part] = [again, classify, used, ("encode", "active_units", encoded)]
     if min(len(test), len(train)) >= FEWEST:
         drawn = partial(_sampled, model, test, train, samples, seed, features, progress)
@@ -291,7 +291,8 @@ def evaluate_model(
     labels, ``mig``, ``dci_*``, ``sap`` where factors are known), the model's own classifier
     (``accuracy``), the use of a codebook (``codebook_perplexity``) and, with at least 20 examples
     of each split, fidelity of samples with floors (``frechet_distance``, ``kernel_distance``,
-    ``precision``, ``recall``, ``density``, ``coverage``, ``c2st_accuracy``, ``sliced_wasserstein``, ``diversity``,
+    ``precision``, ``recall``, ``density``, ``coverage``, ``c2st_accuracy``,
+    ``sliced_wasserstein``, ``diversity``,
     ``memorization_ratio``).
 
     Text and sound get ``nats_per_character`` (or ``nats_per_byte``) and ``bits_per_sample``, the
