@@ -6,6 +6,8 @@ import torch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.generative.autoregressive.made import MADE
+from phosphene.generative.autoregressive.nade import NADE
+from phosphene.generative.autoregressive.wavenet import WaveNet
 from phosphene.kernels import library
 from phosphene.kernels.library import backend, forced
 from phosphene.nn.choosing import Choosing
@@ -28,7 +30,7 @@ def agree(model, monkeypatch, n=19, how=None, context=None, given=None, calls=1)
         called.append(name)
         original(name, *arguments)
 
-    for module in ("nade", "masked"):
+    for module in ("nade", "masked", "wavenet"):
         monkeypatch.setattr(f"phosphene.kernels.{module}.call", counted, raising=False)
     shape = (n, model.event.dimensions, model.conditional.uniforms)
     u = torch.rand(shape, generator=torch.Generator().manual_seed(3)).double()
@@ -83,3 +85,40 @@ def test_made_of_what_kernels_do_not_know_goes_to_torch(monkeypatch):
     levels = scattered(MADE(Event.image(1, 2, levels=200)), 0.2)
     agree(levels, monkeypatch, calls=0)
     agree(scattered(MADE(EVENTS["levels"])), monkeypatch, how=Choosing(top_k=2), calls=0)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 0.0])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", "tanh"])
+def test_nade(temperature, activation, monkeypatch):
+    model = scattered(NADE(Event.binary(12), hidden=21, activation=activation))
+    agree(model, monkeypatch, how=Choosing(temperature=temperature))
+
+
+def test_nade_of_several_orders_a_label_and_known_values(monkeypatch):
+    model = scattered(NADE(Event.binary(12), hidden=8, orders=2, context=ContextSpec(label=3)))
+    given = (torch.randint(0, 2, (19, 12)).double(), torch.rand(19, 12) < 0.3)
+    context = Context(label=torch.arange(19) % 3)
+    agree(model, monkeypatch, context=context, given=given, calls=2)
+
+
+def test_nade_of_levels_goes_to_torch(monkeypatch):
+    agree(scattered(NADE(EVENTS["levels"], hidden=8)), monkeypatch, calls=0)
+    agree(scattered(NADE(EVENTS["binary"])), monkeypatch, how=Choosing(top_p=0.5), calls=0)
+
+
+@pytest.mark.parametrize("event", [Event.audio(20, levels=256), Event.tokens(20, vocabulary=7)])
+@pytest.mark.parametrize("temperature", [1.0, 0.0])
+def test_wavenet(event, temperature, monkeypatch):
+    model = scattered(WaveNet(event, layers=3, stacks=2, channels=8, skip=12, kernel=3), 0.3)
+    agree(model, monkeypatch, n=6, how=Choosing(temperature=temperature))
+
+
+def test_wavenet_of_one_layer_a_label_and_known_values(monkeypatch):
+    model = WaveNet(Event.tokens(9, vocabulary=5), layers=1, context=ContextSpec(label=3))
+    given = (torch.randint(0, 5, (19, 9)).double(), (torch.arange(9) < 4).expand(19, 9))
+    context = Context(label=torch.arange(19) % 3)
+    agree(scattered(model), monkeypatch, context=context, given=given)
+
+
+def test_wavenet_of_reals_goes_to_torch(monkeypatch):
+    agree(scattered(WaveNet(Event.real(8), layers=2), 0.2), monkeypatch, calls=0)

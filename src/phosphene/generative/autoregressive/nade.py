@@ -11,8 +11,11 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
+from phosphene.kernels.nade import nade_sample, nade_usable
+from phosphene.nn.choosing import Choosing
 from phosphene.nn.condition import ConditionBias
 from phosphene.nn.conditionals import (
+    Bernoulli,
     Categorical,
     Conditional,
     ConditionalName,
@@ -133,6 +136,29 @@ class NADEBase(Autoregressive):
             return h @ chain.V[k].T + c[..., k, :]
 
         return step
+
+    def generate_member(
+        self,
+        u: Tensor,
+        context: Context,
+        how: Choosing,
+        member: int,
+        given: tuple[Tensor, Tensor] | None,
+        naive: bool,
+    ) -> Tensor:
+        """Flat samples (n, D); of binary codes by the native kernel, where it is there."""
+        chain, order = self._chain(member), self.order_of(member)
+        binary = isinstance(self.conditional, Bernoulli) and chain.W.shape[1] == 1
+        plain = how.top_k is None and how.top_p is None and chain.rho is None
+        b, c = chain.biases(len(u), context)
+        arrays = chain.W[:, 0], chain.V[:, 0], c[..., 0], b, u[:, order, 0]
+        if naive or not (binary and plain and nade_usable(self.activation, *arrays)):
+            return super().generate_member(u, context, how, member, given, naive)
+        start = None if given is None else (given[0][:, order], given[1][:, order])
+        x = nade_sample(
+            *arrays, activation=self.activation, temperature=how.temperature, given=start
+        )
+        return x[:, order.argsort()]
 
     def _chain(self, member: int) -> "Chain":
         chain = self.chains[member]
