@@ -153,4 +153,13 @@ SYSTEMS: tuple[System, ...] = (
         (25,),
         "Uria, Cote, Gregor, Murray and Larochelle, 2016",
     ),
+    System(
+        name="blind-spot",
+        family="autoregressive",
+        title="Proof: the blind spot of masked convolutions",
+        kind="proof",
+        rows=(31,),
+        paper="van den Oord et al., 2016",
+        target=f"{_PROOFS}.blind_spot:prove",
+    ),
 )

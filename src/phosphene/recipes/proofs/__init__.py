@@ -20,6 +20,7 @@ PROOFS: dict[str, str] = {
     "linear-beta-vae": "linear_beta_vae",
     "autoencoder-latent": "autoencoder_latent",
     "posterior-regularisation": "posterior_regularisation",
+    "blind-spot": "blind_spot",
 }
 """Name on the command line to module of this folder."""
 
