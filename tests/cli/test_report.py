@@ -162,7 +162,7 @@ def test_every_kind_of_score_is_explained(trained):
     assert all(len(entry) == 3 for entry in METRICS.values())
 
 
-@pytest.mark.parametrize("event", [Event.tokens(8, 5), Event.real(5)])
+@pytest.mark.parametrize("event", [Event.tokens(8, 5), Event.real(2, 3)])
 def test_what_cannot_be_drawn_is_refused(event):
     from phosphene.core.errors import EventError
 

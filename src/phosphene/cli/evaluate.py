@@ -14,16 +14,6 @@ from phosphene.cli.runs import open_run
 if TYPE_CHECKING:
     from phosphene.evaluate.score import Score
 
-_UNITS = {
-    "nll": "nats",
-    "elbo": "nats",
-    "iwae_nll": "nats",
-    "iwae_gap": "nats",
-    "kl": "nats",
-    "bits_per_dim": "bits",
-    "psnr": "dB",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
@@ -73,12 +63,14 @@ def main(argv: Sequence[str]) -> int:
 
 def print_scores(scores: Mapping[str, "Score"], title: str) -> None:
     """Scores as a table."""
+    from phosphene.evaluate.meaning import unit
+
     print_table(
         ("score", "value", "± stderr", "floor", "kind", "note"),
         [
             (
                 name,
-                f"{number(s.value)} {_UNITS.get(name, '')}".strip(),
+                f"{number(s.value)} {unit(name)}".strip(),
                 "" if s.stderr is None else f"{s.stderr:.2g}",
                 "" if s.floor is None else number(s.floor),
                 s.kind,

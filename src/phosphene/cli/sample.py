@@ -1,8 +1,8 @@
-"""``phosphene sample``: pictures and arrays of what a run makes."""
+"""``phosphene sample``: pictures, texts, sounds and arrays of what a run makes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
@@ -11,20 +11,28 @@ from phosphene.cli.parsing import parse
 from phosphene.cli.runs import open_run
 from phosphene.core.errors import ConfigError
 
+if TYPE_CHECKING:
+    from phosphene.recipes.sampling import Drawn
+    from phosphene.train.folder import Run
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Draw samples of a run, or walk through its codes, and write a picture.
+    """Draw samples of a run, or walk through its codes, and write pictures, texts or sounds.
 
     Args:
         run: A run folder, or its name below runs/.
-        number: How many samples; of interpolations and traversals, how many rows.
-        seed: The same seed gives the same picture.
-        out: The picture's file; by default in samples/ of the run.
+        number: How many samples; of interpolations, traversals and inpaintings, how many rows.
+        seed: The same seed gives the same samples.
+        out: The file; by default in samples/ of the run.
         npz: Also write the array.
         label: Ask a conditional model for this label.
         mean: Show the means that samples scatter around, where the model has them.
-        temperature: Below 1 is nearer to the mode, for samplers that know it.
+        temperature: Below 1 is nearer to the mode and 0 greedy, for samplers that know it.
+        top_k: Choose each value among the K most probable.
+        top_p: Choose each value among the fewest that have this probability together.
+        prompt: Text that a model of text goes on from.
+        inpaint: Test images, their upper halves, and the model's lower halves.
         prior: Decode draws from a density fitted to the training codes: normal or mixture.
         interpolate: Straight lines between the codes of test examples.
         traverse: One latent dimension at a time.
@@ -39,6 +47,10 @@ class Arguments:
     label: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
     mean: FlagCreatePairsOff[bool] = False
     temperature: Annotated[float | None, arg(metavar="T", help_behavior_hint="")] = None
+    top_k: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
+    top_p: Annotated[float | None, arg(metavar="P", help_behavior_hint="")] = None
+    prompt: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
+    inpaint: FlagCreatePairsOff[bool] = False
     prior: Annotated[Literal["normal", "mixture"] | None, arg(help_behavior_hint="")] = None
     interpolate: FlagCreatePairsOff[bool] = False
     traverse: FlagCreatePairsOff[bool] = False
@@ -48,31 +60,59 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Write pictures of a run."""
     arguments = parse(Arguments, argv, "phosphene sample")
-    if arguments.interpolate and arguments.traverse:
-        raise ConfigError("--interpolate and --traverse are two pictures; ask for one at a time")
-    if arguments.number is not None and arguments.number < 1:
-        raise ConfigError(f"-n must be at least 1, got {arguments.number}")
+    _check(arguments)
     run = open_run(arguments.run)
     from phosphene.recipes import sampling
 
-    if arguments.interpolate:
-        drawn = sampling.interpolate(run, arguments.number or 8, seed=arguments.seed)
-    elif arguments.traverse:
-        drawn = sampling.traverse(run, arguments.number or 8, seed=arguments.seed)
-    else:
-        drawn = sampling.sample(
-            run,
-            arguments.number or 64,
-            seed=arguments.seed,
-            label=arguments.label,
-            mean=arguments.mean,
-            temperature=arguments.temperature,
-            prior=arguments.prior,
-        )
+    drawn = _draw(arguments, run)
     written = sampling.save_drawn(run, drawn, arguments.out, arguments.npz)
+    texts = sampling.texts(run, drawn)
     if arguments.json:
-        print_json({"written": [str(path) for path in written], "shape": list(drawn.x.shape)})
-    else:
-        for path in written:
-            print(path)
+        found = {"written": [str(path) for path in written], "shape": list(drawn.x.shape)}
+        print_json({**found, "texts": texts} if texts else found)
+        return 0
+    for text in texts:
+        print(text, end="\n\n")
+    for path in written:
+        print(path)
     return 0
+
+
+def _check(arguments: Arguments) -> None:
+    asked = [
+        name for name in ("interpolate", "traverse", "inpaint") if getattr(arguments, name)
+    ] + ["prompt"] * (arguments.prompt is not None)
+    if len(asked) > 1:
+        raise ConfigError(f"--{asked[0]} and --{asked[1]} are two things; ask for one at a time")
+    if arguments.number is not None and arguments.number < 1:
+        raise ConfigError(f"-n must be at least 1, got {arguments.number}")
+
+
+def _draw(arguments: Arguments, run: "Run") -> "Drawn":
+    from phosphene.recipes import sampling
+
+    seed, rows = arguments.seed, arguments.number or 8
+    chosen: dict[str, Any] = {
+        "temperature": arguments.temperature,
+        "top_k": arguments.top_k,
+        "top_p": arguments.top_p,
+    }
+    if arguments.interpolate:
+        return sampling.interpolate(run, rows, seed=seed)
+    if arguments.traverse:
+        return sampling.traverse(run, rows, seed=seed)
+    if arguments.inpaint:
+        return sampling.inpaint(run, rows, seed=seed, **chosen)
+    if arguments.prompt is not None:
+        n = arguments.number or 4
+        label = arguments.label
+        return sampling.complete(run, arguments.prompt, n, seed=seed, label=label, **chosen)
+    return sampling.sample(
+        run,
+        arguments.number,
+        seed=seed,
+        label=arguments.label,
+        mean=arguments.mean,
+        prior=arguments.prior,
+        **chosen,
+    )

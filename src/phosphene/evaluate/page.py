@@ -1,5 +1,6 @@
 """The shell of a report: one HTML page that needs no other file and follows light or dark."""
 
+import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
@@ -8,7 +9,18 @@ from PIL import Image
 
 from phosphene.evaluate.plots import data_uri
 
-__all__ = ["chip", "facts", "figure", "page", "paragraph", "section", "strips", "table"]
+__all__ = [
+    "audio",
+    "chip",
+    "facts",
+    "figure",
+    "page",
+    "paragraph",
+    "section",
+    "strips",
+    "table",
+    "text",
+]
 
 
 def page(title: str, header: str, sections: Iterable[str], footer: str) -> str:
@@ -19,7 +31,8 @@ def page(title: str, header: str, sections: Iterable[str], footer: str) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+        "content=\"default-src 'none'; img-src data:; media-src data:; "
+        "style-src 'unsafe-inline'\">\n"
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
         f"<header>{header}</header>\n{body}\n<footer>{footer}</footer>\n"
         "</main>\n</body>\n</html>\n"
@@ -69,6 +82,22 @@ def figure(content: str | Image.Image, caption: str = "", name: str = "") -> str
     label = f"<b>{escape(name)}</b> " if name else ""
     caption = f"<figcaption>{label}{escape(caption)}</figcaption>" if caption or name else ""
     return f"<figure>{caption}{_media(content, name or caption)}</figure>"
+
+
+def text(content: str, name: str = "") -> str:
+    """Plain text with its line ends, under a name."""
+    return figure(f'<pre class="text">{escape(content)}</pre>', name=name)
+
+
+def audio(wav: bytes, name: str) -> str:
+    """A player of a sound that is kept in the page, beside its name."""
+    data = base64.b64encode(wav).decode("ascii")
+    label = escape(name, quote=True)
+    return (
+        f'<figure class="sound"><figcaption>{escape(name)}</figcaption>'
+        f'<audio controls preload="metadata" aria-label="{label}" '
+        f'src="data:audio/wav;base64,{data}"></audio></figure>'
+    )
 
 
 def strips(rows: Iterable[tuple[str, Image.Image] | None]) -> str:

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.event import Event
+from phosphene.data.sound import signal_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +33,10 @@ __all__ = [
     "pixels",
     "png",
     "scatter",
+    "series_of",
     "shape_of_image",
     "svg",
+    "waves",
 ]
 
 INK, MUTED, FAINT, ACCENT, SECOND = "#1f2430", "#6b7280", "#d9dce3", "#4f5bd5", "#d9822b"
@@ -135,9 +138,65 @@ def picture(x: Tensor, event: Event, columns: int = 8, **layout: Any) -> Image.I
         return grid(pixels(x, event), columns, **layout)
     if event == Event.real(2):
         return Image.open(BytesIO(png(scatter({"": x})))).convert("RGB")
+    series = series_of(x, event)
+    if series is not None:
+        return Image.open(BytesIO(png(waves(series, columns=min(columns, 4))))).convert("RGB")
     from phosphene.core.errors import EventError
 
-    raise EventError(f"examples of {event} cannot be drawn: only images and points in the plane")
+    raise EventError(
+        f"examples of {event} cannot be drawn: only images, points in the plane, and series"
+    )
+
+
+def series_of(x: Tensor, event: Event) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Examples as lines (n, T): the signal of sound, the values of real sequences; else None.
+
+    Example:
+        >>> series_of(torch.zeros(2, 9), Event.real(9)).shape
+        (2, 9)
+    """
+    if event.kind == "audio":
+        assert event.levels is not None
+        return signal_of(x, event.levels)
+    if event.kind == "real" and len(event.shape) == 1 and event.shape[0] > 2:
+        values: np.ndarray[Any, np.dtype[np.float64]] = x.detach().cpu().double().numpy()
+        return values
+    return None
+
+
+def waves(
+    series: np.ndarray[Any, np.dtype[np.float64]],
+    *,
+    columns: int = 1,
+    height: float = 0.8,
+    rate: int | None = None,
+    width: float = 10.2,
+) -> "Figure":
+    """Lines (n, T) below one another, on one scale.
+
+    Args:
+        series: One row a line.
+        columns: Lines beside one another.
+        height: Of one line, in inches.
+        rate: Values a second; the axis then counts seconds.
+        width: Of the whole, in inches.
+    """
+    from matplotlib.figure import Figure
+
+    rows = -(-len(series) // columns)
+    figure = Figure(figsize=(width, max(1.2, height * rows + 0.4)), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    time = np.arange(series.shape[1]) / (rate or 1)
+    for k, panel in enumerate(panels.reshape(-1)):
+        _plain(panel)
+        if k < len(series):
+            panel.plot(time, series[k], color=ACCENT, linewidth=0.8)
+            panel.margins(x=0)
+        else:
+            panel.set_axis_off()
+    for panel in panels[-1]:
+        panel.set_xlabel("seconds" if rate else "place", color=MUTED, fontsize=9)
+    return figure
 
 
 def data_uri(image: Image.Image | bytes) -> str:

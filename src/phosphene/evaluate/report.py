@@ -15,11 +15,13 @@ from phosphene.evaluate import page, plots, views
 from phosphene.evaluate.gallery import Images, Plane, number
 from phosphene.evaluate.meaning import METRICS, label, meaning, unit
 from phosphene.evaluate.score import Score
+from phosphene.evaluate.sequences import Series, Sounds, Texts
 from phosphene.train.folder import Run
 
 __all__ = ["write_report"]
 
 _HEADLINE = (
+    "nats_per_character", "nats_per_byte", "bits_per_sample", "baseline_ngram", "baseline_lpc",
     "nll", "iwae_nll", "elbo", "bits_per_dim", "kl", "psnr", "accuracy", "ssim", "mse",
     "probe_accuracy", "frechet_distance", "path_distance",
 )  # fmt: skip
@@ -49,10 +51,9 @@ def write_report(
     train = train or load_data(run.config["data"], "train")
     model = run.model
     title = f"{catalog.find(run.config['system']).title} on {run.config['data']}"
-    drawing = Images if plots.shape_of_image(model.event) else Plane
     sections = [
         _headline(scores),
-        *drawing(model, test, train, seed).sections(),
+        *_drawing(model, test)(model, test, train, seed).sections(),
         _codes(model, test),
         *_stages(run.metrics),
         _scores(scores),
@@ -63,6 +64,17 @@ def write_report(
     path = run.path / "report.html"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _drawing(model: Model, test: Dataset) -> type[Images | Plane | Texts | Sounds | Series]:
+    """What shows examples of this kind."""
+    if test.tokenizer is not None:
+        return Texts
+    if plots.shape_of_image(model.event) is not None:
+        return Images
+    if model.event.kind == "audio":
+        return Sounds
+    return Series if plots.series_of(test.x[:1], model.event) is not None else Plane
 
 
 def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -> str:

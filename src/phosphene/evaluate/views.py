@@ -1,6 +1,7 @@
 """What is worth looking at in a model: draws, paths between codes, directions, neighbors."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,11 +17,13 @@ from phosphene.generative.autoencoder.prior import PriorKind, fit_prior
 
 __all__ = [
     "draws",
+    "filled",
     "fitted_draws",
     "interpolations",
     "neighbors",
     "project",
     "spread",
+    "surprise",
     "traversals",
 ]
 
@@ -33,6 +36,8 @@ def draws(
     seed: int = 0,
     mean: bool = False,
     temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
 ) -> Tensor:
     """Samples (n, *event.shape), or the means they scatter around where a model has them.
 
@@ -43,26 +48,91 @@ def draws(
         seed: The same seed gives the same samples.
         mean: Means of p(x|z) instead of draws from it.
         temperature: Passed on to samplers that know it.
+        top_k: The same.
+        top_p: The same.
 
     Raises:
-        EventError: The model does not sample, has no means, or knows no temperature.
+        EventError: The model does not sample, or has no means.
+        ConfigError: Its sampler does not know one of the settings.
     """
     name = "sample_mean" if mean else "sample"
     if not hasattr(model, name):
         what = "means of samples" if mean else "samples"
         raise EventError(f"{type(model).__name__} has no {what} to draw")
     draw = getattr(model, name)
-    options: dict[str, Any] = {}
-    if temperature is not None:
-        if "temperature" not in inspect.signature(draw).parameters:
-            raise ConfigError(f"{type(model).__name__} has no sampling temperature")
-        options["temperature"] = temperature
+    options = _options(model, draw, temperature=temperature, top_k=top_k, top_p=top_p)
     context = condition(model, context)
     context = None if context is None else context.to(model.device)
     with evaluating(model):
         g = generator(seed, 31, device=model.device)
         x: Tensor = draw(n, context, generator=g, **options).cpu()
     return x
+
+
+def _options(model: Model, draw: Callable[..., Any], **given: float | None) -> dict[str, Any]:
+    """The settings that are given; the sampler must know them."""
+    options = {name: value for name, value in given.items() if value is not None}
+    for name in options:
+        if name not in inspect.signature(draw).parameters:
+            raise ConfigError(f"{type(model).__name__} has no sampling {name.replace('_', '-')}")
+    return options
+
+
+def filled(
+    model: Model,
+    x: Tensor,
+    known: Tensor,
+    context: Context | None = None,
+    *,
+    seed: int = 0,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Tensor:
+    """Examples that keep x where ``known`` is True, and are drawn by the model elsewhere.
+
+    Args:
+        model: A model that inpaints.
+        x: Examples (n, *event.shape); what is not known means nothing.
+        known: Booleans of x's shape, or of the event's.
+        context: What a conditional model is conditioned on, one row an example.
+        seed: The same seed gives the same draws.
+        temperature: Passed on to samplers that know it.
+        top_k: The same.
+        top_p: The same.
+
+    Raises:
+        EventError: The model does not inpaint, or cannot with this mask.
+        ConfigError: It does not know one of the settings.
+    """
+    if not hasattr(model, "inpaint"):
+        raise EventError(
+            f"{type(model).__name__} cannot go on from a part that is known: it does not inpaint"
+        )
+    options = _options(model, model.inpaint, temperature=temperature, top_k=top_k, top_p=top_p)
+    context = condition(model, context)
+    context = None if context is None else context.to(model.device)
+    # Given only where there is one: many inpaint(x, mask) take no context.
+    given = () if context is None else (context,)
+    known = known.expand_as(x).to(model.device)
+    with evaluating(model):
+        g = generator(seed, 32, device=model.device)
+        y: Tensor = model.inpaint(x.to(model.device), known, *given, generator=g, **options)
+    return y.cpu()
+
+
+def surprise(model: Model, x: Tensor, context: Context | None = None) -> Tensor | None:
+    """Nats of each value of x (n, D) given those before it; None where a model does not tell."""
+    alone = getattr(model, "members", 1) == 1
+    if not (alone and hasattr(model, "conditionals") and hasattr(model, "conditional")):
+        return None
+    context = condition(model, context)
+    context = None if context is None else context.to(model.device)
+    x = x.to(model.device)
+    with evaluating(model):
+        params = model.conditionals(x, context)
+        nats: Tensor = -model.conditional.log_prob(params, x.flatten(1))
+    return nats.double().cpu()
 
 
 def _decode(model: Model, z: Tensor, context: Context | None) -> Tensor:

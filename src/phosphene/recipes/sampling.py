@@ -1,4 +1,4 @@
-"""Pictures and arrays of samples, interpolations and latent traversals of a run."""
+"""Pictures, texts, sounds and arrays of what a run makes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +8,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from phosphene.core.config import decode
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
+from phosphene.data.sound import signal_of, wav_bytes
+from phosphene.data.tokenizers import Tokenizer
 from phosphene.evaluate import views
-from phosphene.evaluate.plots import picture
+from phosphene.evaluate.plots import picture, series_of, shape_of_image
+from phosphene.evaluate.sequences import legible
+from phosphene.nn.choosing import Choosing
 from phosphene.recipes.training import load_split
 from phosphene.train.folder import Run
 
-__all__ = ["Drawn", "interpolate", "sample", "save_drawn", "traverse"]
+__all__ = [
+    "Drawn",
+    "complete",
+    "inpaint",
+    "interpolate",
+    "sample",
+    "save_drawn",
+    "texts",
+    "tokenizer_of",
+    "traverse",
+]
 
-What = Literal["samples", "interpolation", "traversal"]
+What = Literal["samples", "interpolation", "traversal", "inpainting"]
 Prior = Literal["normal", "mixture"]
 
 
@@ -60,36 +75,42 @@ def _context(run: Run, model: Model, n: int, label: int | None) -> Context | Non
 
 def sample(
     run: Run,
-    n: int = 64,
+    n: int | None = None,
     *,
     seed: int = 0,
     label: int | None = None,
     mean: bool = False,
     temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
     prior: Prior | None = None,
 ) -> Drawn:
     """Draw samples; a model that is conditioned on labels goes through them in turn.
 
     Args:
         run: A trained run.
-        n: How many.
+        n: How many; None for 64, or 4 texts or sounds.
         seed: The same seed gives the same samples.
         label: One label for all of them.
         mean: The means that draws scatter around, where the model has them.
-        temperature: For samplers that know it.
+        temperature: For samplers that know it; 0 is greedy.
+        top_k: Choose among the k most probable values, for samplers that know it.
+        top_p: Choose among the fewest values that have this probability together.
         prior: Fit a ``normal`` or a ``mixture`` to the training examples' codes and decode draws
             from it, instead of the model's own prior; autoencoders have no other way to sample.
 
     Raises:
-        ConfigError: ``n`` is below 1, or the label or temperature means nothing to the model.
+        ConfigError: ``n`` is below 1, or a setting means nothing to the model or is out of range.
         EventError: The model does not sample.
     """
+    how = _choosing(temperature, top_k, top_p)
+    n = (4 if _is_sequence(run) else 64) if n is None else n
     if n < 1:
         raise ConfigError(f"the number of samples must be at least 1, got {n}")
     model = run.model
     context = _context(run, model, n, label)
     if prior is None:
-        x = views.draws(model, n, context, seed=seed, mean=mean, temperature=temperature)
+        x = views.draws(model, n, context, seed=seed, mean=mean, **how)
     elif prior in get_args(Prior):
         train = load_split(run.config["data"], "train")
         x = views.fitted_draws(model, train, n, context, seed=seed, kind=prior)
@@ -97,6 +118,93 @@ def sample(
         raise UnknownNameError("prior", prior, get_args(Prior))
     columns = max(1, min(16, round(n**0.5)))
     return Drawn(x, columns, "samples", None if context is None else context.label)
+
+
+def _choosing(temperature: float | None, top_k: int | None, top_p: float | None) -> dict[str, Any]:
+    """The settings of a sampler, refused where they are out of range."""
+    Choosing(temperature=1.0 if temperature is None else temperature, top_k=top_k, top_p=top_p)
+    return {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+
+
+def tokenizer_of(run: Run) -> Tokenizer | None:
+    """What turns codes into text, for a run that was trained on text."""
+    stored = run.config.get("tokenizer")
+    tokenizer: Tokenizer | None = None if stored is None else decode(stored)
+    return tokenizer
+
+
+def _is_sequence(run: Run) -> bool:
+    return tokenizer_of(run) is not None or run.model.event.kind == "audio"
+
+
+def complete(
+    run: Run,
+    prompt: str,
+    n: int = 4,
+    *,
+    seed: int = 0,
+    label: int | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Drawn:
+    """Texts that begin with a prompt, the rest drawn given it.
+
+    Raises:
+        ConfigError: The run is not of text, or the prompt leaves no room for a character.
+        DataError: The prompt holds a character that the run does not know.
+        EventError: The model cannot go on from a part that is known.
+    """
+    how = _choosing(temperature, top_k, top_p)
+    tokenizer, model = tokenizer_of(run), run.model
+    if tokenizer is None:
+        raise ConfigError(
+            f"{str(run.path)!r} models {model.event}, not text: there is no prompt to go on from"
+        )
+    codes, length = tokenizer.encode(prompt), model.event.dimensions
+    if not 0 < len(codes) < length:
+        raise ConfigError(
+            f"the prompt holds {len(codes)} symbols; "
+            f"from 1 to {length - 1} leave room in a text of {length}"
+        )
+    x = torch.zeros(n, length, dtype=codes.dtype)
+    x[:, : len(codes)] = codes
+    known = torch.arange(length) < len(codes)
+    context = _context(run, model, n, label)
+    return Drawn(views.filled(model, x, known, context, seed=seed, **how), 1, "samples")
+
+
+def inpaint(
+    run: Run,
+    rows: int = 8,
+    *,
+    copies: int = 6,
+    seed: int = 0,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Drawn:
+    """Test images, their upper halves, and what the model draws below these.
+
+    Raises:
+        ConfigError: The run is not of images.
+        EventError: The model cannot fill in the lower half given the upper.
+    """
+    how = _choosing(temperature, top_k, top_p)
+    model = run.model
+    shape = shape_of_image(model.event)
+    if shape is None:
+        hint = "; text goes on from --prompt" if tokenizer_of(run) is not None else ""
+        raise ConfigError(f"{str(run.path)!r} models {model.event}, not images to fill in{hint}")
+    x, context, _ = _examples(run, model, rows, seed)
+    upper = torch.arange(shape[1])[:, None].expand(shape) < shape[1] // 2
+    known = upper.reshape(model.event.shape)
+    many = None if context is None else context.repeat(copies)
+    drawn = views.filled(model, x.repeat_interleave(copies, 0), known, many, seed=seed, **how)
+    drawn = drawn.to(x.dtype).reshape(len(x), copies, *x.shape[1:])
+    half = torch.where(known, x, torch.zeros_like(x))
+    whole = torch.cat([x[:, None], half[:, None], drawn], dim=1)
+    return Drawn(whole.flatten(0, 1), 2 + copies, "inpainting")
 
 
 def _examples(run: Run, model: Model, n: int, seed: int) -> tuple[Tensor, Context | None, Dataset]:
@@ -138,40 +246,90 @@ def traverse(run: Run, dimensions: int = 8, *, steps: int = 11, seed: int = 0) -
     return Drawn(moved.flatten(0, 1), steps, "traversal")
 
 
+def texts(run: Run, drawn: Drawn) -> list[str]:
+    """What was drawn, as texts; none where the run is not of text."""
+    tokenizer = tokenizer_of(run)
+    if tokenizer is None:
+        return []
+    return [legible(tokenizer.decode(codes.round())) for codes in drawn.x.double()]
+
+
 def save_drawn(
     run: Run, drawn: Drawn, out: str | Path | None = None, npz: bool = False
 ) -> list[Path]:
-    """Write a picture (where the event has one) and, if asked or needed, an npz.
+    """Write texts, sounds or a picture (whatever the event has) and, if asked or needed, an npz.
 
     Args:
         run: Whose samples they are.
         drawn: What was drawn.
-        out: The picture's path; None for ``samples/`` in the run. A name that ends in ``.npz``
-            asks for the array alone.
+        out: The file; None for ``samples/`` in the run. Several sounds are numbered. A name that
+            ends in ``.npz`` asks for the array alone.
         npz: Also write ``x`` (and ``y``, the labels), as :func:`phosphene.data.load` reads them.
 
     Returns:
         The paths written.
     """
-    from phosphene.core.event import Event
-    from phosphene.evaluate.plots import shape_of_image
-
-    path = Path(out) if out is not None else run.path / "samples" / f"{drawn.what}.png"
-    if path.suffix not in (".png", ".npz"):
-        raise ConfigError(f"{str(path)!r} must end in .png or .npz")
+    endings = _endings(run)
+    path = Path(out) if out is not None else run.path / "samples" / f"{drawn.what}{endings[0]}"
+    if path.suffix not in endings:
+        raise ConfigError(f"{str(path)!r} must end in {' or '.join(endings)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    event = run.model.event
-    pictured = shape_of_image(event) is not None or event == Event.real(2)
-    written = []
-    if pictured and path.suffix == ".png":
-        picture(drawn.x, event, drawn.columns).save(path)
+    written: list[Path] = []
+    if path.suffix == ".txt":
+        written.append(_write_texts(path, texts(run, drawn)))
+    elif path.suffix == ".wav":
+        written += _write_sounds(path, run, drawn.x)
+    elif path.suffix == ".png" and _pictured(run):
+        picture(drawn.x, run.model.event, drawn.columns).save(path)
         written.append(path)
-    if npz or not pictured or path.suffix == ".npz":
-        arrays: dict[str, Any] = {"x": drawn.x.numpy()}
-        if event.levels is not None and drawn.what == "samples" and event.levels <= 256:
-            arrays["x"] = drawn.x.round().to(torch.uint8).numpy()
-        if drawn.labels is not None:
-            arrays["y"] = drawn.labels.numpy()
-        written.append(path.with_suffix(".npz"))
-        np.savez_compressed(written[-1], **arrays)
+    if npz or not written:
+        written.append(_write_arrays(path.with_suffix(".npz"), run, drawn))
     return written
+
+
+def _pictured(run: Run) -> bool:
+    from phosphene.core.event import Event
+
+    event = run.model.event
+    series = series_of(torch.zeros(1, *event.shape), event)
+    return shape_of_image(event) is not None or event == Event.real(2) or series is not None
+
+
+def _endings(run: Run) -> tuple[str, ...]:
+    """Of the files that samples can be written to, the usual one first."""
+    if tokenizer_of(run) is not None:
+        return ".txt", ".npz"
+    return (".wav", ".png", ".npz") if run.model.event.kind == "audio" else (".png", ".npz")
+
+
+def _write_texts(path: Path, found: list[str]) -> Path:
+    parts = found
+    if len(found) > 1:
+        parts = [f"=== {k + 1} ===\n{text}" for k, text in enumerate(found)]
+    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    return path
+
+
+def _write_sounds(path: Path, run: Run, x: Tensor) -> list[Path]:
+    levels = run.model.event.levels
+    assert levels is not None
+    rate = run.config.get("sample_rate") or 8000  # what Event.audio is at by default
+    signals = signal_of(x, levels)
+    digits = len(str(len(signals)))
+    paths = [path]
+    if len(signals) > 1:
+        paths = [path.with_stem(f"{path.stem}-{k + 1:0{digits}d}") for k in range(len(signals))]
+    for one, place in zip(signals, paths, strict=True):
+        place.write_bytes(wav_bytes(one, rate))
+    return paths
+
+
+def _write_arrays(path: Path, run: Run, drawn: Drawn) -> Path:
+    event = run.model.event
+    arrays: dict[str, Any] = {"x": drawn.x.numpy()}
+    if event.levels is not None and drawn.what == "samples" and event.levels <= 256:
+        arrays["x"] = drawn.x.round().to(torch.uint8).numpy()
+    if drawn.labels is not None:
+        arrays["y"] = drawn.labels.numpy()
+    np.savez_compressed(path, **arrays)
+    return path
