@@ -9,8 +9,14 @@ from phosphene.core.errors import UnknownNameError
 from phosphene.recipes import proofs
 from phosphene.recipes.proofs.proof import Proof, above, below, equal
 
+TRAINING = {"adding-problem", "copy-memory"}
+"""Proofs that train a network for more than a few seconds."""
 
-@pytest.mark.parametrize("name", proofs.PROOFS)
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n in TRAINING else ()) for n in proofs.PROOFS],
+)
 def test_proof_holds(name):
     proof = proofs.run(name)
     assert proof.name == name

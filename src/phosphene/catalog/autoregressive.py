@@ -162,4 +162,22 @@ SYSTEMS: tuple[System, ...] = (
         paper="van den Oord et al., 2016",
         target=f"{_PROOFS}.blind_spot:prove",
     ),
+    System(
+        name="receptive-field",
+        family="autoregressive",
+        title="Proof: receptive fields of dilated convolutions",
+        kind="proof",
+        rows=(32,),
+        paper="van den Oord et al., 2016; Bai, Kolter and Koltun, 2018",
+        target=f"{_PROOFS}.receptive_field:prove",
+    ),
+    System(
+        name="copy-memory",
+        family="autoregressive",
+        title="Proof: symbols are repeated after a long pause",
+        kind="proof",
+        rows=(33,),
+        paper="Hochreiter and Schmidhuber, 1997; Bai, Kolter and Koltun, 2018",
+        target=f"{_PROOFS}.copy_memory:prove",
+    ),
 )

@@ -176,9 +176,15 @@ class CausalConv(nn.Module):
             return self.direction
         return self.direction * (self.length / _lengths(self.direction))
 
-    def forward(self, x: Tensor, n: int) -> Tensor:
-        """Map rows (T n, inputs) of n examples to (T n, outputs)."""
-        return causal_conv(x, self.weight, self.bias, self.dilation * n)
+    def forward(self, x: Tensor, n: int, *, every: int = 1) -> Tensor:
+        """Map rows (T n, inputs) of n examples to (T n, outputs); they may be every 2nd, 4th step.
+
+        Args:
+            x: Rows, time-major.
+            n: Examples.
+            every: The steps between rows, a divisor of the dilation.
+        """
+        return causal_conv(x, self.weight, self.bias, self.dilation // every * n)
 
 
 def _lengths(direction: Tensor) -> Tensor:
@@ -191,7 +197,7 @@ class Window:
     Steps t, t + d, t + 2 d, ... share one window of k inputs side by side; d windows make a ring.
     A step overwrites the oldest of the k, so that the taps' order rotates from visit to visit:
     instead of moving inputs, the k rotations of the weights are kept. A step is one product of the
-    window (n, k inputs) with a matrix (k inputs, outputs), nothing is copied, and nothing is
+    window (n, k inputs) with a matrix (k inputs, outputs); nothing is copied, and nothing is
     allocated after the construction.
 
     Args:
@@ -203,36 +209,35 @@ class Window:
     Example:
         >>> window = Window(torch.tensor([[[10.0]], [[1.0]]]), dilation=1, n=1, steps=3)
         >>> for t, x in enumerate((1.0, 2.0, 3.0)):
-        ...     _ = window.slot(t).fill_(x)
-        ...     print(float(window.inputs(t) @ window.taps(t)))
+        ...     present, inputs, taps = window[t]
+        ...     _ = present.fill_(x)
+        ...     print(float(inputs @ taps))
         1.0
         12.0
         23.0
     """
 
     def __init__(self, weight: Tensor, dilation: int, n: int, steps: int) -> None:
+        weight = weight.detach()
         kernel, inputs, outputs = weight.shape
-        self.kernel, self.ring = kernel, max(1, min(dilation, steps))
-        buffer = weight.new_zeros(self.ring, n, kernel * inputs)
-        self._inputs = buffer.unbind(0)
-        self._slots: list[tuple[Tensor, ...]] = [w.split(inputs, 1) for w in self._inputs]
-        # At visit v the present is in slot v mod k, and slot j holds what came (v - j) mod k
+        ring = max(1, min(dilation, steps))
+        buffer = weight.new_zeros(ring, n, kernel * inputs)
+        # At visit v the present is in place v mod k, and place j holds what came (v - j) mod k
         # visits before.
-        ages = torch.arange(kernel)[:, None] - torch.arange(kernel)
-        rotated = weight.detach()[kernel - 1 - ages % kernel]
-        self._taps = rotated.reshape(kernel, kernel * inputs, outputs).unbind(0)
+        ages = (torch.arange(kernel)[:, None] - torch.arange(kernel)) % kernel
+        rotations = weight[kernel - 1 - ages].reshape(kernel, kernel * inputs, outputs).unbind(0)
+        windows = [(window.split(inputs, 1), window) for window in buffer.unbind(0)]
+        # All views are made here: making one costs half as much as a small product.
+        self.visits = [
+            (places[v], window, taps)
+            for v, taps in enumerate(rotations)
+            for places, window in windows[: max(0, steps - v * ring)]
+        ]
+        """The views of steps 0, 1, ..., after which they come again."""
 
-    def slot(self, t: int) -> Tensor:
-        """Where the input (n, inputs) of step t is to be written."""
-        return self._slots[t % self.ring][t // self.ring % self.kernel]
-
-    def inputs(self, t: int) -> Tensor:
-        """The k inputs (n, k inputs) of step t, once the present one is written."""
-        return self._inputs[t % self.ring]
-
-    def taps(self, t: int) -> Tensor:
-        """The weights (k inputs, outputs) in the order of the inputs at step t."""
-        return self._taps[t // self.ring % self.kernel]
+    def __getitem__(self, t: int) -> tuple[Tensor, Tensor, Tensor]:
+        """For step t: where its input (n, inputs) goes, all k inputs, and the k inputs' weights."""
+        return self.visits[t % len(self.visits)]
 
 
 class PastValues(nn.Module):

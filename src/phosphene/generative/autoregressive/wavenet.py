@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
+from phosphene.kernels.wavenet import WavenetArrays, wavenet_sample, wavenet_usable
 from phosphene.nn.causal import Window, causal_conv, check_counts, gate, receptive_field
+from phosphene.nn.choosing import Choosing
 from phosphene.nn.condition import ConditionBias
-from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.nn.conditionals import Categorical, ConditionalName, build_conditional
 from phosphene.nn.noise import Uniform
 
 __all__ = ["WaveNet"]
@@ -118,33 +120,73 @@ class WaveNet(CausalSequence):
         given = self.condition(context)
         return None if given is None else given.view(n, len(self.dilations), -1).unbind(1)
 
+    def generate_member(
+        self,
+        u: Tensor,
+        context: Context,
+        how: Choosing,
+        member: int,
+        given: tuple[Tensor, Tensor] | None,
+        naive: bool,
+    ) -> Tensor:
+        """Flat samples (n, D); of codes by the native kernel, where it is there."""
+        plain = how.top_k is None and how.top_p is None
+        if not naive and plain and isinstance(self.conditional, Categorical):
+            net = self._arrays(len(u), context)
+            if wavenet_usable(net, u):
+                return wavenet_sample(net, u[..., 0], temperature=how.temperature, given=given)
+        return super().generate_member(u, context, how, member, given, naive)
+
+    def _arrays(self, n: int, context: Context) -> WavenetArrays:
+        """The weights as the kernel takes them."""
+        added = self.condition(context)
+        bias = self.bias if added is None else self.bias + added.view(n, *self.bias.shape)
+        none = self.taps.new_zeros(0, self.channels, self.channels)
+        return WavenetArrays(
+            tuple(self.dilations),
+            self.taps,
+            bias,
+            none if self.residual is None else self.residual,
+            self.skip,
+            self.skip_bias,
+            self.hidden.weight.T,
+            self.hidden.bias,
+            self.output.weight.T,
+            self.output.bias,
+            self.past.table,
+            self.past.start,
+        )
+
     def steps(self, n: int, context: Context | None) -> Steps:
         """Four operations a layer on static buffers, and one product for all skips."""
         length, channels, depth = self.event.dimensions, self.channels, len(self.dilations)
         weights = zip(self.taps.unbind(0), self.dilations, strict=True)
         windows = [Window(taps, d, n, length) for taps, d in weights]
+        every = self.bias.detach()[:, None].expand(-1, n, -1)
         given = self._given(n, context)
-        bias = [
-            b if given is None else b + g
-            for b, g in zip(self.bias.detach().unbind(0), given or self.bias, strict=True)
-        ]
+        if given is not None:
+            every = every + torch.stack(given).detach()
+        bias = every.contiguous().unbind(0)
         u = self.bias.new_zeros(n, 2 * channels)
         a, b = u.chunk(2, 1)
         # b - 2 a b = -(2 a - 1) b in one operation: the maps after it take the sign.
         gated = u.new_zeros(n, depth * channels)
         z = gated.split(channels, 1)
-        residual = [] if self.residual is None else list((-self.residual.detach()).unbind(0))
+        residual = () if self.residual is None else (-self.residual.detach()).unbind(0)
         skip, skip_bias = -self.skip.detach(), self.skip_bias.detach()
 
         def features(t: int) -> Tensor:
-            for i, window in enumerate(windows):
-                torch.addmm(bias[i], window.inputs(t), window.taps(t), out=u)
+            present, inputs, taps = windows[0][t]
+            for i in range(depth):
+                torch.addmm(bias[i], inputs, taps, out=u)
                 u.sigmoid_()
                 torch.addcmul(b, a, b, value=-2, out=z[i])
                 if i + 1 < depth:
-                    torch.addmm(window.slot(t), z[i], residual[i], out=windows[i + 1].slot(t))
+                    h = present
+                    present, inputs, taps = windows[i + 1][t]
+                    torch.addmm(h, z[i], residual[i], out=present)
             s = torch.addmm(skip_bias, gated, skip)
             out: Tensor = self.hidden(s.relu_()).relu_()
             return out
 
-        return windows[0].slot, features
+        return lambda t: windows[0][t][0], features

@@ -21,6 +21,8 @@ PROOFS: dict[str, str] = {
     "autoencoder-latent": "autoencoder_latent",
     "posterior-regularisation": "posterior_regularisation",
     "blind-spot": "blind_spot",
+    "receptive-field": "receptive_field",
+    "copy-memory": "copy_memory",
 }
 """Name on the command line to module of this folder."""
 
