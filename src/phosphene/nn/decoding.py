@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from phosphene.core.errors import EventError
 from phosphene.nn.attention import KeyValueCache
 from phosphene.nn.transformer import Block, Norm
 
@@ -29,6 +30,9 @@ class Decoding:
         n: Examples.
         length: The most positions.
         turn: Rotary turns (length, head size / 2) of positions; None for none.
+
+    Raises:
+        EventError: When called more than ``length`` times.
 
     Example:
         >>> blocks, norm = [Block(8, 2, 16)], Norm("layer", 8)
@@ -54,6 +58,11 @@ class Decoding:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The head's outputs (n, size) at the next position, whose input is x (n, width)."""
+        if self.used == self.length:
+            raise EventError(
+                f"a sequence of {self.used + 1} is longer than the {self.length} positions of the "
+                "cache"
+            )
         turn = None if self.turn is None else self.turn[self.used : self.used + 1]
         with torch.no_grad():
             for block in self._blocks:
