@@ -170,7 +170,7 @@ def _tabular(event: Event) -> tuple[Settings, ...]:
 
 
 def _fvsbn(event: Event) -> tuple[Settings, ...]:
-    return {}, {"penalty": 0.1}
+    return ({"weights": "per-class"},) if event.is_image else ({}, {"penalty": 0.1})
 
 
 def _transformer(event: Event) -> tuple[Settings, ...]:

@@ -1,0 +1,119 @@
+"""RNADE: NADE for real values, each conditional a mixture of Gaussians or logistics."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import UnknownNameError
+from phosphene.core.event import Event
+from phosphene.generative.autoregressive.nade import NADEBase
+from phosphene.nn.conditionals import GaussianMixture, LogisticMixture
+from phosphene.nn.noise import Uniform
+
+__all__ = ["RNADE"]
+
+_MIXTURES = {"gaussian": GaussianMixture, "logistic": LogisticMixture}
+
+
+class RNADE(NADEBase):
+    """p(x_i | x_{<i}) = sum_k pi_k N(x_i; mu_k, sigma_k^2), all three linear in h_i.
+
+    By Uria, Murray and Larochelle (2013). The hidden layers are NADE's, h_i = f(rho_i a_i) with
+    a_{i+1} = a_i + W_i x_i: the sums grow with i, and the learned factors rho_i bring them back to
+    where f is sensitive. Data of any unit are standardized by the first batch; log-densities are
+    those of the data themselves.
+
+    A component that becomes narrow gets gradients of its mean that grow as 1/sigma^2, and its
+    learning rate would have to fall with it. In training the gradient of a mean is therefore
+    multiplied by its sigma.
+
+    Args:
+        event: Reals of any shape, D dimensions in raster order.
+        context: A label or a vector, or nothing; it adds to the biases.
+        hidden: Hidden units.
+        activation: f: ``relu``, ``sigmoid`` or ``tanh``.
+        mixture: ``gaussian`` or ``logistic``.
+        components: How many in each conditional.
+        scale_mean_gradient: Multiply gradients of means by their sigma in training.
+        orders: How many orders: raster, and random ones beside it; the model is their mixture.
+        dropout: Probability that a hidden unit is dropped, in all conditionals of an example.
+        input_dropout: Probability that a value is hidden from all conditionals after it.
+
+    Raises:
+        EventError: The event holds codes (``nade`` models them).
+        ConfigError: A setting is out of range.
+
+    Example:
+        >>> model = RNADE(Event.real(3), hidden=8, components=2)
+        >>> model.log_prob(torch.zeros(5, 3)).shape
+        torch.Size([5])
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        context: ContextSpec | None = None,
+        hidden: int = 100,
+        activation: str = "relu",
+        mixture: Literal["gaussian", "logistic"] = "gaussian",
+        components: int = 10,
+        scale_mean_gradient: bool = True,
+        orders: int = 1,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+    ) -> None:
+        if mixture not in _MIXTURES:
+            raise UnknownNameError("mixture", mixture, _MIXTURES)
+        super().__init__(
+            event,
+            _MIXTURES[mixture](event, components),
+            context=context,
+            features=1,
+            hidden=hidden,
+            activation=activation,
+            scaled=True,
+            orders=orders,
+            dropout=dropout,
+            input_dropout=input_dropout,
+        )
+        self.scale_mean_gradient = scale_mean_gradient
+
+    def features(self, x: Tensor, dimensions: Tensor) -> Tensor:
+        """Standardized values."""
+        shift, scale = self.conditional.shift, self.conditional.scale
+        assert isinstance(shift, Tensor)
+        assert isinstance(scale, Tensor)
+        return ((x.to(self.dtype) - shift[dimensions]) / scale[dimensions])[..., None]
+
+    def member_log_prob(
+        self,
+        x: Tensor,
+        context: Context | None = None,
+        *,
+        member: int = 0,
+        uniform: Uniform | None = None,
+    ) -> Tensor:
+        """Log-density (n,) under one order; noise tells training, where means learn slower."""
+        params = self.conditionals(x, context, member=member, uniform=uniform)
+        if uniform is not None and self.scale_mean_gradient:
+            weight, mean, log_scale = params.chunk(3, -1)
+            mean = _ScaledGradient.apply(mean, log_scale.detach().clamp(max=8.0).exp())
+            params = torch.cat((weight, mean, log_scale), -1)
+        return self.conditional.log_prob(params, x.flatten(1)).sum(-1)
+
+
+class _ScaledGradient(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by a factor."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: Tensor) -> Tensor:
+        ctx.save_for_backward(factor)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (factor,) = ctx.saved_tensors
+        return grads[0] * factor, None
