@@ -193,6 +193,17 @@ def self_contained(path: Path) -> str:
     return page
 
 
+def test_data_of_sequences_are_described(phosphene, book, tune, here, work):
+    done = phosphene("data", f"text:{work / 'book.txt'}?length=16", "--json")
+    assert set(done.json["first example"]) <= set("<>abc \n")
+    assert phosphene("data", "moby-dick", "--split", "test").code == 0
+    Path("tags.txt").write_text("[/b] [red] " * 60)  # no markup for the terminal
+    assert "[/b] [red] [/b]" in phosphene("data", "text:tags.txt?length=16").out
+    done = phosphene("data", f"wav:{work / 'tune.wav'}?length=64&rate=4000", "--out", "w.png")
+    assert "4000 Hz" in done.out
+    assert Image.open("w.png").size[0] > 500
+
+
 # -- what a user can get wrong ----------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from rich.markup import escape
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from phosphene.cli.output import note, print_json, print_table
@@ -67,9 +68,12 @@ def _describe(arguments: Arguments) -> None:
     dataset = load(arguments.name, arguments.split)
     facts = _facts(dataset)
     if arguments.out:
+        from phosphene.core.event import Event
         from phosphene.evaluate.plots import picture
 
-        shown = dataset.x[: 64 if dataset.event.is_image else 2000]
+        plane = dataset.event == Event.real(2)
+        series = dataset.event.kind in ("audio", "real") and not plane
+        shown = dataset.x[: 2000 if plane else 8 if series else 64]
         picture(shown, dataset.event).save(arguments.out)
         facts["picture"] = arguments.out
     if arguments.json:
@@ -78,12 +82,12 @@ def _describe(arguments: Arguments) -> None:
     print_table(
         (arguments.name, ""),
         [
-            (key, "\n".join(map(str, value)) if isinstance(value, list) else str(value))
+            (key, escape("\n".join(map(str, value)) if isinstance(value, list) else str(value)))
             for key, value in facts.items()
             if value not in (None, [], "")
         ],
     )
-    if not arguments.out:
+    if not arguments.out and dataset.event.kind != "tokens":
         note("--out FILE.png writes a picture of it")
 
 
@@ -96,10 +100,12 @@ def _facts(dataset: "Dataset") -> dict[str, Any]:
         "examples": len(dataset),
         "event": str(dataset.event),
         "range": [float(dataset.x.min()), float(dataset.x.max())],
-        "mean": round(float(dataset.x.double().mean()), 4),
+        "mean": round(float(dataset.x.float().mean()), 4),
         "classes": list(dataset.classes),
         "factors": list(dataset.factor_names),
         "density": "known" if dataset.log_prob is not None else None,
+        "sample rate": dataset.sample_rate and f"{dataset.sample_rate} Hz",
+        "first example": _read(dataset),
         "notes": list(dataset.notes),
     }
     if dataset.y is not None and dataset.classes:
@@ -108,3 +114,12 @@ def _facts(dataset: "Dataset") -> dict[str, Any]:
             f"{name}: {n:,}" for name, n in zip(dataset.classes, counts, strict=True)
         ]
     return facts
+
+
+def _read(dataset: "Dataset") -> str | None:
+    """The first example as text, where it is text."""
+    if dataset.tokenizer is None:
+        return None
+    from phosphene.evaluate.sequences import legible
+
+    return legible(dataset.tokenizer.decode(dataset.x[0]))
