@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import ContextSpec
-from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator
 from phosphene.generative.autoregressive.fvsbn import FVSBN
@@ -138,7 +138,32 @@ def test_logits_see_earlier_bits_only() -> None:
     assert torch.equal(jacobian, model.weight.detach().tril(-1))
 
 
+def test_classes_may_have_weights_of_their_own() -> None:
+    """Each class is then a network by itself, and the model is their mixture."""
+    x, label = _data(12), torch.arange(12) % 3
+    whole = FVSBN(Event.binary(8), weights="per-class", context=ContextSpec(label=3)).double()
+    for parameter in whole.parameters():
+        torch.nn.init.normal_(parameter)
+    assert whole.condition.map is not None
+    joint = []
+    for y in range(3):
+        alone = FVSBN(Event.binary(8)).double()
+        same = Context(label=torch.full((12,), y))
+        with torch.no_grad():
+            alone.weight.copy_(whole.weight[y])
+            alone.bias.copy_(whole.bias + whole.condition(same)[0])
+        joint.append(alone.log_prob(x))
+        assert torch.allclose(whole.log_prob(x, same), joint[-1])
+    table = torch.stack(joint, 1) + whole.log_prior
+    assert torch.allclose(whole.log_prob(x), table.logsumexp(1))
+    assert torch.allclose(whole.classify(x), table.log_softmax(1))
+    given = whole.log_prob(x, Context(label=label))
+    assert torch.allclose(given, torch.stack(joint, 1).gather(1, label[:, None])[:, 0])
+
+
 def test_bad_input_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="per-class"):
+        FVSBN(Event.binary(3), weights="per-clas")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="penalty must be 0 or more"):
         FVSBN(Event.binary(3), penalty=-0.1)
     with pytest.raises(EventError, match="FVSBN cannot model"):

@@ -1,12 +1,14 @@
 """Fully visible sigmoid belief network: every conditional is a logistic regression."""
 
+from typing import Literal, get_args
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
@@ -14,7 +16,9 @@ from phosphene.nn.condition import ConditionBias
 from phosphene.nn.conditionals import Bernoulli
 from phosphene.nn.noise import Uniform
 
-__all__ = ["FVSBN"]
+__all__ = ["FVSBN", "Weights"]
+
+Weights = Literal["shared", "per-class"]
 
 
 class FVSBN(Autoregressive):
@@ -29,16 +33,20 @@ class FVSBN(Autoregressive):
     D logistic regressions side by side, each with inverse strength C = 1 / (penalty n) in
     scikit-learn's terms. The penalty is no part of the likelihood.
 
-    Given a label, c is the label's code, and each class has biases of its own.
+    Given a label or a vector, c is its embedding: each class has biases of its own. With
+    ``weights="per-class"`` each class has weights of its own, too, and the model is as many
+    networks as there are classes; Bayes' rule then makes a good classifier of it.
 
     Args:
         event: Binary codes of any shape, D dimensions in raster order.
         penalty: Strength of the penalty on the squared weights, 0 for none.
+        weights: ``shared`` by all classes, or ``per-class``; without labels there is one class.
         context: A label or a vector, or nothing.
 
     Raises:
         EventError: The event is not binary, or a context that is neither.
         ConfigError: A penalty below 0.
+        UnknownNameError: There are no such weights.
 
     Example:
         >>> model = FVSBN(Event.binary(4))
@@ -49,17 +57,26 @@ class FVSBN(Autoregressive):
     mask: Tensor
 
     def __init__(
-        self, event: Event, *, penalty: float = 0.0, context: ContextSpec | None = None
+        self,
+        event: Event,
+        *,
+        penalty: float = 0.0,
+        weights: Weights = "shared",
+        context: ContextSpec | None = None,
     ) -> None:
         super().__init__(event, Bernoulli(event), context=context)
         if self.context.image is not None or self.context.text is not None:
             self.refuse("it is conditioned on a label or a vector, not on an image or a text")
         if not 0.0 <= penalty < float("inf"):
             raise ConfigError(f"penalty must be 0 or more, as 0.001; got {penalty:g}")
+        if weights not in get_args(Weights):
+            raise UnknownNameError("kind of weights", weights, get_args(Weights))
         self.penalty = penalty
         dimensions = event.dimensions
         self.bias = nn.Parameter(torch.zeros(dimensions))
-        self.weight = nn.Parameter(torch.zeros(dimensions, dimensions))
+        square, classes = (dimensions, dimensions), self.context.label
+        own = weights == "per-class" and classes is not None
+        self.weight = nn.Parameter(torch.zeros((classes, *square) if own else square))
         self.register_buffer("mask", torch.ones(dimensions, dimensions).tril(-1), persistent=False)
         self.condition = ConditionBias(self.context, dimensions)
 
@@ -89,14 +106,34 @@ class FVSBN(Autoregressive):
     ) -> Tensor:
         """Logits (n, D, 1) of all conditionals."""
         flat = self.conditional.normalize(x.flatten(1), self.dtype)
-        logits = F.linear(flat, self.weight * self.mask) + self._bias(len(x), context)
-        return logits[..., None]
+        weight = self.weight * self.mask
+        logits = F.linear(flat, weight) if weight.ndim == 2 else _by_class(flat, weight, context)
+        return (logits + self._bias(len(x), context))[..., None]
 
     def stepper(self, n: int, context: Context | None = None, *, member: int = 0) -> Stepper:
         """One row of the weights at a time: D^2 / 2 products in total."""
         bias = self._bias(n, context)
+        of = None if self.weight.ndim == 2 else _label(context)
 
         def step(k: int, x: Tensor) -> Tensor:
-            return bias[:, k : k + 1] + x[:, :k] @ self.weight[k, :k, None]
+            if of is None:
+                return bias[:, k : k + 1] + x[:, :k] @ self.weight[k, :k, None]
+            own = self.weight[:, k, :k][of]
+            return bias[:, k : k + 1] + (x[:, :k] * own).sum(1, keepdim=True)
 
         return step
+
+
+def _label(context: Context | None) -> Tensor:
+    assert context is not None
+    assert context.label is not None
+    return context.label
+
+
+def _by_class(x: Tensor, weight: Tensor, context: Context | None) -> Tensor:
+    """W_y x of each example's class y: (n, D)."""
+    label, out = _label(context), torch.zeros_like(x)
+    for y in label.unique().tolist():
+        rows = label == y
+        out[rows] = F.linear(x[rows], weight[y])
+    return out

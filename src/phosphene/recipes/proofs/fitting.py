@@ -21,6 +21,7 @@ def fit(
     batch_size: int | None = None,
     cosine: bool = False,
     seed: int = 0,
+    context: Context | None = None,
 ) -> Model:
     """Train a model whose phases are losses; ``batch_size=None`` takes all of x every step.
 
@@ -34,8 +35,9 @@ def fit(
         batch_size: Examples drawn with replacement for each step.
         cosine: Let the learning rate fall to zero by a cosine.
         seed: Names the batches and their noise.
+        context: What the examples are conditioned on.
     """
-    model.prepare(_batch(x, batch_size, seed, 0))
+    model.prepare(_batch(x, batch_size, seed, 0, context))
     turns = [(phase, _optimizer(phase, lr)) for phase in model.phases()]
     schedules = [
         torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps) if cosine else None
@@ -43,7 +45,7 @@ def fit(
     ]
     for step in range(steps):
         for (phase, optimizer), schedule in zip(turns, schedules, strict=True):
-            _turn(phase, optimizer, _batch(x, batch_size, seed, step))
+            _turn(phase, optimizer, _batch(x, batch_size, seed, step, context))
             if schedule is not None:
                 schedule.step()
     return model
@@ -68,9 +70,10 @@ def _optimizer(phase: Phase, lr: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(phase.parameters, lr=lr, fused=True)
 
 
-def _batch(x: Tensor, size: int | None, seed: int, step: int) -> Batch:
+def _batch(x: Tensor, size: int | None, seed: int, step: int, context: Context | None) -> Batch:
     if size is None:
         index = torch.arange(len(x))
     else:
         index = torch.randint(len(x), (size,), generator=generator(seed, step, 1))
-    return Batch(x[index], index, Context(), Noise((seed, step), 0, len(index)))
+    given = Context() if context is None else context[index]
+    return Batch(x[index], index, given, Noise((seed, step), 0, len(index)))
