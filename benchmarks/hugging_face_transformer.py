@@ -103,7 +103,8 @@ def _blocks(model: Transformer) -> Iterator[Block]:
 
 def _pairs(weight: Tensor, heads: int) -> Tensor:
     """Rows reordered: the peer turns coordinates i and i + d/2 of a head together, we 2i, 2i+1."""
-    return weight.unflatten(0, (heads, 2, -1)).transpose(1, 2).flatten(0, 2)
+    by_heads: Tensor = weight.unflatten(0, (heads, 2, -1))
+    return by_heads.transpose(1, 2).flatten(0, 2)
 
 
 @torch.no_grad()

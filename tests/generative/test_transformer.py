@@ -1,4 +1,4 @@
-"""The transformer: one step at a time equals one pass, other libraries' weights, what it refuses."""
+"""The transformer: one step at a time equals one pass, others' weights, what it refuses."""
 
 import pytest
 import torch

@@ -1,7 +1,7 @@
 """Statements of the course that are proved by running them: ``phosphene prove NAME``.
 
 Every proof is a function ``prove(seed=0) -> Proof`` of a module of this folder, takes under 20
-seconds on one core, and trains, where it must, in a plain loop in memory: it leaves nothing behind.
+seconds on one core (the adding problem a minute), and trains, where it must, in a plain loop in memory: it leaves nothing behind.
 """
 
 from importlib import import_module
@@ -26,6 +26,11 @@ PROOFS: dict[str, str] = {
     "blind-spot": "blind_spot",
     "receptive-field": "receptive_field",
     "copy-memory": "copy_memory",
+    "adding-problem": "adding_problem",
+    "attention": "attention",
+    "causal-mask": "causal_mask",
+    "multi-head": "multi_head",
+    "positional-encoding": "positional_encoding",
 }
 """Name on the command line to module of this folder."""
 
