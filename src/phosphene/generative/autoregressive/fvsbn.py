@@ -74,9 +74,9 @@ class FVSBN(Autoregressive):
         self.penalty = penalty
         dimensions = event.dimensions
         self.bias = nn.Parameter(torch.zeros(dimensions))
-        square, classes = (dimensions, dimensions), self.context.label
-        own = weights == "per-class" and classes is not None
-        self.weight = nn.Parameter(torch.zeros((classes, *square) if own else square))
+        classes = self.context.label
+        networks = () if weights == "shared" or classes is None else (classes,)
+        self.weight = nn.Parameter(torch.zeros(*networks, dimensions, dimensions))
         self.register_buffer("mask", torch.ones(dimensions, dimensions).tril(-1), persistent=False)
         self.condition = ConditionBias(self.context, dimensions)
 

@@ -50,7 +50,8 @@ class MADE(Autoregressive):
         orders: Members of different orders; more than one need ``random``, the first being
             raster order all the same, so that images can be continued downwards.
         masks: Draws of the degrees for each order.
-        direct: Also connect inputs to outputs, a linear model beside the network.
+        direct: Also connect inputs to outputs, a linear model beside the network; its weights
+            are as many as the square of D, times the numbers by which a value enters and leaves.
         residual: Add each hidden layer's input to its output.
         context: A label or a vector, or nothing.
 
