@@ -50,6 +50,7 @@ check: $(VENV)/dev
 bench: $(VENV)/peers
 	$(BIN)/python -m benchmarks.autoencoder --quick
 	$(BIN)/python -m benchmarks.metrics --quick
+	$(BIN)/python -m benchmarks.autoregressive --quick
 
 docs: $(VENV)/docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
