@@ -20,12 +20,15 @@ def independent_bernoulli(train, test):
 def test_a_trivial_baseline_does_not_reach_the_numbers():
     for recipe in NUMBERED:
         train, test = ph.data.load(recipe.data, "train"), ph.data.load(recipe.data, "test")
-        assert independent_bernoulli(train, test) > 1.3 * recipe.reaches["iwae_nll"], recipe.name
+        least = next(iter(recipe.reaches.values()))
+        assert independent_bernoulli(train, test) > 1.3 * least, (recipe.system, recipe.name)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("recipe", NUMBERED, ids=[f"{r.data}-{r.name}" for r in NUMBERED])
+@pytest.mark.parametrize(
+    "recipe", NUMBERED, ids=[f"{r.system}-{r.data}-{r.name}" for r in NUMBERED]
+)
 def test_recipe_reaches_its_number(recipe, tmp_path):
     run = ph.train(recipe.system, data=recipe.data, recipe=recipe.name, folder=tmp_path, name="run")
     torch.set_num_threads(2)
