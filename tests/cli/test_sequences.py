@@ -20,7 +20,8 @@ from phosphene.evaluate.report import write_report
 from phosphene.recipes.sampling import complete, inpaint, sample, texts, tokenizer_of
 from phosphene.train.folder import Run
 
-SMALL = {"budget": "5steps", "threads": 1, "hidden": (16,), "batch_size": 8}
+ONE = {"order": "raster", "orders": 1, "masks": 1}
+SMALL = {"budget": "5steps", "threads": 1, "hidden": (16,), "batch_size": 8, **ONE}
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,8 @@ def test_the_divergence_is_positive_for_another_density(linear):
 
 def test_an_implicit_model_gets_fidelity_alone(moons):
     scores = evaluate_model(Implicit(moons.event), moons, moons, samples=64)
-    assert set(scores) == FIDELITY
+    known = {"memorization_ratio"}  # means nothing where the held-out examples were trained on
+    assert set(scores) == FIDELITY - known
     assert all(score.kind == "raw features" for score in scores.values())
 
 

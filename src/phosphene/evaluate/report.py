@@ -108,7 +108,8 @@ def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -
 def _headline(scores: Mapping[str, Score]) -> str:
     """The few scores that matter most, as cards."""
     chosen = [name for name in _HEADLINE if name in scores]
-    chosen = [name for name in chosen if not (name == "iwae_nll" and "nll" in scores)][:4]
+    same = {"iwae_nll": "nll", "bits_per_dim": "bits_per_sample"}
+    chosen = [name for name in chosen if same.get(name) not in scores][:4]
     cards = "".join(_card(name, scores[name]) for name in chosen)
     return f'<div class="cards">{cards}</div>' if cards else ""
 
@@ -176,6 +177,7 @@ def _learning(metrics: list[dict[str, Any]], title: str = "Learning") -> str:
     aside = ("step", "seconds", "split", "loss", "lr", "examples", "best", "elbo", "stage")
     keys = train[-1] if train else validation[-1]
     terms = [k for k, v in keys.items() if k not in aside and isinstance(v, int | float)]
+    terms = [k for k in terms if keys[k] != keys.get("loss")]  # a loss of one term
     small = [
         page.figure(
             plots.svg(plots.curves(_lines(train, validation, k), x="step", y="", size=(4.9, 2.5))),

@@ -136,7 +136,8 @@ class Sounds(_Sequences):
         signal = signal_of(x, self.model.event.levels)
         chart = page.figure(plots.svg(plots.waves(signal, rate=rate)))
         players = "".join(
-            page.audio(wav_bytes(one, rate), f"{title}, {k + 1}") for k, one in enumerate(signal)
+            page.audio(wav_bytes(one, rate), f"{title[:-1]} {k + 1}")
+            for k, one in enumerate(signal)
         )
         return page.section(title, f'<div class="sounds">{players}</div>', chart, lead=lead)
 
