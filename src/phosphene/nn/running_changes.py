@@ -42,7 +42,9 @@ def running_changes(
     block = 8 if filled > 0.3 and start.numel() > 1 << 14 else 16
     rows = _Rows.of(x[..., 0], min(block, len(x)))
     missing = rows.blocks * rows.size - len(x)
-    W, V = (F.pad(w, (0, 0, 0, 0, 0, missing)).unflatten(0, (rows.blocks, -1)) for w in (W, V))
+    if missing:
+        W, V = (F.pad(w, (0, 0, 0, 0, 0, missing)) for w in (W, V))
+    W, V = (w.unflatten(0, (rows.blocks, -1)) for w in (W, V))
     out: Tensor = _Changes.apply(W[:, :, 0], V.flatten(1, 2), start, rows, gate, activation)
     return out[: len(x)]
 
@@ -72,10 +74,12 @@ class _Rows:
         new = F.pad(x[..., :-1] != 0, (1, 0), value=True)
         before = torch.ones(size, size, dtype=x.dtype, device=x.device).tril(-1)
         counts = new.flatten(1).sum(1).cumsum(0).tolist()
+        block, example, rank = new.nonzero().unbind(1)
+        whole = x.flatten(0, 1).index_select(0, block * x.shape[1] + example)
         return cls(
             x=x,
-            prefix=(x[:, :, None, :] * before)[new],
-            example=new.nonzero()[:, 1],
+            prefix=whole.mul_(before.index_select(0, rank)),
+            example=example,
             seen=(new.flatten().cumsum(0) - 1).view_as(x),
             cuts=[0, *counts],
         )
