@@ -76,6 +76,21 @@ def test_every_width_gives_the_signal(tmp_path: Path, width: int) -> None:
     assert all(str(8 * width) in note for note in notes)
 
 
+def test_an_extensible_header_is_read(tmp_path: Path) -> None:
+    signal = tone(440, 0.05, 8000)
+    plain = write_pcm(tmp_path / "a.wav", signal, 8000, 3).read_bytes()
+    at = plain.index(b"fmt ")
+    body = plain[at + 8 : at + 24]
+    guid = b"\1\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"
+    wide = b"\xfe\xff" + body[2:] + b"\x16\0\x18\0\4\0\0\0" + guid
+    header = b"RIFF" + (len(plain) + 16).to_bytes(4, "little") + b"WAVE"
+    whole = header + b"fmt " + len(wide).to_bytes(4, "little") + wide + plain[at + 24 :]
+    (tmp_path / "b.wav").write_bytes(whole)
+    found, rate, _ = read_wav(tmp_path / "b.wav")
+    assert rate == 8000
+    assert np.abs(found - signal).max() < 1e-6
+
+
 def test_channels_are_averaged_and_that_is_said(tmp_path: Path) -> None:
     left, right = tone(300, 0.02, 8000), tone(500, 0.02, 8000)
     path = write_pcm(tmp_path / "a.wav", np.stack([left, right], 1), 8000, 2, channels=2)

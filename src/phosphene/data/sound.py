@@ -35,7 +35,7 @@ def read_wav(path: Path) -> tuple[Signal, int, tuple[str, ...]]:
         DataError: The file is missing, is no PCM WAV, or holds no samples.
     """
     try:
-        with wave.open(str(path), "rb") as file:
+        with wave.open(io.BytesIO(_plain(path.read_bytes())), "rb") as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             raw = file.readframes(file.getnframes())
     except (wave.Error, EOFError) as error:
@@ -57,6 +57,15 @@ def read_wav(path: Path) -> tuple[Signal, int, tuple[str, ...]]:
     if width != 2:
         notes.append(f"samples of {8 * width} bits were converted")
     return signal, rate, tuple(notes)
+
+
+def _plain(data: bytes) -> bytes:
+    """The file with an extensible header of PCM, as 24 bits often have, marked as plain PCM."""
+    at = data.find(b"fmt ", 0, 4096) + 8
+    extensible = at >= 8 and data[at : at + 2] == b"\xfe\xff"
+    if extensible and data[at + 24 : at + 26] == b"\x01\x00":  # the kind of the extension
+        return data[:at] + b"\x01\x00" + data[at + 2 :]
+    return data
 
 
 def _reals(raw: bytes, width: int) -> Signal:
