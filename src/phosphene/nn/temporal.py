@@ -31,6 +31,9 @@ class TemporalBlock(nn.Module):
         settings = {"kernel": kernel, "dilation": dilation}
         self.conv1 = CausalConv(inputs, outputs, **settings, weight_norm=True)
         self.conv2 = CausalConv(outputs, outputs, **settings, weight_norm=True)
+        assert self.conv2.length is not None
+        with torch.no_grad():  # or the sum would grow from block to block
+            self.conv2.length.mul_(0.5)
         self.shortcut = nn.Linear(inputs, outputs) if inputs != outputs else None
         self.dropout = check_probability("dropout", dropout)
 

@@ -1,7 +1,8 @@
 """Statements of the course that are proved by running them: ``phosphene prove NAME``.
 
 Every proof is a function ``prove(seed=0) -> Proof`` of a module of this folder, takes under 20
-seconds on one core (the adding problem a minute), and trains, where it must, in a plain loop in memory: it leaves nothing behind.
+seconds on one core (the adding problem a minute), and trains, where it must, in a plain loop in
+memory: it leaves nothing behind.
 """
 
 from importlib import import_module
