@@ -407,8 +407,75 @@ _PIXELCNN_PAPERS = (
     ),
 )
 
+# Rectifiers with half of the hidden units dropped: on digits-binary a validation NLL of 16.7, and
+# 17.5 with the paper's sigmoids (200 units, 3,000 steps, one order).
+_NADE: Mapping[str, Any] = {"activation": "relu", "hidden": 300, "orders": 3, "dropout": 0.5}
+_NADE_RATE: Mapping[str, Any] = {"batch_size": 64, "schedule": "cosine"}
+
+_NADES = (
+    Recipe(
+        name="default",
+        system="nade",
+        data="digits-binary",
+        budget="60s",
+        model=_NADE,
+        train={**_NADE_RATE, "lr": 3e-3, "ema": 0.99},
+        notes="Three orders, each with weights of its own; their mixture is the model.",
+    ),
+    Recipe(
+        name="default",
+        system="nade",
+        data="mnist-binary",
+        budget="600s",
+        model={**_NADE, "hidden": 500, "orders": 1, "dropout": 0.3},
+        train={**_NADE_RATE, "lr": 1e-3, "ema": 0.999},
+    ),
+    Recipe(
+        name="paper",
+        system="nade",
+        data="mnist-binary",
+        budget="100epochs",
+        model={"hidden": 500, "activation": "sigmoid"},
+        train={"batch_size": 100},
+        notes="Larochelle and Murray (2011): 500 sigmoid units; Adam in place of plain descent.",
+    ),
+    Recipe(
+        name="default",
+        system="order-agnostic-nade",
+        data="digits-binary",
+        budget="60s",
+        train={**_NADE_RATE, "lr": 2e-3, "ema": 0.995},
+        reaches={"nll": 16.6},
+        cpu_seconds=60,
+        notes="Two layers of 500 units, and a mixture of eight orders.",
+    ),
+    Recipe(
+        name="default",
+        system="order-agnostic-nade",
+        data="mnist-binary",
+        budget="600s",
+        train={**_NADE_RATE, "lr": 1e-3, "ema": 0.999},
+    ),
+    Recipe(
+        name="default",
+        system="conv-nade",
+        data="digits-binary",
+        budget="120s",
+        train={**_NADE_RATE, "lr": 2e-3, "ema": 0.995},
+    ),
+    Recipe(
+        name="default",
+        system="rnade",
+        data="ring8",
+        budget="30s",
+        model={"hidden": 64, "components": 20},
+        train={"batch_size": 256, "schedule": "cosine", "lr": 3e-3, "ema": 0.99},
+    ),
+)
+
 RECIPES: tuple[Recipe, ...] = (
     *_VECTORS,
+    *_NADES,
     *_PIXELCNN,
     *_PIXELCNN_PAPERS,
     *_PIXELRNN,
