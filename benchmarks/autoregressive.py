@@ -43,7 +43,7 @@ class Size:
         quick: Whether the peers' own modules take their small cases.
     """
 
-    flows: tuple[tuple[int, int, int], ...] = ((64, 256, 64), (256, 512, 64), (784, 1024, 64))
+    flows: tuple[tuple[int, int, int], ...] = ((64, 256, 256), (256, 512, 256), (784, 1024, 100))
     nade: tuple[int, int, int] = (784, 500, 64)
     drawn: tuple[int, ...] = (1, 100)
     audio: tuple[int, int, int] = (8000, 10, 4)
@@ -53,7 +53,7 @@ class Size:
 
 
 QUICK = Size(
-    flows=((64, 256, 16), (256, 512, 16), (784, 512, 16)),
+    flows=((64, 256, 256), (256, 512, 256), (784, 512, 64)),
     nade=(784, 500, 20),
     drawn=(20,),
     audio=(8000, 10, 2),
