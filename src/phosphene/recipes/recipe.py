@@ -65,9 +65,10 @@ class Recipe:
 
 def recipes() -> list[Recipe]:
     """All recipes, the first of a system being its default."""
-    from phosphene.recipes import autoencoder, autoregressive, energy
+    from phosphene.recipes import autoencoder, autoregressive, energy, sequences
 
-    return [*autoencoder.RECIPES, *autoregressive.RECIPES, *energy.RECIPES]
+    modules = (autoencoder, autoregressive, sequences, energy)
+    return [recipe for module in modules for recipe in module.RECIPES]
 
 
 def select(system: str, data: str | None = None, name: str = "default") -> Recipe:
