@@ -4,15 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from phosphene.nn.recurrent import (
-    ColorLinear,
-    DiagonalBiLSTM,
-    Lines,
-    RowLSTM,
-    color_mask,
-    lstm_cell,
-    scan_lines,
-)
+from phosphene.nn.line_scan import Lines, lstm_cell, scan_lines
+from phosphene.nn.recurrent import ColorLinear, DiagonalBiLSTM, RowLSTM, color_mask
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
