@@ -26,7 +26,7 @@ class Arguments:
     Args:
         systems: Names of the catalogue.
         data: A data set's name; phosphene data lists them.
-        budget: Of each training.
+        budget: Of each training; recipe gives each system its own recipe's.
         seeds: How many trainings of each system; scores are means over them.
         recipe: Whose settings each system starts from.
         name: Of the folder below runs/.
@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
         comparison = compare(
             arguments.systems,
             data=arguments.data,
-            budget=arguments.budget,
+            budget=None if arguments.budget == "recipe" else arguments.budget,
             seeds=arguments.seeds,
             recipe=arguments.recipe,
             name=arguments.name,

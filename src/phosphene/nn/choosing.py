@@ -74,10 +74,9 @@ def choose(log_p: Tensor, u: Tensor, how: Choosing) -> Tensor:
     if how.top_p is not None and how.top_p < 1.0:
         p = p * _nucleus(p, how.top_p)
     below = p.cumsum(-1)
-    code = (below <= u.unsqueeze(-1).to(p.dtype) * below[..., -1:]).sum(-1)
-    # Rounding may put u beyond the last value that can occur.
-    last = p.shape[-1] - 1 - (p > 0).flip(-1).to(torch.uint8).argmax(-1)
-    return torch.minimum(code, last)
+    # A hair below the whole, so that rounding cannot pass the last value that can occur.
+    whole = below[..., -1:] * (1.0 - torch.finfo(p.dtype).eps)
+    return (below <= u.unsqueeze(-1).to(p.dtype) * whole).sum(-1)
 
 
 def _marked(p: Tensor, index: Tensor) -> Tensor:

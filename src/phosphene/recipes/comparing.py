@@ -1,4 +1,4 @@
-"""Train several systems on the same data under the same budget, and put them in one table."""
+"""Train several systems on the same data, usually under one budget, and put them in one table."""
 
 import datetime
 import json
@@ -48,7 +48,7 @@ def compare(
     systems: Sequence[str],
     *,
     data: str,
-    budget: str,
+    budget: str | None = None,
     seeds: int = 1,
     recipe: str = "default",
     folder: str | Path = "runs",
@@ -69,7 +69,8 @@ def compare(
     Args:
         systems: Two or more names of the catalogue; a name may come once.
         data: A data set's name.
-        budget: Of each training, as ``30s`` or ``2000steps``.
+        budget: Of each training, as ``30s`` or ``2000steps``; None gives each system the budget of
+            its own recipe.
         seeds: Trainings of each system, with seeds 0, 1, ...; scores are means over them.
         recipe: Whose settings to use, where a system has a recipe of that name.
         folder: Where runs are kept.
@@ -99,7 +100,7 @@ def compare(
             if announce:
                 announce(f"{k + 1} of {len(systems)}: {system}, seed {seed}")
             run = train(
-                system, data=data, budget=budget, seed=seed, recipe=_recipe(system, data, recipe),
+                system, data=data, budget=budget, seed=seed, recipe=recipe,
                 folder=where, name=f"{system}-seed{seed}", threads=threads, device=device,
                 listeners=listeners,
             )  # fmt: skip
@@ -108,16 +109,20 @@ def compare(
             scores.append(evaluate(run, samples=samples, particles=particles, progress=progress))
         entries.append(_entry(system, runs, scores))
     groups = grouped(entries)
-    about = {"data": data, "budget": str(Budget.parse(budget)), "seeds": seeds}
+    spent = "recipe" if budget is None else str(Budget.parse(budget))
+    about = {"data": data, "budget": spent, "seeds": seeds}
     ordered = [entry for group in groups.values() for entry in group]
     record = {**about, "command": _command(), "rows": [entry.to_json() for entry in ordered]}
     write_atomically(where / "compare.json", json.dumps(record, indent=2) + "\n")
-    lead = f"On {data}, {budget} for each training, {seeds} seed{'s' if seeds > 1 else ''}."
+    each = "its recipe's budget" if budget is None else budget
+    lead = f"On {data}, {each} for each training, {seeds} seed{'s' if seeds > 1 else ''}."
     write_comparison(where, ordered, test, about=lead, command=_command())
     return Comparison(where, groups)
 
 
-def _check(systems: Sequence[str], data: str, budget: str, seeds: int, recipe: str) -> Dataset:
+def _check(
+    systems: Sequence[str], data: str, budget: str | None, seeds: int, recipe: str
+) -> Dataset:
     """Everything that can be wrong is found before the first training."""
     if not systems:
         raise ConfigError("a comparison needs systems, such as vae beta-vae")
@@ -126,21 +131,17 @@ def _check(systems: Sequence[str], data: str, budget: str, seeds: int, recipe: s
         raise ConfigError(f"{twice!r} is named twice; --seeds trains each system several times")
     if seeds < 1:
         raise ConfigError(f"seeds must be at least 1, got {seeds}")
-    Budget.parse(budget)
+    if budget is not None:
+        Budget.parse(budget)
     rows = [catalog.find(system) for system in systems]
     dataset, test = load_split(data, "train"), load_split(data, "test")
     for row in rows:
         if row.kind != "model":
             raise ConfigError(f"{row.name!r} is a {row.kind}; only models are compared")
-        chosen = suited(select(row.name, data, _recipe(row.name, data, recipe)), dataset.event)
+        chosen = suited(select(row.name, data, recipe), dataset.event)
         context = dataset.context if chosen.context else None
         build(row.name, dataset.event, context, **chosen.model)
     return test
-
-
-def _recipe(system: str, data: str, recipe: str) -> str:
-    select(system, data, recipe)
-    return recipe
 
 
 def _refuse_interrupted(run: Run) -> None:
