@@ -65,10 +65,10 @@ class Recipe:
 
 def recipes() -> list[Recipe]:
     """All recipes, the first of a system being its default."""
-    from phosphene.recipes import autoencoder, autoregressive, energy, sequences
+    from phosphene.recipes import autoencoder, energy, pixels, sequences, transformer, vectors
 
-    modules = (autoencoder, autoregressive, sequences, energy)
-    return [recipe for module in modules for recipe in module.RECIPES]
+    families = (autoencoder, vectors, pixels, sequences, transformer, energy)
+    return [recipe for family in families for recipe in family.RECIPES]
 
 
 def select(system: str, data: str | None = None, name: str = "default") -> Recipe:
