@@ -11,11 +11,13 @@ from phosphene.core.batch import Batch
 from phosphene.core.rng import seeded
 from phosphene.data.sources import source
 from phosphene.generative.autoregressive.tcn import TCN
+from phosphene.generative.autoregressive.transformer import Transformer
 from phosphene.generative.autoregressive.wavenet import WaveNet
 from phosphene.recipes.proofs.fitting import fit
 
 WAVENET = {"layers": 3, "channels": 16, "skip": 32, "components": 2}
 TCN_SETTINGS = {"channels": 64, "blocks": 2, "kernel": 2}
+TRANSFORMER = {"width": 64, "depth": 2, "heads": 2}
 
 
 def excess(model, data):
@@ -27,19 +29,20 @@ def excess(model, data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "cls", "settings", "steps", "within"),
+    ("name", "cls", "settings", "steps", "lr", "within"),
     [
-        ("ar2", WaveNet, WAVENET, 300, 0.03),
-        ("markov3", TCN, TCN_SETTINGS, 600, 0.01),
+        ("ar2", WaveNet, WAVENET, 300, 5e-3, 0.03),
+        ("markov3", TCN, TCN_SETTINGS, 600, 5e-3, 0.01),
+        ("markov3", Transformer, TRANSFORMER, 800, 3e-3, 0.01),
     ],
 )
-def test_model_comes_within_its_distance_of_the_entropy_rate(name, cls, settings, steps, within):
+def test_model_comes_near_the_entropy_rate(name, cls, settings, steps, lr, within):
     train, test = ph.data.load(name, "train"), ph.data.load(name, "test")
     with seeded(0):
         model = cls(train.event, **settings)
     model.prepare(Batch.of(train.x[:256]))
     before = excess(model, test)
-    fit(model, train.x, steps=steps, lr=5e-3, batch_size=32, cosine=True)
+    fit(model, train.x, steps=steps, lr=lr, batch_size=32, cosine=True)
     after = excess(model, test)
     print(name, f"{before:.4f} -> {after:.5f} nats above {source(name).entropy_rate:.4f}")
     assert -0.002 < after < within

@@ -142,3 +142,15 @@ def test_weights_of_the_module_are_those_it_uses():
 def test_heads_must_divide_the_width():
     with pytest.raises(ConfigError, match="heads must divide the width 12, got 5"):
         MultiHeadAttention(12, 5)
+
+
+def test_it_costs_the_square_of_the_length() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def cost(length: int) -> int:
+        q = torch.zeros(1, 2, length, 8)
+        with FlopCounterMode(display=False) as counter:
+            attention(q, q, q, causal_mask(length))
+        return counter.get_total_flops()
+
+    assert [cost(2 * t) / cost(t) for t in (32, 64, 128)] == [4.0, 4.0, 4.0]
