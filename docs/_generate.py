@@ -196,6 +196,10 @@ FIGURES = {
     "beta-vae": "Each row moves one latent of a beta-VAE, those that vary most first.",
     "compare": "Four systems under one budget, by kind of score.",
     "report": "The upper part of a report.",
+    "gated-pixelcnn": "Samples of a gated PixelCNN; test digits, their upper halves, and two exact "
+    "draws of the lower halves given these.",
+    "rbm": "States of Gibbs chains of a restricted Boltzmann machine.",
+    "vq-vae-prior": "Test digits; the same from 49 tokens each; samples of the prior, by label.",
     "constrained": "The KL of a constrained VAE, its budget, and the multiplier that enforces it.",
 }
 """Pictures of ``scripts/build_docs_pictures.py`` and what they show."""

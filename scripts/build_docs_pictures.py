@@ -208,6 +208,40 @@ def styles(studio: Studio) -> Image.Image:
     return rows_of(model.event, *rows)
 
 
+@torch.no_grad()
+def gated_pixelcnn(studio: Studio) -> Image.Image:
+    """Samples above; below, upper halves of test digits and two exact draws of the rest of each."""
+    run = studio.run("gated-pixelcnn", "mnist-binary")
+    drawn = views.draws(run.model, 32, seed=0)
+    x = some("mnist-binary", 16)
+    known = torch.zeros(x.shape, dtype=torch.bool)
+    known[:, :, :14] = True
+    filled = [
+        run.model.inpaint(x, known, generator=torch.Generator().manual_seed(k)) for k in (0, 1)
+    ]
+    half = torch.where(known, x, torch.zeros_like(x))
+    return rows_of(run.model.event, drawn[:16], drawn[16:], x, half, *filled)
+
+
+@torch.no_grad()
+def rbm(studio: Studio) -> Image.Image:
+    """Samples of a chain that started at training examples."""
+    run = studio.run("rbm", "mnist-binary")
+    drawn = views.draws(run.model, 48, seed=0)
+    return rows_of(run.model.event, *drawn.split(16))
+
+
+@torch.no_grad()
+def vq_vae_prior(studio: Studio) -> Image.Image:
+    """Test digits, their reconstructions from 49 tokens, and samples by label."""
+    run = studio.run("vq-vae-prior", "mnist")
+    x = some("mnist", 20)
+    label = torch.arange(20) % 10
+    drawn = views.draws(run.model, 20, ph.Context(label=label), seed=0, mean=True)
+    more = views.draws(run.model, 20, ph.Context(label=label), seed=1, mean=True)
+    return rows_of(run.model.event, x, run.model.reconstruct(x), drawn, more)
+
+
 def compared(studio: Studio) -> Image.Image:
     systems = ["vae", "iwae", "beta-vae", "autoencoder"]
     budget = studio.budget or "30s"
@@ -262,6 +296,9 @@ PICTURES: dict[str, tuple[Callable[[Studio], Image.Image | None], tuple[str, ...
     "styles": (styles, ("semi-supervised-vae",)),
     "compare": (compared, ("vae", "iwae", "beta-vae", "autoencoder")),
     "report": (report, ("vae",)),
+    "gated-pixelcnn": (gated_pixelcnn, ("gated-pixelcnn",)),
+    "rbm": (rbm, ("rbm",)),
+    "vq-vae-prior": (vq_vae_prior, ("vq-vae-prior",)),
 }
 """Name to the function that draws it and the systems it needs."""
 
