@@ -16,7 +16,7 @@ from phosphene.generative.energy.annealed import annealed_importance, sigmoid_sc
 from phosphene.generative.energy.boltzmann import BoltzmannMachine
 from phosphene.generative.energy.gsn import GSN, stationary
 from phosphene.generative.energy.rbm import RBM
-from phosphene.generative.energy.states import binary_states
+from phosphene.generative.energy.units import binary_states
 
 
 def rbm(dimensions: int = 5, hidden: int = 4, scale: float = 1.0, **settings: object) -> RBM:

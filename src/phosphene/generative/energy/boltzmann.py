@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from phosphene.core import rng
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
-from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.protocols import Likelihood, available_if
 from phosphene.generative.energy.annealed import (
@@ -20,14 +19,14 @@ from phosphene.generative.energy.annealed import (
     annealed_importance,
     sigmoid_schedule,
 )
-from phosphene.generative.energy.states import FEW, binary_states
+from phosphene.generative.energy.units import FEW, BinaryUnits, at_least, binary_states, flip
 
 __all__ = ["BoltzmannMachine"]
 
 Learning = Literal["auto", "exact", "persistent"]
 
 
-class BoltzmannMachine(Model):
+class BoltzmannMachine(BinaryUnits):
     """p(s) = exp(1/2 s'Ws + b's) / Z, W symmetric with an empty diagonal.
 
     By Ackley, Hinton and Sejnowski (1985). The units s are the example and, perhaps, hidden ones;
@@ -77,11 +76,6 @@ class BoltzmannMachine(Model):
         ais_temperatures: int = 500,
     ) -> None:
         super().__init__(event, context=context)
-        if event.levels != 2:
-            self.refuse("it has codes 0 and 1")
-        if self.context:
-            names = ", ".join(self.context.names)
-            raise EventError(f"BoltzmannMachine takes no context, got {names}")
         self.units = event.dimensions + hidden
         few = self.units <= FEW
         if learning not in ("auto", "exact", "persistent"):
@@ -90,13 +84,9 @@ class BoltzmannMachine(Model):
             raise ConfigError(
                 f"exact learning takes at most {FEW} units, got {self.units}; use 'persistent'"
             )
-        for name, value, least in (
-            ("hidden", hidden, 0), ("steps", steps, 1), ("chains", chains, 1),
-            ("sweeps", sweeps, 1), ("ais_chains", ais_chains, 2),
-            ("ais_temperatures", ais_temperatures, 1),
-        ):  # fmt: skip
-            if value < least:
-                raise ConfigError(f"{name} must be {least} or more, got {value}")
+        at_least(0, hidden=hidden)
+        at_least(1, steps=steps, chains=chains, sweeps=sweeps, ais_temperatures=ais_temperatures)
+        at_least(2, ais_chains=ais_chains)
         self.exact = few
         self.learning = ("exact" if few else "persistent") if learning == "auto" else learning
         self.likelihood: Likelihood = "exact" if few else ("none" if hidden else "estimate")
@@ -147,7 +137,7 @@ class BoltzmannMachine(Model):
     @available_if(lambda self: self.exact, "Z has too many terms")
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Exact log-probability (n,) in nats, hidden units summed out."""
-        v = self._flat(x)
+        v = self.flat(x)
         _, table = self._table()
         by_example = torch.logsumexp(table.reshape(2**self.event.dimensions, -1), 1)
         place = 2 ** torch.arange(v.shape[1] - 1, -1, -1, device=v.device)
@@ -160,7 +150,7 @@ class BoltzmannMachine(Model):
     def estimate_log_prob(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
         """The unnormalized log-probability less an estimate of log Z, and its standard error."""
         z = self.estimate_log_z()
-        value = self.negative_energy(self._flat(x)) - z.value
+        value = self.negative_energy(self.flat(x)) - z.value
         return value, torch.full_like(value, z.stderr)
 
     @torch.no_grad()
@@ -169,8 +159,7 @@ class BoltzmannMachine(Model):
         assert self.hidden == 0, "hidden units would have to be summed out"
         chains, temperatures = self.ais
         g = rng.generator(seed, 63, device=self.device)
-        uniform = torch.rand((chains, self.units), generator=g, dtype=self.dtype)
-        start = (uniform.to(self.device) < torch.sigmoid(self.base)).to(self.dtype)
+        start = flip(self.base.expand(chains, -1), g)
         W = self.W
 
         def log_f(s: Tensor, beta: float) -> Tensor:
@@ -191,7 +180,7 @@ class BoltzmannMachine(Model):
 
     def prepare(self, batch: Batch) -> None:
         """Start at the marginals, and the chains at examples."""
-        v = self._flat(batch.x)
+        v = self.flat(batch.x)
         with torch.no_grad():
             self.base.copy_(torch.logit((v.sum(0) + 0.5) / (len(v) + 1)))
             self.b[: v.shape[1]] = self.base
@@ -211,7 +200,7 @@ class BoltzmannMachine(Model):
         In evaluation, where it is not exact, it is the pseudo-likelihood (Besag, 1975) of the
         units, hidden ones at a state drawn given the example.
         """
-        v = self._flat(batch.x)
+        v = self.flat(batch.x)
         if self.learning == "exact" or (self.exact and not self.training):
             nll = -self.log_prob(batch.x)
             return Loss(nll.mean(), {"nll": nll})
@@ -259,7 +248,7 @@ class BoltzmannMachine(Model):
             s = self._starts(n, generator)
             for _ in range(self.sweeps):
                 s = self.sweep(s, generator)
-        return self._shaped(s)
+        return self.shaped(s[:, : self.event.dimensions])
 
     @torch.no_grad()
     def inpaint(
@@ -272,23 +261,15 @@ class BoltzmannMachine(Model):
     ) -> Tensor:
         """Keep x where the mask is True; the rest is a chain's state after ``sweeps`` sweeps."""
         d = self.event.dimensions
-        seen = torch.broadcast_to(mask.bool(), x.shape).flatten(1)
-        v = self._flat(torch.where(seen.view(x.shape), x, torch.zeros_like(x)))
+        v, seen = self.known(x, mask)
         known = torch.zeros(len(x), self.units, dtype=torch.bool, device=self.device)
         known[:, :d] = seen
         s = self._starts(len(x), generator)
         s[:, :d] = torch.where(seen, v, s[:, :d])
         for _ in range(self.sweeps):
             s = self.sweep(s, generator, known=known)
-        return self._shaped(s)
+        return self.shaped(s[:, : self.event.dimensions])
 
     def _starts(self, n: int, generator: torch.Generator | None) -> Tensor:
         index = torch.randint(len(self.chains), (n,), generator=generator, device=self.device)
         return self.chains[index].clone()
-
-    def _flat(self, x: Tensor) -> Tensor:
-        return self.event.check(x).flatten(1).to(self.dtype)
-
-    def _shaped(self, s: Tensor) -> Tensor:
-        v = s[:, : self.event.dimensions]
-        return v.reshape(len(s), *self.event.shape).to(torch.uint8)

@@ -8,12 +8,11 @@ from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
-from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
-from phosphene.generative.energy.states import binary_states
+from phosphene.generative.energy.units import BinaryUnits, at_least, binary_states
 from phosphene.nn.masked import MaskedMLP
 from phosphene.nn.mlp import MLP
 
@@ -41,7 +40,7 @@ def stationary(transition: Tensor) -> Tensor:
     return pi
 
 
-class GSN(Model):
+class GSN(BinaryUnits):
     """A chain X~ ~ C(. | X), X ~ P(. | X~), by Bengio, Laufer, Alain and Yosinski (2014).
 
     C flips each value to a random one with probability ``noise``; P is learned to say what the
@@ -90,16 +89,11 @@ class GSN(Model):
         activation: str = "relu",
     ) -> None:
         super().__init__(event, context=context)
-        if event.levels != 2:
-            self.refuse("its corruption flips codes 0 and 1")
-        if self.context:
-            raise EventError(f"GSN takes no context, got {', '.join(self.context.names)}")
         if kernel not in ("autoregressive", "factorised"):
             raise ConfigError(f"kernel must be 'autoregressive' or 'factorised', got {kernel!r}")
         if not 0.0 < noise <= 1.0:
             raise ConfigError(f"noise must lie in (0, 1], got {noise:g}")
-        if walkback < 1 or burn_in < 1:
-            raise ConfigError(f"walkback={walkback} and burn_in={burn_in} must be 1 or more each")
+        at_least(1, walkback=walkback, burn_in=burn_in)
         self.noise, self.walkback, self.burn_in = noise, walkback, burn_in
         dimensions = event.dimensions
         self.network: MaskedMLP | MLP
@@ -151,13 +145,13 @@ class GSN(Model):
 
     def prepare(self, batch: Batch) -> None:
         """Where chains begin: the data's frequencies."""
-        v = batch.x.flatten(1).to(self.dtype)
+        v = self.flat(batch.x)
         with torch.no_grad():
             self.start.copy_((v.sum(0) + 0.5) / (len(v) + 1))
 
     def loss(self, batch: Batch) -> Loss:
         """The mean over the walk of -log P(X | X~_k), in nats."""
-        x = batch.x.flatten(1).to(self.dtype)
+        x = self.flat(batch.x)
         at, terms = x, []
         for k in range(self.walkback):
             noisy = self.corrupt(at, batch.uniform(x.shape[1:]).to(x.dtype))
@@ -185,7 +179,7 @@ class GSN(Model):
         x = (u < self.start).to(self.dtype)
         for _ in range(self.burn_in):
             x = self.step(x, generator)
-        return x.reshape(n, *self.event.shape).to(torch.uint8)
+        return self.shaped(x)
 
     @available_if(
         lambda self: self.event.dimensions <= _MOST, f"it needs at most {_MOST} dimensions"

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from phosphene.core import rng
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
-from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.protocols import Likelihood, available_if
 from phosphene.generative.energy.annealed import (
@@ -20,14 +19,14 @@ from phosphene.generative.energy.annealed import (
     annealed_importance,
     sigmoid_schedule,
 )
-from phosphene.generative.energy.states import FEW, binary_states
+from phosphene.generative.energy.units import FEW, BinaryUnits, at_least, binary_states, flip
 
 __all__ = ["RBM"]
 
 Learning = Literal["cd", "persistent", "tempering"]
 
 
-class RBM(Model):
+class RBM(BinaryUnits):
     """p(v) = sum_h exp(a'v + b'h + h'Wv) / Z, by Smolensky (1986); Hinton (2002).
 
     The hidden units are summed out: p(v) = exp(-F(v)) / Z with the free energy
@@ -87,21 +86,13 @@ class RBM(Model):
         ais_temperatures: int = 2000,
     ) -> None:
         super().__init__(event, context=context)
-        if event.levels != 2:
-            self.refuse("it has codes 0 and 1")
-        if self.context:
-            raise EventError(f"RBM takes no context, got {', '.join(self.context.names)}")
         if learning not in ("cd", "persistent", "tempering"):
             raise ConfigError(
                 f"learning must be 'cd', 'persistent' or 'tempering', got {learning!r}"
             )
-        whole = {"hidden": hidden, "steps": steps, "chains": chains, "gibbs": gibbs,
-                 "ais_chains": ais_chains - 1, "ais_temperatures": ais_temperatures,
-                 "temperatures": temperatures - 1}  # fmt: skip
-        for name, value in whole.items():
-            if value < 1:
-                low = 2 if name in ("ais_chains", "temperatures") else 1
-                raise ConfigError(f"{name} must be {low} or more, got {value + low - 1}")
+        at_least(1, hidden=hidden, steps=steps, chains=chains, gibbs=gibbs)
+        at_least(2, ais_chains=ais_chains, temperatures=temperatures)
+        at_least(1, ais_temperatures=ais_temperatures)
         dimensions = event.dimensions
         self.learning, self.steps, self.gibbs = learning, steps, gibbs
         self.weight_decay = weight_decay
@@ -138,8 +129,8 @@ class RBM(Model):
         self, v: Tensor, generator: torch.Generator | None, beta: float = 1.0
     ) -> tuple[Tensor, Tensor]:
         """Draw h ~ p(h|v), then v ~ p(v|h), at an inverse temperature; return v and h."""
-        h = _flip(beta * self.hidden_logits(v), generator)
-        return _flip(beta * self.visible_logits(h), generator), h
+        h = flip(beta * self.hidden_logits(v), generator)
+        return flip(beta * self.visible_logits(h), generator), h
 
     def log_normalizer(self) -> LogNormalizer:
         """Log Z, summed or estimated; kept until the weights change."""
@@ -171,22 +162,22 @@ class RBM(Model):
         """
         chains, temperatures = self.ais
         g = rng.generator(seed, 61, device=self.device)
-        start = _flip(self.base.expand(chains, -1), g)
+        start = flip(self.base.expand(chains, -1), g)
         log_z = float(F.softplus(self.base.double()).sum()) + len(self.b) * 0.6931471805599453
 
         def log_f(v: Tensor, beta: float) -> Tensor:
             return (1 - beta) * (v @ self.base) - self.free_energy(v, beta)
 
         def transition(v: Tensor, beta: float) -> Tensor:
-            h = _flip(beta * self.hidden_logits(v), g)
-            return _flip((1 - beta) * self.base + beta * self.visible_logits(h), g)
+            h = flip(beta * self.hidden_logits(v), g)
+            return flip((1 - beta) * self.base + beta * self.visible_logits(h), g)
 
         return annealed_importance(start, log_f, transition, sigmoid_schedule(temperatures), log_z)
 
     @available_if(lambda self: self.exact, "Z has too many terms; estimate_log_prob estimates it")
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Exact log-probability (n,) in nats."""
-        v = self._flat(x)
+        v = self.flat(x)
         if not torch.is_grad_enabled():
             return -self.free_energy(v) - self.log_normalizer().value
         return -self.free_energy(v) - torch.logsumexp(self._side()[1], 0)
@@ -196,14 +187,14 @@ class RBM(Model):
     def estimate_log_prob(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
         """-F(x) - log Z and the standard error of log Z, each (n,) in nats."""
         z = self.log_normalizer()
-        value = -self.free_energy(self._flat(x)) - z.value
+        value = -self.free_energy(self.flat(x)) - z.value
         return value, torch.full_like(value, z.stderr)
 
     # -- learning ---------------------------------------------------------------------------------
 
     def prepare(self, batch: Batch) -> None:
         """Start at the marginals, and the chains at examples."""
-        v = self._flat(batch.x)
+        v = self.flat(batch.x)
         with torch.no_grad():
             self.base.copy_(torch.logit((v.sum(0) + 0.5) / (len(v) + 1)))
             self.a.copy_(self.base)
@@ -223,7 +214,7 @@ class RBM(Model):
 
         Its value is no likelihood. In evaluation it is the exact one, or the pseudo-likelihood.
         """
-        v = self._flat(batch.x)
+        v = self.flat(batch.x)
         if not self.training:
             nll = -self.log_prob(batch.x) if self.exact else -self.pseudo_log_likelihood(v, batch)
             return Loss(nll.mean(), {"nll" if self.exact else "pseudo_nll": nll})
@@ -304,10 +295,10 @@ class RBM(Model):
             )
             chosen = states[index]
             of_hidden = len(self.b) <= self.event.dimensions
-            v = _flip(self.visible_logits(chosen), generator) if of_hidden else chosen
+            v = flip(self.visible_logits(chosen), generator) if of_hidden else chosen
         else:
             v = self._run(self._starts(n, generator), generator)
-        return self._shaped(v)
+        return self.shaped(v)
 
     @torch.no_grad()
     def inpaint(
@@ -319,11 +310,9 @@ class RBM(Model):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Keep x where the mask is True; the rest is a chain's state after ``gibbs`` steps."""
-        known = torch.broadcast_to(mask.bool(), x.shape).flatten(1)
-        x = torch.where(known.view(x.shape), x, torch.zeros_like(x))
-        v, free = self._flat(x), self._starts(len(x), generator)
-        v = torch.where(known, v, free)
-        return self._shaped(self._run(v, generator, known))
+        v, known = self.known(x, mask)
+        v = torch.where(known, v, self._starts(len(x), generator))
+        return self.shaped(self._run(v, generator, known))
 
     def _run(
         self, v: Tensor, generator: torch.Generator | None, known: Tensor | None = None
@@ -337,19 +326,7 @@ class RBM(Model):
     def _starts(self, n: int, generator: torch.Generator | None) -> Tensor:
         """Where chains begin: at persistent ones, or at independent units."""
         if self.learning == "cd":
-            return _flip(self.base.expand(n, -1), generator)
+            return flip(self.base.expand(n, -1), generator)
         kept = self.chains[0]
         index = torch.randint(len(kept), (n,), generator=generator, device=kept.device)
         return kept[index].clone()
-
-    def _flat(self, x: Tensor) -> Tensor:
-        return self.event.check(x).flatten(1).to(self.dtype)
-
-    def _shaped(self, v: Tensor) -> Tensor:
-        return v.reshape(len(v), *self.event.shape).to(torch.uint8)
-
-
-def _flip(logits: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Bernoulli draws of these logits, as floats."""
-    u = torch.rand(logits.shape, generator=generator, dtype=logits.dtype, device=logits.device)
-    return (u < torch.sigmoid(logits)).to(logits.dtype)
