@@ -36,7 +36,7 @@ demo: $(VENV)/base
 	$(BIN)/phosphene demo
 
 test: $(VENV)/dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow

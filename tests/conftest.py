@@ -24,6 +24,20 @@ settings.load_profile("phosphene")
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under ``--dist loadgroup`` a file's tests share a process, and with it their fixtures.
+
+    The laws are one file and most of the suite: they are spread by system instead.
+    """
+    for item in items:
+        group = item.nodeid.partition("::")[0]
+        case = getattr(item, "callspec", None)
+        if case is not None and "case" in case.params:
+            group = f"{group}-{case.params['case'].row.name}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True)
 def _seeds() -> None:
     """A test must not depend on which tests ran before it."""

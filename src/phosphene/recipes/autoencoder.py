@@ -133,8 +133,20 @@ _MNIST = (
 _CODES: Mapping[str, Any] = {"codes": 64, "code_dim": 16, "hidden": 64}
 _TOKENS: Mapping[str, Any] = {"width": 96, "depth": 4, "heads": 4, "dropout": 0.1}
 _STAGES: Mapping[str, Stage] = {
-    "codes": Stage(share=0.4, precision="auto", train={"batch_size": 64, "lr": 1e-3}),
-    "prior": Stage(share=0.6, train={**_AVERAGED, "batch_size": 64, "lr": 1e-3}),
+    "codes": Stage(share=0.25, precision="auto", train={"batch_size": 64, "lr": 1e-3}),
+    "prior": Stage(
+        share=0.75,
+        precision="auto",
+        train={
+            **_AVERAGED,
+            "optimizer": "adamw",
+            "betas": (0.9, 0.95),
+            "weight_decay": 0.1,
+            "warmup": 100,
+            "batch_size": 64,
+            "lr": 3e-3,
+        },
+    ),
 }
 
 _QUANTIZED = (
@@ -161,7 +173,7 @@ _QUANTIZED = (
         name="default",
         system="vq-vae-prior",
         data="mnist",
-        budget="240s",
+        budget="300s",
         context=("label",),
         model={"codes": _CODES, "prior": _TOKENS},
         train={"schedule": "cosine"},
