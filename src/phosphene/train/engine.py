@@ -168,14 +168,7 @@ class Engine:
     def _full_state(self) -> dict[str, Tensor]:
         if not self.runtime.sharded:
             return tensors(self.model)
-        from torch.distributed.checkpoint.state_dict import (
-            StateDictOptions,
-            get_model_state_dict,
-        )
-
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        whole: dict[str, Any] = dict(get_model_state_dict(self.model, options=options))
-        return whole
+        return {k: self.runtime.whole(v) for k, v in self.model.state_dict().items()}
 
     # -- time -------------------------------------------------------------------------------
 

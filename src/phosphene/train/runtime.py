@@ -159,6 +159,24 @@ class Runtime:
         own[self.rank] = value
         return tuple(self.sum(own).tolist())
 
+    def whole(self, value: Tensor) -> Tensor:
+        """A tensor whose rows are sharded over ranks, put together on the CPU of each.
+
+        By one plain collective: torch's own way, asynchronous functional ones, was seen to wait
+        forever on gloo while other processes kept the cores busy.
+        """
+        from torch.distributed.tensor import DTensor
+
+        if not isinstance(value, DTensor):
+            return value.detach().cpu()
+        own = value.to_local().detach()
+        rows = -(-value.shape[0] // self.world)  # of every rank but the last ones
+        padded = own.new_zeros(rows, *value.shape[1:])
+        padded[: len(own)] = own
+        parts = [torch.empty_like(padded) for _ in range(self.world)]
+        torch.distributed.all_gather(parts, padded)
+        return torch.cat(parts)[: value.shape[0]].cpu()
+
     def barrier(self) -> None:
         """Wait for all ranks."""
         if self.distributed:
