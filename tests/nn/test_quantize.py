@@ -17,7 +17,7 @@ def points(n: int, d: int, seed: int = 0) -> torch.Tensor:
 def test_the_nearest_code_is_the_nearest() -> None:
     book, z = Codebook(13, 3).double(), points(200, 3)
     brute = torch.stack([(z - e).square().sum(1) for e in book.vectors], 1).argmin(1)
-    assert torch.equal(book(z).index, brute)
+    assert torch.equal(book(z).codes, brute)
     assert torch.equal(book(z).z, book.vectors[brute])
 
 
@@ -40,11 +40,11 @@ def test_gradient_codebook_and_commitment() -> None:
     book, z = Codebook(4, 2, ema=None).double(), points(30, 2).requires_grad_()
     q = book(z)
     (to_book,) = torch.autograd.grad(q.codebook.sum(), book.vectors, retain_graph=True)
-    chosen = torch.nn.functional.one_hot(q.index, 4).double()
+    chosen = torch.nn.functional.one_hot(q.codes, 4).double()
     wanted = 2 * (chosen.sum(0)[:, None] * book.vectors - chosen.T @ z)
     assert torch.allclose(to_book, wanted, atol=1e-12)
     (to_z,) = torch.autograd.grad(q.commitment.sum(), z)
-    assert torch.allclose(to_z, 2 * (z - book.vectors[q.index]), atol=1e-12)
+    assert torch.allclose(to_z, 2 * (z - book.vectors[q.codes]), atol=1e-12)
 
 
 def test_no_memory_is_one_step_of_k_means() -> None:

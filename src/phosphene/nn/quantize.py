@@ -18,13 +18,13 @@ class Quantized(NamedTuple):
 
     Args:
         z: The quantized vectors (..., d); the gradient passes straight through to the input.
-        index: Codes (...,), int64.
+        codes: Indices (...,), int64.
         codebook: Squared distance that moves the codebook (...,), 0 where it is not learned so.
         commitment: Squared distance that moves the encoder (...,).
     """
 
     z: Tensor
-    index: Tensor
+    codes: Tensor
     codebook: Tensor
     commitment: Tensor
 
@@ -59,7 +59,7 @@ class Codebook(nn.Module):
     Example:
         >>> book = Codebook(2, 1, ema=None)
         >>> book.vectors.data = torch.tensor([[-1.0], [1.0]])
-        >>> book(torch.tensor([[0.3], [-4.0]])).index
+        >>> book(torch.tensor([[0.3], [-4.0]])).codes
         tensor([1, 0])
     """
 
@@ -224,5 +224,5 @@ class _StraightThrough(torch.autograd.Function):
 
 def _straight_through(z: Tensor, quantized: Tensor) -> Tensor:
     """The quantized values, with the gradient of z (Bengio, Leonard and Courville, 2013)."""
-    out: Tensor = _StraightThrough.apply(z, quantized)  # type: ignore[no-untyped-call]
+    out: Tensor = _StraightThrough.apply(z, quantized)
     return out

@@ -145,7 +145,7 @@ class VQVAE(Model):
         codebook = quantized.codebook.flatten(1).sum(1)
         commitment = quantized.commitment.flatten(1).sum(1)
         total = (-reconstruction + codebook + self.beta * commitment).mean()
-        used = perplexity(quantized.index, self.quantizer.size).to(total.dtype)
+        used = perplexity(quantized.codes, self.quantizer.size).to(total.dtype)
         terms = {"reconstruction": reconstruction, "commitment": commitment, "perplexity": used}
         return Loss(total, {k: v.detach() for k, v in terms.items()})
 
