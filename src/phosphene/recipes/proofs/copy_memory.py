@@ -23,7 +23,7 @@ _STATEMENT = (
 BLANKS, SYMBOLS, SIGN = 100, 10, 9
 
 
-def prove(seed: int = 0, steps: int = 300) -> Proof:
+def prove(seed: int = 0, steps: int = 2000) -> Proof:
     """Train a temporal convolutional network on fresh sequences, and test it on others.
 
     Args:
