@@ -71,8 +71,17 @@ def run(job: dict) -> None:
         (folder / "result.json").write_text(json.dumps({"losses": losses, "seen": seen}))
 
 
+def threads_of_the_group() -> list[str]:
+    names = [p.read_text().strip() for p in Path("/proc/self/task").glob("*/comm")]
+    return [n for n in names if "gloo" in n]
+
+
 if __name__ == "__main__":
-    runtime = Runtime("cpu")  # joins the group once, for all jobs
-    for job in json.loads(sys.argv[1]):
+    jobs = json.loads(sys.argv[1])
+    # Joins the group once, for all jobs, and leaves it at the end.
+    runtime = Runtime("cpu", "fsdp" if any(j.get("strategy") == "fsdp" for j in jobs) else "ddp")
+    for job in jobs:
         run(job)
     runtime.close()
+    # Left alive, they now and then abort a process that ends.
+    assert not threads_of_the_group(), threads_of_the_group()

@@ -115,6 +115,7 @@ def train(
             first=None if first is None else Run(first),
         )
     finally:
+        del plan  # a sharded model would keep the process group
         runtime.close()
 
 

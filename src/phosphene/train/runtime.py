@@ -1,8 +1,10 @@
 """The one thin place that speaks torch.distributed: processes, wrappers, reductions."""
 
+import gc
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from importlib import import_module
 from typing import Any, Literal, cast
 
 import torch
@@ -67,6 +69,9 @@ class Runtime:
             self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
             torch.cuda.set_device(self.device)
         if self.distributed and not torch.distributed.is_initialized():
+            # Modules imported once the group exists keep it as the default of their arguments.
+            import_module("torch.distributed.nn.functional")
+
             backend = "nccl" if self.device.type == "cuda" else "gloo"
             torch.distributed.init_process_group(backend)
             self._owns_group = True
@@ -87,9 +92,18 @@ class Runtime:
         return self.rank == 0
 
     def close(self) -> None:
-        """Leave the process group that this runtime joined."""
-        if self._owns_group:
-            torch.distributed.destroy_process_group()
+        """Leave the process group that this runtime joined, and end its threads.
+
+        A thread that still lets go of a tensor while Python ends aborts the process, and the
+        threads live as long as anything holds the group: drop wrapped models before.
+        """
+        if not self._owns_group:
+            return
+        self._owns_group = False
+        gc.collect()
+        if self.sharded:
+            _forget_shardings()
+        torch.distributed.destroy_process_group()
 
     def shard(self, model: nn.Module) -> None:
         """Spread the parameters over processes, in place (FSDP2)."""
@@ -181,6 +195,22 @@ class Runtime:
         """Wait for all ranks."""
         if self.distributed:
             torch.distributed.barrier()
+
+
+def _forget_shardings() -> None:
+    """Empty torch's caches of shardings: each keeps its mesh, and so the process group.
+
+    They are torch's private matter and may be named otherwise in another version, where the group
+    then lives until Python ends.
+    """
+    with suppress(ImportError, AttributeError):
+        cast(Any, import_module("torch.distributed.tensor.debug"))._clear_sharding_prop_cache()
+        redistribute = cast(Any, import_module("torch.distributed.tensor._redistribute"))
+        redistribute.clear_redistribute_planner_cache()
+        redistribute._gen_transform_infos.cache_clear()
+        costs = cast(Any, import_module("torch.distributed.tensor._collective_utils"))
+        costs.MeshTopoInfo.build_from_mesh.cache_clear()
+    gc.collect()
 
 
 class _Unsharded(nn.Module):
