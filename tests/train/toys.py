@@ -25,6 +25,9 @@ class OnePhase(Model):
     def __init__(self, event: Event, *, context: None = None, width: int = 8) -> None:
         super().__init__(event, context=context)
         self.net = nn.Sequential(nn.Linear(D, width), nn.Tanh(), nn.Linear(width, D))
+        # Laid out by columns, as the weights of a convolution in channels-last order are.
+        weight = self.net[0].weight
+        weight.data = weight.data.T.contiguous().T
 
     def loss(self, batch: Batch) -> Loss:
         noise = batch.normal((D,))

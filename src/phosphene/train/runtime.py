@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from typing import Any, Literal, cast
@@ -14,7 +14,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss
 
-__all__ = ["Runtime", "Turn", "choose_device"]
+__all__ = ["Runtime", "Turn", "choose_device", "make_contiguous"]
 
 Strategy = Literal["ddp", "fsdp"]
 
@@ -112,6 +112,7 @@ class Runtime:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
+        make_contiguous(model.parameters())  # FSDP2 takes no others
         mesh = init_device_mesh(self.device.type, (self.world,))
         fully_shard(model, mesh=mesh, reshard_after_forward=True)
 
@@ -195,6 +196,12 @@ class Runtime:
         """Wait for all ranks."""
         if self.distributed:
             torch.distributed.barrier()
+
+
+def make_contiguous(parameters: Iterable[nn.Parameter]) -> None:
+    """Lay parameters out row by row, in place, for what cannot take channels-last ones."""
+    for parameter in parameters:
+        parameter.data = parameter.data.contiguous()
 
 
 def _forget_shardings() -> None:

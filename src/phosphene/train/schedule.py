@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from phosphene.train.runtime import make_contiguous
 from phosphene.train.settings import TrainSettings
 
 __all__ = ["factor", "make_optimizer"]
@@ -45,4 +46,5 @@ def make_optimizer(
         return torch.optim.SGD(parameters, lr, momentum=betas[0], weight_decay=decay, fused=fused)
     if settings.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr, weight_decay=decay)
+    make_contiguous(parameters)  # torch's L-BFGS flattens them, and their gradients, as views
     return torch.optim.LBFGS(parameters, lr=lr, max_iter=20, line_search_fn="strong_wolfe")
