@@ -8,9 +8,10 @@ first variant of each event.
 from collections.abc import Callable
 
 from phosphene.catalog import System, systems
+from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
 
-__all__ = ["PARTLY_LABELED", "events", "settings"]
+__all__ = ["PARTLY_LABELED", "context", "events", "settings"]
 
 Settings = dict[str, object]
 
@@ -44,6 +45,13 @@ _IN_TURNS: dict[str, tuple[Event, ...]] = {
 }
 """For models that generate value after value: all states of most can be summed over."""
 
+_FLOWS: dict[str, tuple[Event, ...]] = {
+    **_EVENTS,
+    "image": (Event.image(3, 4, levels=4), Event.image(1, 2, levels=4)),
+    "real": (Event.real(2), Event.real(5)),
+}
+"""For bijections, whose Jacobians are computed; all states of the smallest image are summed."""
+
 _MORE_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {
     ("vae", "image"): (TINY_IMAGE,),
     ("pixelcnn", "image"): (TINY_COLORS,),
@@ -55,7 +63,7 @@ _MORE_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {
 
 def events(row: System) -> dict[str, tuple[Event, ...]]:
     """Examples of each kind of event, suited to the row."""
-    base = _IN_TURNS if row.family == "autoregressive" else _EVENTS
+    base = {"autoregressive": _IN_TURNS, "flow": _FLOWS}.get(row.family, _EVENTS)
     return {kind: own + _MORE_EVENTS.get((row.name, kind), ()) for kind, own in base.items()}
 
 
@@ -257,6 +265,11 @@ def _pixelcnn_pp(event: Event) -> tuple[Settings, ...]:
     return plain, {**plain, "blocks": 2, "radius": 2, "first_kernel": 3, "position_bias": False}
 
 
+def _realnvp(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"layers": 3, "hidden": (8,)}
+    return plain, {**plain, "base": "student-t"}, {**plain, "base": "mixture"}
+
+
 def _multiscale(event: Event) -> tuple[Settings, ...]:
     # The small image of a 2 x 3 one is a single row, where a row has none above to learn from.
     variants = _pixelrnn(event)
@@ -285,6 +298,7 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "rnade": _rnade,
     "conv-nade": _conv_nade,
     "rbm": _rbm,
+    "realnvp": _realnvp,
     "semi-supervised-vae": _semi_supervised,
     "stacked-semi-supervised-vae": _stacked,
     "vae": _vae,
@@ -293,6 +307,15 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "tcn": _tcn,
     "wavenet": _wavenet,
 }
+
+
+_CONTEXTS: dict[str, Callable[[Event], ContextSpec]] = {}
+"""Contexts of systems that take another than labels."""
+
+
+def context(name: str, event: Event) -> ContextSpec | None:
+    """What a row is conditioned on for an event; None for labels."""
+    return _CONTEXTS[name](event) if name in _CONTEXTS else None
 
 
 def settings(name: str, event: Event) -> tuple[Settings, ...]:

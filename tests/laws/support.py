@@ -53,7 +53,8 @@ class Case:
         first = small.settings(self.row.name, self.event)[0]
         changed = [f"{k}={v}" for k, v in self.settings.items() if first.get(k) != v]
         parts = [self.row.name, str(self.event).replace(", ", "x").replace(" ", ":")]
-        return "-".join([*parts, *(["labels"] if self.context else []), *changed])
+        told = [] if self.context is None else [f"{n}s" for n in self.context.names]
+        return "-".join([*parts, *told, *changed])
 
     def make(self) -> Model:
         """A fresh model with the same weights each time."""
@@ -78,7 +79,8 @@ def cases(row: System) -> Iterator[Case]:
             if row.context != "required":
                 yield from (Case(row, event, None, settings) for settings in variants)
             if row.context != "none":
-                yield Case(row, event, LABELS, variants[0])
+                context = small.context(row.name, event) or LABELS
+                yield Case(row, event, context, variants[0])
 
 
 def context_of(model: Model, n: int, *, row: System | None = None, same: bool = False) -> Context:

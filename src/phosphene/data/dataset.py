@@ -29,6 +29,8 @@ class Dataset:
         x: Examples (n, *event.shape): uint8 (int64 above 256 levels) codes, or float32 reals.
         y: Labels (n,), int64; -1 where unknown; None when there are none.
         classes: The names of the labels.
+        image: Images that belong to the examples (n, *image_event.shape), and condition them.
+        image_event: What such an image is.
         factors: True generative factors (n, k), int64, for disentanglement scores.
         factor_names: Their names.
         log_prob: The true log-density of the distribution, where it is known.
@@ -49,6 +51,8 @@ class Dataset:
     x: Tensor
     y: Tensor | None = None
     classes: tuple[str, ...] = ()
+    image: Tensor | None = None
+    image_event: Event | None = None
     factors: Tensor | None = None
     factor_names: tuple[str, ...] = ()
     log_prob: Callable[[Tensor], Tensor] | None = None
@@ -60,21 +64,25 @@ class Dataset:
         if len(self.x) == 0:
             raise DataError(f"data set {self.name!r} has no {self.split} examples")
         assert tuple(self.x.shape[1:]) == self.event.shape, (self.x.shape, self.event)
-        for other in (self.y, self.factors):
+        for other in (self.y, self.image, self.factors):
             assert other is None or len(other) == len(self.x), "one label for each example"
+        assert (self.image is None) == (self.image_event is None), "an image and its event"
 
     def __len__(self) -> int:
         return len(self.x)
 
     @property
     def context(self) -> ContextSpec:
-        """What a model may be conditioned on: the label, where there are labels."""
-        return ContextSpec(label=len(self.classes)) if self.classes else ContextSpec()
+        """What a model may be conditioned on: labels and images, where there are any."""
+        return ContextSpec(label=len(self.classes) or None, image=self.image_event)
 
     def take(self, index: Tensor) -> tuple[Tensor, Context]:
         """The examples at these positions and their context, by one indexing operation."""
         # index_select takes a fifth of the time of x[index].
-        context = Context() if self.y is None else Context(label=self.y.index_select(0, index))
+        context = Context(
+            label=None if self.y is None else self.y.index_select(0, index),
+            image=None if self.image is None else self.image.index_select(0, index),
+        )
         return self.x.index_select(0, index), context
 
     def subset(self, index: Tensor, split: Split | None = None) -> "Dataset":
@@ -84,6 +92,7 @@ class Dataset:
             split=split or self.split,
             x=self.x[index],
             y=None if self.y is None else self.y[index],
+            image=None if self.image is None else self.image[index],
             factors=None if self.factors is None else self.factors[index],
         )
 
@@ -115,6 +124,7 @@ def summary(dataset: Dataset) -> Mapping[str, object]:
         "examples": len(dataset),
         "event": str(dataset.event),
         "classes": len(dataset.classes),
+        "image": None if dataset.image_event is None else str(dataset.image_event),
         "factors": dataset.factor_names,
         "notes": dataset.notes,
     }

@@ -65,9 +65,17 @@ class Recipe:
 
 def recipes() -> list[Recipe]:
     """All recipes, the first of a system being its default."""
-    from phosphene.recipes import autoencoder, energy, pixels, sequences, transformer, vectors
+    from phosphene.recipes import (
+        autoencoder,
+        energy,
+        flows,
+        pixels,
+        sequences,
+        transformer,
+        vectors,
+    )
 
-    families = (autoencoder, vectors, pixels, sequences, transformer, energy)
+    families = (autoencoder, vectors, pixels, sequences, transformer, energy, flows)
     return [recipe for family in families for recipe in family.RECIPES]
 
 

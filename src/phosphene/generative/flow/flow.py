@@ -1,0 +1,224 @@
+"""What every normalizing flow shares: the change of variables, dequantization, sampling."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from phosphene.core.batch import Batch
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import ConfigError, DataError, UnknownNameError
+from phosphene.core.event import Event
+from phosphene.core.model import Model
+from phosphene.core.phase import Loss
+from phosphene.core.protocols import Likelihood, available_if
+from phosphene.data.codecs import Chain, Codec, Dequantize, Logit, Standardize
+from phosphene.nn.flow.bases import Base, Uniform, build_base
+from phosphene.nn.flow.squash import Sigmoid
+from phosphene.nn.flow.transform import Composition, Transform
+
+__all__ = ["Flow"]
+
+CodecName = Literal["logit", "centered"]
+
+
+class Flow(Model):
+    """log p(x) = log p_Z(f(y)) + log |det df/dy| + log |det dy/dx|, y the codec's reals.
+
+    By Rezende and Mohamed (2015). A subclass gives f, a :class:`Transform` from the event's shape
+    to the event's shape, by calling :meth:`build`; everything else follows.
+
+    Real events are standardized by the first batch and have an exact density. Codes are spread
+    over their bins (Uria, Murray and Larochelle, 2013): with u ~ q(u | x),
+    log P(x) >= E log p(x + u) - log q(u | x), so that a flow has a bound (``elbo``) for codes, and
+    not a likelihood.
+
+    Args:
+        event: What one example is.
+        context: What the density is conditioned on: a label, a vector, an image.
+        base: Name of the base distribution: ``normal``, ``mixture``, ``student-t``, ``uniform``,
+            ``logistic`` or ``learned``.
+        components: Of a mixture base.
+        codec: How codes become reals: ``logit`` (the unit interval to the line, RealNVP) or
+            ``centered`` (to [-1/2, 1/2), Glow).
+        alpha: The logit's margin.
+
+    Raises:
+        UnknownNameError: There is no such base or codec.
+        EventError: The event is neither real nor an image.
+    """
+
+    transform: Transform
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        context: ContextSpec | None = None,
+        base: str = "normal",
+        components: int = 8,
+        codec: str = "logit",
+        alpha: float = 0.05,
+    ) -> None:
+        super().__init__(event, context=context)
+        if event.kind not in ("real", "image"):
+            self.refuse("a flow takes reals, or images of codes that are dequantized")
+        self.likelihood: Likelihood = "bound" if event.discrete else "exact"
+        self.base: Base = build_base(base, event.shape, context=self.context, components=components)
+        self.codec = _codec(event, codec, alpha)
+
+    def build(self, transform: Transform) -> None:
+        """Set f; a base on the unit cube gets a last map to it."""
+        if isinstance(self.base, Uniform):
+            transform = Composition([transform, Sigmoid()])
+        self.transform = transform
+
+    # -- the bijection, after the codec ---------------------------------------------------------
+
+    def forward_and_log_det(
+        self, x: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Z = f(y) and log |det dz/dy| (n,), for y after the codec."""
+        return self.transform.forward_and_log_det(x, context)
+
+    def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
+        """The y with f(y) = z."""
+        return self.transform.inverse(z, context)
+
+    # -- likelihoods ----------------------------------------------------------------------------
+
+    def _log_density(self, y: Tensor, context: Context) -> Tensor:
+        z, log_det = self.transform.forward_and_log_det(y, context)
+        return self.base.log_prob(z, context) + log_det
+
+    def _bound(self, x: Tensor, context: Context, noise: Tensor | None) -> Tensor:
+        """One draw of log p(x + u) - log q(u | x), or the density itself of reals."""
+        y, log_det = self.codec.encode(x.to(self.dtype), noise)
+        return self._log_density(y, context) + log_det
+
+    @available_if(
+        lambda self: not self.event.discrete,
+        "codes are dequantized, which gives a bound: use elbo",
+    )
+    def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Exact log-density (n,) of reals, in nats."""
+        return self._bound(self.event.check(x), self.context.check(context), None)
+
+    @available_if(
+        lambda self: self.event.discrete, "the likelihood of reals is exact: use log_prob"
+    )
+    def elbo(
+        self,
+        x: Tensor,
+        context: Context | None = None,
+        *,
+        particles: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """A bound (n,) on the log-probability of codes, tighter for more particles, in nats."""
+        if particles < 1:
+            raise ConfigError(f"particles must be 1 or more, got {particles}")
+        self.event.check(x)
+        context = self.context.check(context).repeat(particles)
+        x = x.repeat_interleave(particles, 0)
+        u = torch.rand(x.shape, generator=generator, device=x.device, dtype=self.dtype)
+        each = self._bound(x, context, u).view(-1, particles)
+        return each.logsumexp(1) - math.log(particles)
+
+    def loss(self, batch: Batch) -> Loss:
+        """The negative log-density, or one draw of the bound with the batch's noise."""
+        self.event.check(batch.x)
+        context = self.context.check(batch.context)
+        noise = batch.uniform(self.event.shape).to(self.dtype) if self.event.discrete else None
+        nll = -self._bound(batch.x, context, noise)
+        terms = {"nll": nll}
+        if not self.training:
+            terms["inverse_error"] = self.inverse_error(batch.x[:32], context[:32])
+        return Loss(nll.mean(), terms)
+
+    @torch.no_grad()
+    def inverse_error(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Largest |f^-1(f(y)) - y| of each example (n,), in units of the largest |y| (at least 1).
+
+        A flow that cannot go back in floating point has no samples worth their name, however good
+        its likelihood looks.
+        """
+        y, _ = self.codec.encode(x.to(self.dtype), None)
+        z, _ = self.transform.forward_and_log_det(y, context)
+        back = self.transform.inverse(z, context)
+        return (back - y).abs().flatten(1).amax(1) / y.abs().max().clamp(min=1.0)
+
+    def prepare(self, batch: Batch) -> None:
+        """Learn the scale of reals, then let each layer initialise itself."""
+        x = batch.x.to(self.device)
+        if isinstance(self.codec, Standardize):
+            _fit(self.codec, x)
+        noise = batch.uniform(self.event.shape).to(self.dtype) if self.event.discrete else None
+        with torch.no_grad():
+            y, _ = self.codec.encode(x.to(self.dtype), noise)
+            self.transform.prepare(y, batch.context)
+
+    # -- samples --------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        context: Context | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+    ) -> Tensor:
+        """Draw (n, *event.shape): f^-1 of the base, whose spread the temperature multiplies.
+
+        Raises:
+            ConfigError: The temperature is negative.
+        """
+        if temperature < 0:
+            raise ConfigError(f"temperature must be 0 or more, got {temperature}")
+        context = self.context.check(context)
+        z = self.base.sample(n, context, generator=generator, temperature=temperature)
+        return self.codec.decode(self.transform.inverse(z, context))
+
+    @available_if(lambda self: not self.event.discrete, "codes have no gradient")
+    def rsample_and_log_prob(
+        self,
+        n: int,
+        context: Context | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draws (n, *event.shape) with gradients, and their log-densities (n,), in one pass."""
+        context = self.context.check(context)
+        z = self.base.sample(n, context, generator=generator)
+        y, log_det = self.transform.inverse_and_log_det(z, context)
+        assert isinstance(self.codec, Standardize)
+        x = self.codec.decode(y)
+        return x, self.base.log_prob(z, context) - log_det + self.codec.encode(x)[1]
+
+
+def _codec(event: Event, name: str, alpha: float) -> Codec:
+    if name not in ("logit", "centered"):
+        raise UnknownNameError("codec", name, ("logit", "centered"))
+    if event.levels is None:
+        return Standardize(torch.zeros(event.shape), torch.ones(event.shape))
+    if name == "logit":
+        return Chain(Dequantize(event.levels), Logit(alpha))
+    return Chain(Dequantize(event.levels), Standardize(0.5, 1.0))
+
+
+def _fit(codec: Standardize, x: Tensor) -> None:
+    """Learn mean and deviation; a column that never varies has no density, and is named."""
+    codec.mean.copy_(x.double().mean(0))
+    std = x.double().std(0, correction=0)
+    flat = std.flatten()
+    constant = (flat <= 1e-12 * x.double().abs().flatten(1).amax(0)).nonzero()[:, 0].tolist()
+    if constant and len(x) > 1:
+        i = constant[0]
+        value = float(x.flatten(1)[0, i])
+        raise DataError(
+            f"column {i} is constant ({value:g}) in the first batch, where a density is infinite: "
+            f"leave it out, or add noise to it"
+        )
+    codec.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))

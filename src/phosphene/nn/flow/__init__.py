@@ -1,0 +1,1 @@
+"""Bijections with log-determinants, conditional on any context, and the bases below them."""

@@ -1,0 +1,147 @@
+"""Networks that give the parameters of a coupling, told what they are conditioned on."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import EventError
+from phosphene.nn.activations import activation_named
+from phosphene.nn.condition import ConditionBias
+from phosphene.nn.mlp import check_widths
+
+__all__ = ["ImageConditioner", "VectorConditioner"]
+
+
+class VectorConditioner(nn.Module):
+    """A multilayer perceptron; labels and vectors add to every hidden layer, images enter flat.
+
+    The last layer starts at zero, so that what it is the conditioner of starts as the identity.
+
+    Args:
+        inputs: Size of what it sees of the example.
+        hidden: Widths of the hidden layers.
+        outputs: Numbers it gives.
+        activation: Its name.
+        context: What it is conditioned on.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        *,
+        activation: str = "relu",
+        context: ContextSpec | None = None,
+    ) -> None:
+        super().__init__()
+        check_widths(hidden)
+        spec = context or ContextSpec()
+        self.image = spec.image
+        more = 0 if spec.image is None else spec.image.dimensions
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((inputs + more, *hidden)))
+        last = hidden[-1] if hidden else inputs + more
+        self.head = nn.Linear(last, outputs)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.conditions = nn.ModuleList(ConditionBias(spec, w) for w in (*hidden, outputs))
+        last_condition = self.conditions[-1]
+        assert isinstance(last_condition, ConditionBias)
+        if last_condition.map is not None:
+            nn.init.zeros_(last_condition.map.weight)
+        self.activation = activation_named(activation)
+
+    def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """(n, inputs) to (n, outputs)."""
+        h = x
+        if self.image is not None:
+            assert context is not None
+            assert context.image is not None
+            h = torch.cat((h, context.image.flatten(1).to(h.dtype)), 1)
+        for layer, condition in zip(self.layers, self.conditions, strict=False):
+            h = self.activation(_plus(layer(h), condition(context)))
+        out: Tensor = _plus(self.head(h), self.conditions[-1](context))
+        return out
+
+
+class ImageConditioner(nn.Module):
+    """Glow's network: convolutions 3x3, 1x1, 3x3 (Kingma and Dhariwal, 2018).
+
+    An image that it is conditioned on is resized to x's height and width (averaged where it is
+    larger, interpolated where it is smaller) and concatenated to the channels; codes of L levels
+    are first scaled to [-1, 1]. Labels and vectors add to each hidden channel. The last layer
+    starts at zero.
+
+    Args:
+        inputs: Channels it sees of the example.
+        hidden: Channels of the hidden layers.
+        outputs: Channels it gives.
+        activation: Its name.
+        context: What it is conditioned on.
+
+    Example:
+        >>> net = ImageConditioner(2, 8, 4, context=ContextSpec(label=10))
+        >>> net(torch.zeros(3, 2, 4, 4), Context(label=torch.tensor([0, 1, 2]))).shape
+        torch.Size([3, 4, 4, 4])
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        *,
+        activation: str = "relu",
+        context: ContextSpec | None = None,
+    ) -> None:
+        super().__init__()
+        check_widths((hidden,))
+        spec = context or ContextSpec()
+        self.image = spec.image
+        if spec.image is not None and len(spec.image.shape) != 3:
+            raise EventError(f"a context image is (channels, height, width), got {spec.image}")
+        more = 0 if spec.image is None else spec.image.shape[0]
+        self.first = nn.Conv2d(inputs + more, hidden, 3, padding=1)
+        self.second = nn.Conv2d(hidden, hidden, 1)
+        self.head = nn.Conv2d(hidden, outputs, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        assert self.head.bias is not None
+        nn.init.zeros_(self.head.bias)
+        self.conditions = nn.ModuleList(ConditionBias(spec, hidden) for _ in range(2))
+        self.activation = activation_named(activation)
+
+    def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """(n, inputs, h, w) to (n, outputs, h, w)."""
+        if self.image is not None:
+            assert context is not None
+            assert context.image is not None
+            x = torch.cat((x, resized(context.image, self.image.levels, x)), 1)
+        h = self.activation(_plus_channels(self.first(x), self.conditions[0](context)))
+        h = self.activation(_plus_channels(self.second(h), self.conditions[1](context)))
+        out: Tensor = self.head(h)
+        return out
+
+
+def resized(image: Tensor, levels: int | None, like: Tensor) -> Tensor:
+    """A context image (n, c, h, w) as reals of the height and width of ``like``."""
+    y = image.to(like.dtype)
+    if levels is not None:
+        y = y * (2 / (levels - 1)) - 1
+    size = (like.shape[-2], like.shape[-1])
+    if tuple(y.shape[-2:]) == size:
+        return y
+    if y.shape[-2] >= size[0] and y.shape[-1] >= size[1]:
+        return F.adaptive_avg_pool2d(y, size)
+    return F.interpolate(y, size=size, mode="bilinear", align_corners=False)
+
+
+def _plus(x: Tensor, more: Tensor | None) -> Tensor:
+    return x if more is None else x + more
+
+
+def _plus_channels(x: Tensor, more: Tensor | None) -> Tensor:
+    return x if more is None else x + more[:, :, None, None]

@@ -1,0 +1,120 @@
+"""Coupling layers: one half of the dimensions decides how the other half is moved."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.core.context import Context
+from phosphene.nn.flow.monotone import Monotone
+from phosphene.nn.flow.transform import Transform, total
+
+__all__ = ["ChannelCoupling", "VectorCoupling"]
+
+
+class VectorCoupling(Transform):
+    """y_A = h(x_A; b(x_B)), y_B = x_B, of vectors, for any monotone h and any network b.
+
+    The Jacobian is triangular: its diagonal is h' on A and 1 on B, so that its log-determinant is
+    sum log h', whatever b's own derivatives are (Dinh et al., 2015, 2017; Durkan et al., 2019).
+
+    Args:
+        mask: Booleans (D,); True for the dimensions A that are moved.
+        monotone: h.
+        conditioner: b, from (n, |B|) to (n, S |A|), parameter by parameter.
+
+    Example:
+        >>> from phosphene.nn.flow.conditioner import VectorConditioner
+        >>> from phosphene.nn.flow.monotone import Affine
+        >>> layer = VectorCoupling(
+        ...     torch.tensor([True, False, True]), Affine(), VectorConditioner(1, (8,), 4)
+        ... )
+        >>> x = torch.randn(5, 3)
+        >>> torch.equal(layer.inverse(layer(x)[0])[:, 1], x[:, 1])
+        True
+    """
+
+    moved: Tensor
+    kept: Tensor
+    back: Tensor
+
+    def __init__(self, mask: Tensor, monotone: Monotone, conditioner: nn.Module) -> None:
+        super().__init__()
+        self.monotone, self.conditioner = monotone, conditioner
+        places = torch.arange(len(mask))
+        self.register_buffer("moved", places[mask], persistent=False)
+        self.register_buffer("kept", places[~mask], persistent=False)
+        self.register_buffer("back", torch.cat((self.moved, self.kept)).argsort(), persistent=False)
+
+    def _params(self, kept: Tensor, context: Context | None) -> Tensor:
+        out: Tensor = self.conditioner(kept, context)
+        return out.view(len(out), self.monotone.size, len(self.moved)).movedim(1, -1)
+
+    def forward_and_log_det(
+        self, x: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Move A as B says."""
+        kept = x.index_select(1, self.kept)
+        params = self._params(kept, context)
+        y, log_slope = self.monotone.forward(x.index_select(1, self.moved), params)
+        return torch.cat((y, kept), 1).index_select(1, self.back), total(log_slope)
+
+    def inverse_and_log_det(
+        self, z: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Move A back: B is as it was, and says the same."""
+        kept = z.index_select(1, self.kept)
+        params = self._params(kept, context)
+        x, log_slope = self.monotone.inverse(z.index_select(1, self.moved), params)
+        return torch.cat((x, kept), 1).index_select(1, self.back), total(log_slope)
+
+
+class ChannelCoupling(Transform):
+    """A coupling of images by channels: the first C - C // 2 decide how the others are moved.
+
+    Args:
+        channels: C, 2 or more.
+        monotone: h.
+        conditioner: b, from (n, |B|, h, w) to (n, S |A|, h, w), parameter by parameter.
+        swap: Exchange the parts: the last channels decide, the first are moved.
+    """
+
+    def __init__(
+        self, channels: int, monotone: Monotone, conditioner: nn.Module, *, swap: bool = False
+    ) -> None:
+        super().__init__()
+        assert channels >= 2, "a channel coupling needs two channels"
+        self.sizes = [channels - channels // 2, channels // 2]
+        if swap:
+            self.sizes.reverse()
+        self.monotone, self.conditioner, self.swap = monotone, conditioner, swap
+
+    @property
+    def kept_and_moved(self) -> tuple[int, int]:
+        """How many channels decide, and how many are moved."""
+        a, b = self.sizes
+        return (b, a) if self.swap else (a, b)
+
+    def _move(
+        self, x: Tensor, context: Context | None, how: Literal["forward", "inverse"]
+    ) -> tuple[Tensor, Tensor]:
+        kept, moved = x.split(self.sizes, 1)
+        if self.swap:
+            kept, moved = moved, kept
+        params = self.conditioner(kept, context)
+        params = params.unflatten(1, (self.monotone.size, moved.shape[1])).movedim(1, -1)
+        moved, log_slope = getattr(self.monotone, how)(moved, params)
+        parts = (moved, kept) if self.swap else (kept, moved)
+        return torch.cat(parts, 1), total(log_slope)
+
+    def forward_and_log_det(
+        self, x: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Move one part as the other says."""
+        return self._move(x, context, "forward")
+
+    def inverse_and_log_det(
+        self, z: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Move it back."""
+        return self._move(z, context, "inverse")
