@@ -66,6 +66,14 @@ _ROWS = (
         target="phosphene.data.embedded:mnist_binary",
     ),
     Row(
+        name="mnist-x4",
+        title="MNIST, each digit beside its means of 4 x 4 pixels",
+        event="image 1x28x28, 256 levels",
+        examples=(8000, 1000, 1000),
+        licence=_MNIST,
+        target="phosphene.data.low_resolution:mnist_x4",
+    ),
+    Row(
         name="digits",
         title="UCI optical digits",
         event="image 1x8x8, 17 levels",
@@ -101,6 +109,20 @@ _ROWS = (
         event="image 1x16x16, 256 levels",
         examples=(4944, 600, 600),
         target="phosphene.data.sprites:sprites16",
+    ),
+    Row(
+        name="sprites-masks",
+        title="colored shapes on a ground, given their segmentation maps",
+        event="image 3x16x16, 256 levels",
+        examples=(14_832, 600, 600),
+        target="phosphene.data.pairs:sprites_masks",
+    ),
+    Row(
+        name="masks-sprites",
+        title="segmentation maps of shapes, given their colored pictures",
+        event="image 1x16x16, 4 levels",
+        examples=(14_832, 600, 600),
+        target="phosphene.data.pairs:masks_sprites",
     ),
     Row(
         name="bars3",
