@@ -31,6 +31,8 @@ class Dataset:
         classes: The names of the labels.
         image: Images that belong to the examples (n, *image_event.shape), and condition them.
         image_event: What such an image is.
+        reduction: How many times smaller it is, where it is the example at a lower resolution
+            (:func:`~phosphene.data.low_resolution.downsample`).
         factors: True generative factors (n, k), int64, for disentanglement scores.
         factor_names: Their names.
         log_prob: The true log-density of the distribution, where it is known.
@@ -53,6 +55,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     image: Tensor | None = None
     image_event: Event | None = None
+    reduction: int | None = None
     factors: Tensor | None = None
     factor_names: tuple[str, ...] = ()
     log_prob: Callable[[Tensor], Tensor] | None = None
@@ -125,6 +128,7 @@ def summary(dataset: Dataset) -> Mapping[str, object]:
         "event": str(dataset.event),
         "classes": len(dataset.classes),
         "image": None if dataset.image_event is None else str(dataset.image_event),
+        "reduction": dataset.reduction,
         "factors": dataset.factor_names,
         "notes": dataset.notes,
     }
