@@ -18,7 +18,7 @@ def test_a_low_pixel_is_the_rounded_mean_of_its_block():
     for i in range(2):
         for j in range(3):
             block = x[:, :, 4 * i : 4 * i + 4, 4 * j : 4 * j + 4].double().mean((2, 3))
-            assert torch.equal(low[:, :, i, j].double(), block.round())
+            assert torch.equal(low[:, :, i, j].double(), (block + 0.5).floor())
 
 
 @pytest.mark.parametrize("levels", [2, 17, 256])
@@ -26,6 +26,11 @@ def test_the_range_of_codes_becomes_256_levels(levels):
     for code, low in ((0, 0), (levels - 1, 255)):
         x = torch.full((1, 1, 4, 4), code, dtype=torch.uint8)
         assert (downsample(x, 2, levels) == low).all()
+
+
+def test_a_brighter_image_has_brighter_means():
+    x = examples(Event.image(1, 8), 50) // 2
+    assert torch.equal(downsample(x + 1, 4), downsample(x, 4) + 1)
 
 
 def test_two_steps_by_two_are_one_step_by_four_up_to_rounding():

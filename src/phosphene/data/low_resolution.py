@@ -3,7 +3,7 @@
 The kernel is the area average: a pixel of low resolution is the mean of a block of
 ``factor x factor`` pixels, rounded to a code of 256 levels. Of all kernels it is the one for which
 an image can be consistent with its low resolution exactly and block by block: an image whose blocks
-have the right means, to within a quarter of a code, gives the input back. A rounding error is
+have the right means, to within half a code, gives the input back. A rounding error is
 uniform in half a code to either side, 59 dB below the peak, so that a consistency of 40 dB (2.55
 codes, root mean square) is asked of the image and not of the rounding.
 """
@@ -57,9 +57,9 @@ def downsample(x: Tensor, factor: int, levels: int = LEVELS) -> Tensor:
             f"its sides must be multiples of {factor}"
         )
     scale = (LEVELS - 1) / (levels - 1)
-    # Sums of codes are exact in float32, so that a mean of .5 is rounded alike everywhere.
     parts = [F.avg_pool2d(part.float(), factor) for part in x.split(_ROWS)]
-    return torch.cat(parts).mul_(scale).round_().to(torch.uint8)
+    # Halves go up, and not to even codes: an image one code brighter has means one code brighter.
+    return torch.cat(parts).mul_(scale).add_(0.5).floor_().to(torch.uint8)
 
 
 def with_low_resolution(dataset: Dataset, factor: int = 4) -> Dataset:

@@ -53,7 +53,27 @@ METRICS: dict[str, tuple[str, str, str]] = {
     ),
     "kl": ("KL divergence from the truth", "nats", "The true density is known; 0 is perfect."),
     "mse": ("Squared error of reconstructions", "", "Codes scaled to 0..1; lower is better."),
-    "psnr": ("PSNR of reconstructions", "dB", "Higher is better."),
+    "psnr": (
+        "PSNR",
+        "dB",
+        "Of reconstructions, or of images made of their low resolution; higher is better.",
+    ),
+    "psnr_bicubic": (
+        "PSNR of bicubic interpolation, for comparison",
+        "dB",
+        "What smooth interpolation of the same inputs reaches.",
+    ),
+    "psnr_gain": ("Gain over bicubic interpolation", "dB", "Higher is better."),
+    "lr_consistency": (
+        "Consistency with the input",
+        "dB",
+        "PSNR of drawn images, lowered in resolution, against what they were made of.",
+    ),
+    "solution_diversity": (
+        "Diversity of solutions",
+        "of 255",
+        "Standard deviation of a pixel over several images of one input.",
+    ),
     "ssim": ("Structural similarity", "", "Of reconstructions; 1 is identity."),
     "codebook_perplexity": ("Codes in use", "", "exp(entropy) of how often each code is used."),
     "active_units": ("Active latent dimensions", "", "Those whose mean moves with the data."),
@@ -116,6 +136,8 @@ KINDS: dict[str, str] = {
     "approaches the truth from the pessimistic side as their number grows.",
     "ode": "exact up to the error of a numerical solver and a trace estimator.",
     "estimate": "neither exact nor a bound; it may err to either side.",
+    "super-resolution": "about images that a model makes of others of a lower resolution, against "
+    "the true ones or against what they were made of.",
     "reconstruction": "about examples sent through encoder and decoder; it says nothing about "
     "samples.",
     "features": "distances on fixed offline features. They compare runs in this library only; they "
@@ -135,8 +157,8 @@ def label(name: str) -> str:
     """A name for people.
 
     Example:
-        >>> label("psnr"), label("my_score")
-        ('PSNR of reconstructions', 'My score')
+        >>> label("psnr_gain"), label("my_score")
+        ('Gain over bicubic interpolation', 'My score')
     """
     return METRICS[name][0] if name in METRICS else name.replace("_", " ").capitalize()
 

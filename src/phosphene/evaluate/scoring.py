@@ -36,6 +36,7 @@ from phosphene.evaluate.likelihood import (
     likelihood,
 )
 from phosphene.evaluate.score import Score, mean_score, standard_error
+from phosphene.evaluate.super_resolution import super_resolution, super_resolves
 from phosphene.nn.quantize import perplexity
 
 __all__ = ["divergence", "draw", "evaluate_model", "reconstruction"]
@@ -289,7 +290,8 @@ def evaluate_model(
     from a known density (``kl``), reconstructions (``mse``, ``psnr``, ``ssim``), codes
     (``active_units``, ``aggregate_mmd``, ``path_distance``, ``probe_accuracy`` where there are
     labels, ``mig``, ``dci_*``, ``sap`` where factors are known), the model's own classifier
-    (``accuracy``), the use of a codebook (``codebook_perplexity``) and, with at least 20 examples
+    (``accuracy``), the use of a codebook (``codebook_perplexity``), images made of their low
+    resolution (:mod:`phosphene.evaluate.super_resolution`) and, with at least 20 examples
     of each split, fidelity of samples with floors (``frechet_distance``, ``kernel_distance``,
     ``precision``, ``recall``, ``density``, ``coverage``, ``c2st_accuracy``,
     ``sliced_wasserstein``, ``diversity``,
@@ -331,4 +333,8 @@ def evaluate_model(
             if progress:
                 progress(name, 0.0)
             scores |= _finite(compute())
+    if super_resolves(model, dataset_test):
+        if progress:
+            progress("super-resolution", 0.0)
+        scores |= _finite(super_resolution(model, dataset_test, seed=seed))
     return scores
