@@ -1,0 +1,282 @@
+"""The monotone rational-quadratic spline, in one pass over its bins and with its own backward."""
+
+import math
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from phosphene.core.errors import ConfigError, UnknownNameError
+
+__all__ = ["RationalQuadratic"]
+
+SlopeName = Literal["softplus", "exp"]
+
+
+class RationalQuadratic:
+    """Increasing quotients of quadratics between K + 1 knots; the identity beyond [-B, B].
+
+    By Gregory and Delbourgo (1982) and Durkan, Bekasov, Murray and Papamakarios (2019). In the bin
+    of x, between knots (x0, y0) and (x1, y1) where the slopes are d0 and d1,
+
+        z = (x - x0) / (x1 - x0),    s = (y1 - y0) / (x1 - x0),
+        h(x) = y0 + (y1 - y0) (s z^2 + d0 z (1-z)) / (s + (d0 + d1 - 2 s) z (1-z)),
+        h'(x) = s^2 (d1 z^2 + 2 s z (1-z) + d0 (1-z)^2) / (s + (d0 + d1 - 2 s) z (1-z))^2.
+
+    Parameters are K for the widths of the bins, K for the heights (both through a softmax, with a
+    floor), and K - 1 for the slopes at the inner knots; the outer ones are 1. The inverse takes
+    whichever form of the quadratic's root does not cancel, so that no rounding makes it fail.
+    It is differentiable once: its derivatives have no derivatives.
+
+    Args:
+        bins: K.
+        bound: B.
+        min_width: The smallest width of a bin, as a fraction of 2 B.
+        min_height: The smallest height of a bin, as a fraction of 2 B.
+        min_slope: The smallest slope at a knot, where slopes are a softplus.
+        slopes: ``softplus`` (min_slope + softplus(r + offset)) or ``exp`` (exp(r)).
+        offset: What is added to r before the softplus; None for the number that makes the slope 1
+            at r = 0, without which zero parameters are not the identity.
+        limit: Bends each raw parameter r to r / (1 + |r| / limit), and those of widths and heights
+            to twice that bend; 0 for none.
+
+    Raises:
+        ConfigError: A setting is out of its range, or nothing keeps a bin from vanishing.
+        UnknownNameError: There is no such kind of slopes.
+
+    Example:
+        >>> spline = RationalQuadratic(bins=4, bound=2.0)
+        >>> x = torch.tensor([-5.0, 0.3, 1.0])
+        >>> y, log_slope = spline.forward(x, torch.zeros(3, spline.size))
+        >>> torch.allclose(y, x), torch.allclose(log_slope, torch.zeros(3), atol=1e-6)
+        (True, True)
+    """
+
+    def __init__(
+        self,
+        bins: int = 8,
+        bound: float = 3.0,
+        *,
+        min_width: float = 1e-3,
+        min_height: float = 1e-3,
+        min_slope: float = 1e-3,
+        slopes: SlopeName = "softplus",
+        offset: float | None = None,
+        limit: float = 0.0,
+    ) -> None:
+        if bins < 2:
+            raise ConfigError(f"bins must be 2 or more, got {bins}")
+        if not bound > 0:
+            raise ConfigError(f"the spline's bound must be above 0, got {bound}")
+        if limit < 0:
+            raise ConfigError(f"the limit of raw parameters must be 0 (none) or more, got {limit}")
+        for name, least in (("min_width", min_width), ("min_height", min_height)):
+            if not 0 <= least * bins < 1:
+                raise ConfigError(f"{name} must lie in [0, 1/bins = {1 / bins:g}), got {least}")
+            if least == 0 and limit == 0:
+                raise ConfigError(f"{name} is 0 and there is no limit: a bin could vanish")
+        if not 0 <= min_slope < 1:
+            raise ConfigError(f"min_slope must lie in [0, 1), got {min_slope}")
+        if slopes not in ("softplus", "exp"):
+            raise UnknownNameError("kind of slopes", slopes, ("softplus", "exp"))
+        self.bins, self.bound, self.limit = bins, bound, limit
+        self.size = 3 * bins - 1
+        self.floors, self.min_slope, self.slopes = (min_width, min_height), min_slope, slopes
+        self.unit = math.log(math.expm1(1 - min_slope)) if slopes == "softplus" else 0.0
+        self.offset = self.unit if offset is None else offset
+        self._sums: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """H(x) and log h'(x)."""
+        return _Spline.apply(x, params.to(x.dtype), self, False)  # type: ignore[no-any-return]
+
+    def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """The x with h(x) = y, and -log h'(x)."""
+        return _Spline.apply(y, params.to(y.dtype), self, True)  # type: ignore[no-any-return]
+
+    def sums(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """C (2, K+1, 1) and M (2, K+1, K): knots are C + M p for fractions p of a softmax.
+
+        Knot j is -B + 2 B sum_{i<j} (floor + (1 - K floor) p_i); the first and the last are exact,
+        whatever p: their rows of M are zero.
+        """
+        key = (like.dtype, like.device)
+        if key not in self._sums:
+            k = self.bins
+            floor = torch.tensor(self.floors, dtype=torch.float64)[:, None, None]
+            before = torch.ones(k + 1, k, dtype=torch.float64).tril(-1)
+            before[k] = 0
+            steps = torch.arange(k + 1, dtype=torch.float64)[:, None]
+            start = self.bound * (2 * floor * steps - 1)
+            start[:, k] = self.bound
+            scale = 2 * self.bound * (1 - k * floor)
+            self._sums[key] = (start.to(like), (scale * before).to(like))
+        return self._sums[key]
+
+    def bent(self, raw: Tensor) -> Tensor:
+        """The parameters (3 K - 1, N) that the limit bends, which the network gives raw."""
+        return raw / (1 + raw.abs() * self._bend(raw)) if self.limit else raw
+
+    def bent_slope(self, raw: Tensor) -> Tensor:
+        """The derivative of :meth:`bent`."""
+        return (1 + raw.abs() * self._bend(raw)).square().reciprocal()
+
+    def _bend(self, raw: Tensor) -> Tensor:
+        bend = raw.new_full((self.size, 1), 1 / self.limit)
+        bend[: 2 * self.bins] *= 2
+        return bend
+
+    def knot_slopes(self, raw: Tensor) -> Tensor:
+        """D of raw parameters."""
+        return raw.exp() if self.slopes == "exp" else self.min_slope + F.softplus(raw)
+
+    def knot_slopes_slope(self, raw: Tensor, slopes: Tensor) -> Tensor:
+        """The derivative of :meth:`knot_slopes`."""
+        return slopes if self.slopes == "exp" else raw.sigmoid()
+
+
+class _Bin(NamedTuple):
+    """The bin of each x, each (N,): what h is made of there."""
+
+    z: Tensor
+    s: Tensor
+    d0: Tensor
+    d1: Tensor
+    w: Tensor
+    h: Tensor
+
+
+class _Spline(torch.autograd.Function):
+    """h or its inverse, with the logarithm of the slope; one dimension of bins before N numbers.
+
+    The bins come first since a softmax over few contiguous numbers is an order of magnitude slower
+    than one over rows of many.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, params: Tensor, spline: RationalQuadratic, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        k, shape = spline.bins, x.shape
+        x = x.reshape(-1)
+        raw = params.detach().expand(*shape, spline.size).movedim(-1, 0).reshape(spline.size, -1)
+        bent = spline.bent(raw)
+        p = bent[: 2 * k].view(2, k, -1).softmax(1)
+        start, total = spline.sums(x)
+        knots = torch.baddbmm(start, total, p)
+        inside = x.abs() <= spline.bound
+        kept = x.clamp(-spline.bound, spline.bound)
+        place = (kept >= knots[int(inverse), 1:k]).sum(0)
+        ends = torch.stack((place, place + 1))
+        (x0, x1), (y0, y1) = knots.gather(1, ends.expand(2, -1, -1))
+        edge = bent.new_full((1, len(x)), spline.unit)
+        at_knots = torch.cat((edge, bent[2 * k :] + spline.offset, edge)).gather(0, ends)
+        d0, d1 = slopes = spline.knot_slopes(at_knots)
+        w, h = x1 - x0, y1 - y0
+        s = h / w
+        z = _root(kept - y0, s, d0, d1, h) if inverse else (kept - x0) / w
+        here = _Bin(z, s, d0, d1, w, h)
+        quotient, slope = _value_and_slope(here)
+        y = torch.addcmul(x0, z, w) if inverse else torch.addcmul(y0, h, quotient)
+        log_slope = slope.log().mul_(inside)
+        if inverse:
+            log_slope.neg_()
+        ctx.save_for_backward(raw, p, ends, at_knots, slopes, inside, *here[:2], w, h)
+        ctx.spline, ctx.inverted, ctx.given = spline, inverse, (shape, params.shape)
+        return torch.where(inside, y, x).view(shape), log_slope.view(shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_y: Tensor, grad_log: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, None, None]:
+        raw, p, ends, at_knots, slopes, inside, z, s, w, h = ctx.saved_tensors
+        spline, (shape, params_shape) = ctx.spline, ctx.given
+        here = _Bin(z, s, slopes[0], slopes[1], w, h)
+        outer, grad_log = grad_y.reshape(-1), grad_log.reshape(-1) * inside
+        if ctx.inverted:
+            grad_log = -grad_log
+        grad_x, g, slope_grads = _gradients(here, outer * inside, grad_log, ctx.inverted)
+        grad_x = torch.where(inside, grad_x, outer).view(shape)
+        if not ctx.needs_input_grad[1]:
+            return grad_x, None, None, None
+        k, n = spline.bins, len(inside)
+        at_all = g.new_zeros(2, k + 1, n).scatter_(1, ends.expand(2, -1, -1), g)
+        grad_p = torch.bmm(spline.sums(g)[1].mT, at_all)
+        grad = torch.empty_like(raw)
+        torch.sub(grad_p, (grad_p * p).sum(1, keepdim=True), out=grad[: 2 * k].view(2, k, n))
+        grad[: 2 * k].view(2, k, n).mul_(p)
+        slope_grads = slope_grads * spline.knot_slopes_slope(at_knots, slopes)
+        grad[2 * k :] = g.new_zeros(k + 1, n).scatter_(0, ends, slope_grads)[1:k]
+        if spline.limit:
+            grad *= spline.bent_slope(raw)
+        grad = grad.view(spline.size, *shape).movedim(0, -1)
+        return grad_x, grad.sum_to_size(params_shape), None, None
+
+
+def _value_and_slope(b: _Bin) -> tuple[Tensor, Tensor]:
+    """(h(x) - y0) / (y1 - y0), and h'(x)."""
+    u = 1 - b.z
+    q = b.z * u
+    e = b.d0 + b.d1 - 2 * b.s
+    below = torch.addcmul(b.s, e, q)
+    quotient = (b.s * b.z * b.z + b.d0 * q) / below
+    m = b.d1 * b.z * b.z + 2 * b.s * q + b.d0 * u * u
+    return quotient, (b.s / below).square() * m
+
+
+def _root(v: Tensor, s: Tensor, d0: Tensor, d1: Tensor, h: Tensor) -> Tensor:
+    """The z in [0, 1] where h(x) = y0 + v: a root of a z^2 + b z - s v.
+
+    Of the two forms 2 s v / (b + r) and (r - b) / (2 a), r^2 = b^2 + 4 a s v, that is taken which
+    adds numbers of one sign. Where b < 0, a > 0 follows: a + b - s v = s (h - v) >= 0.
+    """
+    move = v * (d0 + d1 - 2 * s)
+    a = torch.addcmul(move, h, s - d0)
+    b = h * d0 - move
+    c = s * v
+    r = torch.addcmul(b * b, a, c, value=4).clamp(min=0).sqrt()
+    down = b < 0
+    above = torch.where(down, r - b, 2 * c)
+    below = torch.where(down, 2 * a, b + r)
+    return (above / below).clamp(0, 1)
+
+
+def _gradients(
+    b: _Bin, grad_y: Tensor, grad_log: Tensor, inverse: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients for x (or y), the knots ((x0, x1), (y0, y1)) and the slopes (d0, d1).
+
+    Of the inverse, x = g(y): dx = (dy - dh at fixed x) / h', so that its gradients are those of h
+    for another grad_y, that which brings x back to where it was.
+    """
+    z, s, d0, d1, w, h = b
+    u = 1 - z
+    q, zz, uu = z * u, z * z, u * u
+    e, t = d0 + d1 - 2 * s, u - z
+    below = (torch.addcmul(s, e, q)).reciprocal()
+    m = d1 * zz + 2 * s * q + d0 * uu
+    over_m = m.reciprocal()
+    quotient = (s * zz + d0 * q) * below
+    log_z = 2 * ((d1 * z + s * t - d0 * u) * over_m - e * t * below)
+    slope_z = s * m * below.square()  # of the quotient; times s, of h
+    if inverse:
+        grad_x = (grad_y + grad_log * log_z / w) / (s * slope_z)
+        grad_y = -grad_x
+    by_h = grad_y * h
+    grad_z = by_h * slope_z + grad_log * log_z
+    q_below = q * below
+    flat = (1 - 2 * q) * below
+    grad_s = by_h * (zz * below - quotient * flat)
+    grad_s = grad_s + 2 * grad_log * (1 / s + q * over_m - flat)
+    common = 2 * grad_log * q_below
+    grad_d0 = by_h * q_below * (1 - quotient) + grad_log * uu * over_m - common
+    grad_d1 = grad_log * zz * over_m - by_h * q_below * quotient - common
+    if not inverse:
+        grad_x = grad_z / w
+    turn = s * grad_s
+    grad_h = torch.addcdiv(grad_y * quotient, grad_s, w)
+    knots = ((turn - u * grad_z) / w, -(turn + z * grad_z) / w, grad_y - grad_h, grad_h)
+    return grad_x, torch.stack(knots).view(2, 2, -1), torch.stack((grad_d0, grad_d1))
