@@ -9,7 +9,7 @@ from phosphene.core.context import Context
 from phosphene.nn.flow.monotone import Monotone
 from phosphene.nn.flow.transform import Transform, total
 
-__all__ = ["ChannelCoupling", "VectorCoupling"]
+__all__ = ["ChannelCoupling", "CheckerboardCoupling", "VectorCoupling", "by_parameter"]
 
 
 class VectorCoupling(Transform):
@@ -102,7 +102,7 @@ class ChannelCoupling(Transform):
         if self.swap:
             kept, moved = moved, kept
         params = self.conditioner(kept, context)
-        params = params.unflatten(1, (self.monotone.size, moved.shape[1])).movedim(1, -1)
+        params = by_parameter(params, self.monotone.size)
         moved, log_slope = getattr(self.monotone, how)(moved, params)
         parts = (moved, kept) if self.swap else (kept, moved)
         return torch.cat(parts, 1), total(log_slope)
@@ -118,3 +118,57 @@ class ChannelCoupling(Transform):
     ) -> tuple[Tensor, Tensor]:
         """Move it back."""
         return self._move(z, context, "inverse")
+
+
+class CheckerboardCoupling(Transform):
+    """A coupling of images by color of a checkerboard: white pixels decide how black ones move.
+
+    z = m x + (1 - m) h(x; b(m x)), m_ij = 1 where i + j is even: every pixel that is moved has
+    four neighbors that say how (RealNVP; Dinh, Sohl-Dickstein and Bengio, 2017).
+
+    Args:
+        channels: C.
+        monotone: h.
+        conditioner: b, from (n, C + 1, h, w), the pixels that stay and m, to (n, S C, h, w),
+            parameter by parameter.
+        swap: Black pixels decide, white ones are moved.
+    """
+
+    def __init__(
+        self, channels: int, monotone: Monotone, conditioner: nn.Module, *, swap: bool = False
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.monotone, self.conditioner, self.swap = monotone, conditioner, swap
+
+    def _kept(self, x: Tensor) -> Tensor:
+        h, w = (torch.arange(n, device=x.device) for n in x.shape[2:])
+        return (h[:, None] + w) % 2 == int(self.swap)
+
+    def _move(
+        self, x: Tensor, context: Context | None, how: Literal["forward", "inverse"]
+    ) -> tuple[Tensor, Tensor]:
+        kept = self._kept(x)
+        seen = x.masked_fill(~kept, 0.0)
+        board = kept.to(x.dtype).expand(len(x), 1, -1, -1)
+        params = self.conditioner(torch.cat((seen, board), 1), context)
+        params = by_parameter(params, self.monotone.size)
+        moved, log_slope = getattr(self.monotone, how)(x, params)
+        return torch.where(kept, x, moved), total(log_slope.masked_fill(kept, 0.0))
+
+    def forward_and_log_det(
+        self, x: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Move one color as the other says."""
+        return self._move(x, context, "forward")
+
+    def inverse_and_log_det(
+        self, z: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Move it back."""
+        return self._move(z, context, "inverse")
+
+
+def by_parameter(out: Tensor, size: int) -> Tensor:
+    """A network's (n, S C, ...), parameter by parameter, as a monotone takes it: (n, C, ..., S)."""
+    return out.unflatten(1, (size, out.shape[1] // size)).movedim(1, -1)
