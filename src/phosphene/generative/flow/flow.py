@@ -15,6 +15,7 @@ from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
 from phosphene.data.codecs import Chain, Codec, Dequantize, Logit, Standardize
 from phosphene.nn.flow.bases import Base, Uniform, build_base
+from phosphene.nn.flow.dequantize import DEQUANTIZATIONS, build_dequantizer
 from phosphene.nn.flow.squash import Sigmoid
 from phosphene.nn.flow.transform import Composition, Transform
 
@@ -43,9 +44,12 @@ class Flow(Model):
         codec: How codes become reals: ``logit`` (the unit interval to the line, RealNVP) or
             ``centered`` (to [-1/2, 1/2), Glow).
         alpha: The logit's margin.
+        dequantization: Where in its bin a code lies: ``uniform``, or ``variational``, a learned
+            q(u | x) that is trained with f and tightens the bound (Ho et al., 2019).
 
     Raises:
-        UnknownNameError: There is no such base or codec.
+        UnknownNameError: There is no such base, codec or dequantization.
+        ConfigError: Reals are to be dequantized variationally.
         EventError: The event is neither real nor an image.
     """
 
@@ -60,6 +64,7 @@ class Flow(Model):
         components: int = 8,
         codec: str = "logit",
         alpha: float = 0.05,
+        dequantization: str = "uniform",
     ) -> None:
         super().__init__(event, context=context)
         if event.kind not in ("real", "image"):
@@ -67,6 +72,20 @@ class Flow(Model):
         self.likelihood: Likelihood = "bound" if event.discrete else "exact"
         self.base: Base = build_base(base, event.shape, context=self.context, components=components)
         self.codec = _codec(event, codec, alpha)
+        if dequantization not in DEQUANTIZATIONS:
+            raise UnknownNameError("dequantization", dequantization, DEQUANTIZATIONS)
+        if event.discrete:
+            self.dequantizer = build_dequantizer(dequantization, event, self.context)
+        elif dequantization != "uniform":
+            raise ConfigError(f"dequantization={dequantization!r} is for codes, got {event}")
+
+    @property
+    def spills(self) -> bool:
+        """Whether density lies outside the codes' bins, which all probabilities together miss.
+
+        A sample from there becomes the nearest code.
+        """
+        return self.event.discrete
 
     def build(self, transform: Transform) -> None:
         """Set f; a base on the unit cube gets a last map to it."""
@@ -93,9 +112,15 @@ class Flow(Model):
         return self.base.log_prob(z, context) + log_det
 
     def _bound(self, x: Tensor, context: Context, noise: Tensor | None) -> Tensor:
-        """One draw of log p(x + u) - log q(u | x), or the density itself of reals."""
+        """One draw of log p(x + u) - log q(u | x), or the density itself of reals.
+
+        The noise (n, *event.shape) is uniform; without it u is the middle of the bin.
+        """
+        log_q: Tensor | float = 0.0
+        if noise is not None:
+            noise, log_q = self.dequantizer(x, noise, context)
         y, log_det = self.codec.encode(x.to(self.dtype), noise)
-        return self._log_density(y, context) + log_det
+        return self._log_density(y, context) + log_det - log_q
 
     @available_if(
         lambda self: not self.event.discrete,
