@@ -47,6 +47,7 @@ _IN_TURNS: dict[str, tuple[Event, ...]] = {
 
 _FLOWS: dict[str, tuple[Event, ...]] = {
     **_EVENTS,
+    "binary-image": (Event.image(1, 2, levels=2),),
     "image": (Event.image(3, 4, levels=4), Event.image(1, 2, levels=4)),
     "real": (Event.real(2), Event.real(5)),
 }
@@ -270,6 +271,33 @@ def _realnvp(event: Event) -> tuple[Settings, ...]:
     return plain, {**plain, "base": "student-t"}, {**plain, "base": "mixture"}
 
 
+def _masked_flow(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"layers": 2, "hidden": (8,)}
+    spline: Settings = {**plain, "monotone": "spline", "bins": 4, "order": "random"}
+    if event.dimensions > 12:
+        return ({**plain, "layers": 1, "hidden": (4,)},)
+    return plain, {**spline, "hidden": (8, 8), "residual": True, "activation": "silu"}
+
+
+def _c_flow(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"levels": 1, "steps": 2, "hidden": 4, "condition_hidden": 4}
+    if event.shape[1:] == (2, 2):
+        plain["codec"] = "logit"
+        return (plain,)
+    return ({**plain, "levels": 2, "steps": 1, "codec": "logit", "condition_weight": 0.5},)
+
+
+def _residual(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"layers": 3}
+    return plain, {**plain, "direction": "sampling", "base": "learned"}
+
+
+def _sylvester(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"layers": 2}
+    factored: Settings = {**plain, "rank": max(1, event.dimensions - 1), "orthogonal": "qr"}
+    return plain, {**factored, "direction": "sampling"}
+
+
 def _multiscale(event: Event) -> tuple[Settings, ...]:
     # The small image of a 2 x 3 one is a single row, where a row has none above to learn from.
     variants = _pixelrnn(event)
@@ -285,10 +313,12 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "fvsbn": _fvsbn,
     "gated-pixelcnn": _gated_pixelcnn,
     "gsn": _gsn,
+    "iaf": _masked_flow,
     "iwae": _one,
     "linear-autoencoder": _linear,
     "linear-vae": _linear,
     "made": _made,
+    "maf": _masked_flow,
     "pixelcnn": _pixelcnn,
     "pixelcnn-plus-plus": _pixelcnn_pp,
     "pixelrnn": _pixelrnn,
@@ -296,11 +326,15 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "nade": _nade,
     "order-agnostic-nade": _order_agnostic,
     "rnade": _rnade,
+    "c-flow": _c_flow,
     "conv-nade": _conv_nade,
     "rbm": _rbm,
+    "planar-flow": _residual,
+    "radial-flow": _residual,
     "realnvp": _realnvp,
     "semi-supervised-vae": _semi_supervised,
     "stacked-semi-supervised-vae": _stacked,
+    "sylvester-flow": _sylvester,
     "vae": _vae,
     "vq-vae": _vq_vae,
     "vq-vae-prior": _vq_vae_prior,
@@ -309,7 +343,12 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
 }
 
 
-_CONTEXTS: dict[str, Callable[[Event], ContextSpec]] = {}
+def _paired(event: Event) -> ContextSpec:
+    image = Event.image(1, event.shape[1:], levels=4)
+    return ContextSpec(image=image, label=3 if event.dimensions > 9 else None)
+
+
+_CONTEXTS: dict[str, Callable[[Event], ContextSpec]] = {"c-flow": _paired}
 """Contexts of systems that take another than labels."""
 
 

@@ -17,9 +17,10 @@ from phosphene.nn.conditionals import (
     GaussianMixture,
     LogisticMixture,
 )
+from phosphene.nn.flow.monotone import Affine, Monotone
 from phosphene.nn.masked import MaskedMLP, SortedMLP
 
-__all__ = ["sample_masked"]
+__all__ = ["invert_masked", "sample_masked"]
 
 _TINY = 1e-12
 
@@ -72,6 +73,33 @@ def sample_masked(
     if isinstance(conditional, GaussianMixture | LogisticMixture):
         x = x * conditional.scale + conditional.shift
     return x if given is None else torch.where(given[1], given[0], x)
+
+
+def invert_masked(
+    net: MaskedMLP, monotone: Monotone, z: Tensor, context: Context | None
+) -> Tensor | None:
+    """The x with h(x_k; net(x)_k) = z_k for all ranks k, or None where no kernel can do it.
+
+    Args:
+        net: The network; it sees the values by rank.
+        monotone: h.
+        z: Values (n, D) by rank.
+        context: The condition.
+    """
+    head = _monotone_head(monotone)
+    if head is None or len(z) == 0:
+        return None
+    arrays = _arrays(net, SortedMLP.of(net, masked=False), context)
+    if not masked_usable(arrays, z):
+        return None
+    z = z.contiguous()
+    return masked_sample(arrays, head, z, z)
+
+
+def _monotone_head(monotone: Monotone) -> Head | None:
+    if isinstance(monotone, Affine):
+        return Head("affine", monotone.limit)
+    return None
 
 
 def _head(conditional: Conditional) -> Head | None:
