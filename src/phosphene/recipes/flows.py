@@ -31,6 +31,33 @@ _AUTOREGRESSIVE = (
     ),
 )
 
+_RESIDUAL = (
+    Recipe(
+        name="default",
+        system="planar-flow",
+        data="moons",
+        budget="60s",
+        model={"layers": 32},
+        train={"batch_size": 512, "lr": 1e-2, "schedule": "cosine", "clip": 1.0, "ema": 0.99},
+    ),
+    Recipe(
+        name="default",
+        system="radial-flow",
+        data="moons",
+        budget="60s",
+        model={"layers": 32},
+        train={"batch_size": 512, "lr": 1e-2, "schedule": "cosine", "clip": 1.0, "ema": 0.99},
+    ),
+    Recipe(
+        name="default",
+        system="sylvester-flow",
+        data="moons",
+        budget="60s",
+        model={"layers": 16},
+        train={"batch_size": 512, "lr": 1e-2, "schedule": "cosine", "clip": 1.0, "ema": 0.99},
+    ),
+)
+
 _IMAGES: tuple[Recipe, ...] = ()
 
-RECIPES: tuple[Recipe, ...] = (*_VECTORS, *_AUTOREGRESSIVE, *_IMAGES)
+RECIPES: tuple[Recipe, ...] = (*_VECTORS, *_AUTOREGRESSIVE, *_RESIDUAL, *_IMAGES)
