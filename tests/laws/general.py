@@ -5,6 +5,7 @@ import json
 import random
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -31,6 +32,7 @@ from phosphene.core.protocols import (
     Samples,
 )
 from phosphene.core.rng import seeded
+from tests.helpers.tiny import examples
 from tests.laws import small
 from tests.laws.support import (
     Make,
@@ -308,7 +310,7 @@ def _refuses(call: Callable[[], object], what: str, name: str) -> None:
 
 @law()
 def law_context_is_used(make: Make, row: System) -> None:
-    """Labels matter to a conditional model; a missing or impossible one is refused."""
+    """Labels and images matter to a conditional model; missing or impossible ones are refused."""
     model = lived(make, row)
     calls = queries(model)
     if not model.context or not calls:
@@ -319,9 +321,15 @@ def law_context_is_used(make: Make, row: System) -> None:
                 call(nothing)
             else:
                 _refuses(partial(call, nothing), "no context", name)
+    whole = context_of(model, 4)
+    if model.context.image is not None:
+        other = replace(whole, image=examples(model.context.image, 4, seed=1))
+        matters = any(not torch.equal(call(whole), call(other)) for call in calls.values())
+        assert matters, "the image changes nothing"
     if model.context.label is None:
         return
-    zeros, ones, outside = (Context(label=torch.full((4,), k)) for k in (0, 1, model.context.label))
+    classes = (0, 1, model.context.label)
+    zeros, ones, outside = (replace(whole, label=torch.full((4,), k)) for k in classes)
     for name, call in calls.items():
         _refuses(partial(call, outside), "a label out of range", name)
     matters = any(not torch.equal(call(zeros), call(ones)) for call in calls.values())

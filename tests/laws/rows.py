@@ -127,14 +127,15 @@ def law_takes_what_it_claims(row: System) -> None:
     """It builds with small settings for each claimed kind of event, and refuses every other."""
     if row.kind != "model":
         return
-    context = LABELS if row.context == "required" else None
+    labels = LABELS if row.context == "required" else None
     for kind, events in small.events(row).items():
         for event in events:
             if kind in row.events:
+                context = labels and (small.context(row.name, event) or labels)
                 for settings in small.settings(row.name, event):
                     row.load()(event, context=context, **settings)
             else:
-                _refused(lambda event=event: row.load()(event, context=context), f"a {kind} event")
+                _refused(lambda event=event: row.load()(event, context=labels), f"a {kind} event")
 
 
 @row_law
@@ -149,7 +150,7 @@ def law_takes_the_context_it_claims(row: System) -> None:
     elif row.context == "none":
         _refused(lambda: row.load()(event, context=LABELS, **settings), "labels")
     if row.context != "none":
-        row.load()(event, context=LABELS, **settings)
+        row.load()(event, context=small.context(row.name, event) or LABELS, **settings)
     if row.context != "required":
         assert not row.load()(event, context=ContextSpec(), **settings).context
 
