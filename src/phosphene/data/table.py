@@ -47,6 +47,7 @@ class Adapter:
 
 _MNIST = "CC BY-SA 3.0 (package MIT)"
 _UCI = "CC BY 4.0"
+_OPENMOJI = "CC BY-SA 4.0"
 
 _ROWS = (
     Row(
@@ -123,6 +124,22 @@ _ROWS = (
         event="image 1x16x16, 4 levels",
         examples=(14_832, 600, 600),
         target="phosphene.data.pairs:masks_sprites",
+    ),
+    Row(
+        name="openmoji",
+        title="color emoji in 11 groups of meaning",
+        event="image 3x32x32, 256 levels",
+        examples=(1896, 237, 231),
+        licence=_OPENMOJI,
+        target="phosphene.data.openmoji:openmoji",
+    ),
+    Row(
+        name="openmoji-lines",
+        title="color emoji, each with its black lines as the condition",
+        event="image 3x32x32, 256 levels",
+        examples=(1586, 193, 193),
+        licence=_OPENMOJI,
+        target="phosphene.data.openmoji:openmoji_lines",
     ),
     Row(
         name="bars3",
