@@ -49,7 +49,7 @@ def test_groups_are_held_out_in_proportion() -> None:
     parts = [ph.data.load("openmoji", s) for s in SPLITS]
     assert "animals-nature" in parts[0].classes
     shares = [torch.bincount(p.y, minlength=11) / len(p) for p in parts if p.y is not None]
-    assert all((shares[0] - share).abs().max() < 0.01 for share in shares)
+    assert all((shares[0] - share).abs().max() < 0.02 for share in shares)
 
 
 def test_lines_condition_the_colors() -> None:
@@ -63,8 +63,8 @@ def test_lines_condition_the_colors() -> None:
         assert context.image.dtype == torch.uint8
         # Where the line drawing is black, so is the color drawing.
         dark = pairs.image < 32
-        assert dark.any()
-        assert pairs.x.float().mean(1, keepdim=True)[dark].mean() < 40
+        light = pairs.x.float().mean(1, keepdim=True)
+        assert light[dark].mean() < 60 < 180 < light[~dark].mean()
 
 
 def test_no_line_drawing_has_two_colorings() -> None:
