@@ -266,6 +266,19 @@ def _pixelcnn_pp(event: Event) -> tuple[Settings, ...]:
     return plain, {**plain, "blocks": 2, "radius": 2, "first_kernel": 3, "position_bias": False}
 
 
+def _nice(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"layers": 3, "hidden": (8,)}
+    if event.kind == "real":
+        return plain, {**plain, "base": "mixture", "components": 2}
+    return (plain,) if event.dimensions > 9 else (plain, {**plain, "codec": "logit"})
+
+
+def _neural_spline(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"layers": 2, "hidden": (8,), "bins": 4}
+    residual: Settings = {**plain, "network": "residual", "hidden": (6, 6), "mixing": "lu"}
+    return plain, residual, {**plain, "mixing": "random", "base": "student-t"}
+
+
 def _realnvp(event: Event) -> tuple[Settings, ...]:
     plain: Settings = {"layers": 3, "hidden": (8,)}
     return plain, {**plain, "base": "student-t"}, {**plain, "base": "mixture"}
@@ -298,6 +311,18 @@ def _sylvester(event: Event) -> tuple[Settings, ...]:
     return plain, {**factored, "direction": "sampling"}
 
 
+def _srflow(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"steps": 2, "features": 6, "blocks": 1, "hidden": 6}
+    return plain, {**plain, "consistent": False, "transitions": 1}
+
+
+def _low_resolution(event: Event) -> ContextSpec:
+    c, height, width = event.shape
+    factor = min(4, height, width)
+    small = Event.image(c, (height // factor, width // factor), levels=4)
+    return ContextSpec(image=small, label=3 if c == 1 else None)
+
+
 def _multiscale(event: Event) -> tuple[Settings, ...]:
     # The small image of a 2 x 3 one is a single row, where a row has none above to learn from.
     variants = _pixelrnn(event)
@@ -324,6 +349,8 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "pixelrnn": _pixelrnn,
     "multiscale-pixelrnn": _multiscale,
     "nade": _nade,
+    "neural-spline-flow": _neural_spline,
+    "nice": _nice,
     "order-agnostic-nade": _order_agnostic,
     "rnade": _rnade,
     "c-flow": _c_flow,
@@ -333,6 +360,7 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "radial-flow": _residual,
     "realnvp": _realnvp,
     "semi-supervised-vae": _semi_supervised,
+    "srflow": _srflow,
     "stacked-semi-supervised-vae": _stacked,
     "sylvester-flow": _sylvester,
     "vae": _vae,
@@ -348,7 +376,10 @@ def _paired(event: Event) -> ContextSpec:
     return ContextSpec(image=image, label=3 if event.dimensions > 9 else None)
 
 
-_CONTEXTS: dict[str, Callable[[Event], ContextSpec]] = {"c-flow": _paired}
+_CONTEXTS: dict[str, Callable[[Event], ContextSpec]] = {
+    "c-flow": _paired,
+    "srflow": _low_resolution,
+}
 """Contexts of systems that take another than labels."""
 
 
