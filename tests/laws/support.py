@@ -80,7 +80,8 @@ def cases(row: System) -> Iterator[Case]:
                 yield from (Case(row, event, None, settings) for settings in variants)
             if row.context != "none":
                 context = small.context(row.name, event) or LABELS
-                yield Case(row, event, context, variants[0])
+                told = variants if row.context == "required" else variants[:1]
+                yield from (Case(row, event, context, settings) for settings in told)
 
 
 def context_of(model: Model, n: int, *, row: System | None = None, same: bool = False) -> Context:
