@@ -12,6 +12,7 @@ from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import page, plots, views
 from phosphene.evaluate.likelihood import exact_log_prob, importance_weighted
+from phosphene.evaluate.super_resolution import comparison, super_resolves
 
 __all__ = ["Images", "Plane", "number"]
 
@@ -31,7 +32,10 @@ def context_of(dataset: Dataset, model: Model, index: Tensor) -> Context | None:
 
 
 class Images:
-    """The pictures of a model of images: samples, reconstructions, paths, directions, neighbors."""
+    """The pictures of a model of images: samples, reconstructions, paths, directions, neighbors.
+
+    Images made of smaller ones are shown beside their inputs.
+    """
 
     def __init__(self, model: Model, test: Dataset, train: Dataset, seed: int) -> None:
         self.model, self.test, self.train, self.seed = model, test, train, seed
@@ -47,6 +51,8 @@ class Images:
         parts = []
         if self.coded:
             parts.append(self._fitted())
+        if super_resolves(self.model, self.test):
+            parts.append(self._solutions())
         if hasattr(self.model, "sample"):
             parts += [self._samples(), self._classes()]
         if hasattr(self.model, "reconstruct"):
@@ -93,6 +99,20 @@ class Images:
         lead = "Samples were asked for the labels of the examples beside them."
         lead = lead if self.context is not None and self.context.label is not None else ""
         return page.section("Samples", f'<div class="pair">{"".join(pair)}</div>', below, lead=lead)
+
+    def _solutions(self) -> str:
+        draws = 5
+        rows = comparison(self.model, self.test, self.index[:10], draws=draws, seed=self.seed)
+        heads = ["given", "bicubic", "temperature 0", *["0.8"] * draws, "truth"]
+        names = ", ".join(dict.fromkeys(heads))
+        sheet = self._sheet(rows.flatten(0, 1), len(heads))
+        lead = (
+            "One row for each test example: the low-resolution image that the model is given, its "
+            f"bicubic interpolation, the model's image at temperature 0, {draws} of its images at "
+            "temperature 0.8, and the true one. None is chosen."
+        )
+        figure = page.figure(sheet, f"from left to right: {names}")
+        return page.section("Super-resolution", figure, lead=lead)
 
     def _classes(self) -> str:
         count = self.model.context.label

@@ -21,7 +21,7 @@ from phosphene.evaluate.images import psnr
 from phosphene.evaluate.likelihood import evaluating
 from phosphene.evaluate.score import Score, mean_score, standard_error
 
-__all__ = ["bicubic", "solutions", "super_resolution", "super_resolves"]
+__all__ = ["bicubic", "comparison", "solutions", "super_resolution", "super_resolves"]
 
 _KIND = "super-resolution"
 _ROWS = 128
@@ -133,3 +133,40 @@ def super_resolution(
         "lr_consistency": _decibels(miss.view(-1, _DRAWS).mean(1), how),
         "solution_diversity": mean_score(spread.flatten(1).mean(1), _KIND, how),
     }
+
+
+def comparison(
+    model: Model,
+    test: Dataset,
+    index: Tensor,
+    *,
+    draws: int = 4,
+    temperature: float = 0.8,
+    seed: int = 0,
+) -> Tensor:
+    """What belongs to each of some inputs, in a row: (n, 4 + draws, *event.shape), in codes of x.
+
+    The input as it is, its bicubic interpolation, the image at temperature 0, images at a
+    temperature, and the true one.
+
+    Args:
+        model: One that :func:`super_resolves` these data.
+        test: Images beside those of lower resolution.
+        index: Positions (n,) of the inputs.
+        draws: Images at the temperature.
+        temperature: Theirs.
+        seed: Seeds them.
+    """
+    x, context = test.take(index)
+    assert context.image is not None
+    assert test.image_event is not None
+    n, event = len(x), test.event
+    scale = ((event.levels or 2) - 1) / ((test.image_event.levels or 2) - 1)
+    size = (event.shape[1], event.shape[2])
+    low = F.interpolate(context.image.double() * scale, size=size, mode="nearest")
+    smooth = bicubic(context.image, test.image_event, event)
+    still = solutions(model, context, n, temperature=0.0, seed=seed)
+    many = solutions(model, context.repeat(draws), n * draws, temperature=temperature, seed=seed)
+    parts = [t.double()[:, None] for t in (low, smooth, still)]
+    drawn = many.double().unflatten(0, (n, draws))
+    return torch.cat([*parts, drawn, x.double()[:, None]], 1)

@@ -142,7 +142,7 @@ class SRFlow(Flow):
         parts = [PyramidLevel(MeansAndShares(), c, o, self.features) for o in off]
         image = self.context.image
         assert image is not None
-        anchor = _Anchor(self.event.levels or 2, image.levels or 2, alpha)
+        anchor = _Anchor(self.event.levels or 2, image.levels or 2, self.factor, alpha)
         sizes = [self._size(k + 1) for k in range(levels)]
         encoder = self._encoder([*sizes, sizes[-1]])
         return Pyramid(encoder, parts, self._injector(c), anchor)
@@ -220,22 +220,29 @@ class _Network(nn.Module):
 
 
 class _Anchor(Transform):
-    """Logits of block means to their distance from the low-resolution image, in its codes.
+    r"""Logits of block means to their distance from the low-resolution image, in deviations.
 
-    z = (logit m - logit y) y (1 - y) K, with y the image's codes on the scale of m, and K codes of
-    x to the unit: z counts codes of x, where it is small.
+    .. math::
+        z = (\operatorname{logit} m - \operatorname{logit} y) \, y (1 - y) K / d, \qquad
+        d^2 = \tfrac{1}{12} \left(k^2 + f^{-2}\right)
+
+    with y the image's codes on the scale of m, K codes of x to the unit, and d the deviation that
+    the mean has in these codes by the rounding of y (k codes of x to one of y) and by the
+    dequantization of f x f pixels. So z is about normal before anything is learned.
     """
 
-    def __init__(self, levels: int, low_levels: int, alpha: float) -> None:
+    def __init__(self, levels: int, low_levels: int, factor: int, alpha: float) -> None:
         super().__init__()
-        self.levels, self.low_levels, self.alpha = levels, low_levels, alpha
+        self.levels, self.alpha = levels, alpha
+        self.step = (levels - 1) / (low_levels - 1)
+        self.deviation = math.sqrt((self.step**2 + factor**-2) / 12)
 
     def _center(self, context: Context | None, like: Tensor) -> tuple[Tensor, Tensor]:
         assert context is not None
         assert context.image is not None
-        code = context.image.to(like.dtype) * ((self.levels - 1) / (self.low_levels - 1))
+        code = context.image.to(like.dtype) * self.step
         y = self.alpha + (1 - 2 * self.alpha) * (code + 0.5) / self.levels
-        return torch.logit(y), y * (1 - y) * self.levels
+        return torch.logit(y), y * (1 - y) * (self.levels / self.deviation)
 
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
