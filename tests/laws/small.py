@@ -284,6 +284,14 @@ def _realnvp(event: Event) -> tuple[Settings, ...]:
     return plain, {**plain, "base": "student-t"}, {**plain, "base": "mixture"}
 
 
+def _glow(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"levels": 1, "steps": 1, "hidden": 4}
+    if event.shape[1] == 2:
+        return plain, {**plain, "coupling": "spline", "bins": 4, "codec": "equalized"}
+    free: Settings = {"convolution": "dense", "coupling": "additive", "codec": "logit"}
+    return {**plain, "levels": 2}, {**plain, **free, "steps": 2, "base": "normal"}
+
+
 def _masked_flow(event: Event) -> tuple[Settings, ...]:
     plain: Settings = {"layers": 2, "hidden": (8,)}
     spline: Settings = {**plain, "monotone": "spline", "bins": 4, "order": "random"}
@@ -337,6 +345,7 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "denoising-autoencoder": _denoising,
     "fvsbn": _fvsbn,
     "gated-pixelcnn": _gated_pixelcnn,
+    "glow": _glow,
     "gsn": _gsn,
     "iaf": _masked_flow,
     "iwae": _one,

@@ -19,6 +19,17 @@ SYSTEMS: tuple[System, ...] = (
         target=f"{_ROOM}.realnvp:RealNVP",
     ),
     System(
+        name="glow",
+        family="flow",
+        title="Glow: invertible 1x1 convolutions at several scales",
+        kind="model",
+        events=("image",),
+        context="optional",
+        rows=(44, 45, 46, 47, 48),
+        paper="Kingma and Dhariwal, 2018",
+        target=f"{_ROOM}.glow:Glow",
+    ),
+    System(
         name="maf",
         family="flow",
         title="Masked autoregressive flow, affine or of splines",

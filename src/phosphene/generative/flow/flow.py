@@ -14,6 +14,7 @@ from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
 from phosphene.data.codecs import Chain, Codec, Dequantize, Logit, Standardize
+from phosphene.data.equalize import Equalize
 from phosphene.nn.flow.bases import Base, Uniform, build_base
 from phosphene.nn.flow.dequantize import DEQUANTIZATIONS, build_dequantizer
 from phosphene.nn.flow.squash import Sigmoid
@@ -21,7 +22,8 @@ from phosphene.nn.flow.transform import Composition, Transform
 
 __all__ = ["Flow"]
 
-CodecName = Literal["logit", "centered"]
+CodecName = Literal["logit", "centered", "equalized"]
+CODECS: tuple[CodecName, ...] = ("logit", "centered", "equalized")
 
 
 class Flow(Model):
@@ -41,8 +43,9 @@ class Flow(Model):
         base: Name of the base distribution: ``normal``, ``mixture``, ``student-t``, ``uniform``,
             ``logistic`` or ``learned``.
         components: Of a mixture base.
-        codec: How codes become reals: ``logit`` (the unit interval to the line, RealNVP) or
-            ``centered`` (to [-1/2, 1/2), Glow).
+        codec: How codes become reals: ``logit`` (the unit interval to the line, RealNVP),
+            ``centered`` (to [-1/2, 1/2), Glow), or ``equalized`` (to numbers that are normal at
+            each pixel, by learned histograms).
         alpha: The logit's margin.
         dequantization: Where in its bin a code lies: ``uniform``, or ``variational``, a learned
             q(u | x) that is trained with f and tightens the bound (Ho et al., 2019).
@@ -179,6 +182,9 @@ class Flow(Model):
         x = batch.x.to(self.device)
         if isinstance(self.codec, Standardize):
             _fit(self.codec, x)
+        for part in self.codec.modules():
+            if isinstance(part, Equalize):
+                part.fit(x)
         noise = batch.uniform(self.event.shape).to(self.dtype) if self.event.discrete else None
         with torch.no_grad():
             y, _ = self.codec.encode(x.to(self.dtype), noise)
@@ -224,12 +230,14 @@ class Flow(Model):
 
 
 def _codec(event: Event, name: str, alpha: float) -> Codec:
-    if name not in ("logit", "centered"):
-        raise UnknownNameError("codec", name, ("logit", "centered"))
+    if name not in CODECS:
+        raise UnknownNameError("codec", name, CODECS)
     if event.levels is None:
         return Standardize(torch.zeros(event.shape), torch.ones(event.shape))
     if name == "logit":
         return Chain(Dequantize(event.levels), Logit(alpha))
+    if name == "equalized":
+        return Chain(Dequantize(event.levels), Equalize(event))
     return Chain(Dequantize(event.levels), Standardize(0.5, 1.0))
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import EventError
+from phosphene.core.errors import ConfigError, EventError
 from phosphene.nn.activations import activation_named
 from phosphene.nn.condition import ConditionBias
 from phosphene.nn.mlp import check_widths
@@ -69,12 +69,13 @@ class VectorConditioner(nn.Module):
 
 
 class ImageConditioner(nn.Module):
-    """Glow's network: convolutions 3x3, 1x1, 3x3 (Kingma and Dhariwal, 2018).
+    """Glow's network: three convolutions, 3x3, 1x1 and 3x3 (Kingma and Dhariwal, 2018).
 
     An image that it is conditioned on is resized to x's height and width (averaged where it is
     larger, interpolated where it is smaller) and concatenated to the channels; codes of L levels
     are first scaled to [-1, 1]. Labels and vectors add to each hidden channel. The last layer
-    starts at zero.
+    starts at zero. Channels lie last in memory, where convolutions on a CPU are up to twice as fast;
+    what it gives has x's type, also under autocast.
 
     Args:
         inputs: Channels it sees of the example.
@@ -82,6 +83,7 @@ class ImageConditioner(nn.Module):
         outputs: Channels it gives.
         activation: Its name.
         context: What it is conditioned on.
+        kernels: Sides of the convolutions, odd.
 
     Example:
         >>> net = ImageConditioner(2, 8, 4, context=ContextSpec(label=10))
@@ -97,22 +99,28 @@ class ImageConditioner(nn.Module):
         *,
         activation: str = "relu",
         context: ContextSpec | None = None,
+        kernels: Sequence[int] = (3, 1, 3),
     ) -> None:
         super().__init__()
         check_widths((hidden,))
+        if len(kernels) != 3 or any(k < 1 or k % 2 == 0 for k in kernels):
+            raise ConfigError(f"kernels must be three odd sizes, got {tuple(kernels)}")
         spec = context or ContextSpec()
         self.image = spec.image
         if spec.image is not None and len(spec.image.shape) != 3:
             raise EventError(f"a context image is (channels, height, width), got {spec.image}")
         more = 0 if spec.image is None else spec.image.shape[0]
-        self.first = nn.Conv2d(inputs + more, hidden, 3, padding=1)
-        self.second = nn.Conv2d(hidden, hidden, 1)
-        self.head = nn.Conv2d(hidden, outputs, 3, padding=1)
+        widths = (inputs + more, hidden, hidden, outputs)
+        self.first, self.second, self.head = (
+            nn.Conv2d(a, b, k, padding=k // 2)
+            for (a, b), k in zip(pairwise(widths), kernels, strict=True)
+        )
         nn.init.zeros_(self.head.weight)
         assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
         self.conditions = nn.ModuleList(ConditionBias(spec, hidden) for _ in range(2))
         self.activation = activation_named(activation)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """(n, inputs, h, w) to (n, outputs, h, w)."""
@@ -120,10 +128,11 @@ class ImageConditioner(nn.Module):
             assert context is not None
             assert context.image is not None
             x = torch.cat((x, resized(context.image, self.image.levels, x)), 1)
-        h = self.activation(_plus_channels(self.first(x), self.conditions[0](context)))
+        seen = x.contiguous(memory_format=torch.channels_last)
+        h = self.activation(_plus_channels(self.first(seen), self.conditions[0](context)))
         h = self.activation(_plus_channels(self.second(h), self.conditions[1](context)))
         out: Tensor = self.head(h)
-        return out
+        return out.to(x.dtype)
 
 
 def resized(image: Tensor, levels: int | None, like: Tensor) -> Tensor:

@@ -129,6 +129,9 @@ class InvertibleConv(Transform):
 
 
 def _at_every_pixel(x: Tensor, w: Tensor, log_det: Tensor) -> tuple[Tensor, Tensor]:
-    if x.dim() == 2:
-        return F.linear(x, w), log_det.expand(len(x))
-    return F.conv2d(x, w[:, :, None, None]), (log_det * x[0, 0].numel()).expand(len(x))
+    # Rounding to half precision would not be undone by the inverse.
+    with torch.autocast(x.device.type, enabled=False):
+        if x.dim() == 2:
+            return F.linear(x, w), log_det.expand(len(x))
+        z = F.conv2d(x, w[:, :, None, None])
+    return z, (log_det * x[0, 0].numel()).expand(len(x))

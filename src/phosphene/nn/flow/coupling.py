@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.core.context import Context
-from phosphene.nn.flow.monotone import Monotone
+from phosphene.nn.flow.affine_move import Places, affine_move, places_of
+from phosphene.nn.flow.monotone import Affine, Monotone
 from phosphene.nn.flow.transform import Transform, total
 
 __all__ = ["ChannelCoupling", "CheckerboardCoupling", "VectorCoupling", "by_parameter"]
@@ -45,28 +46,39 @@ class VectorCoupling(Transform):
         self.register_buffer("moved", places[mask], persistent=False)
         self.register_buffer("kept", places[~mask], persistent=False)
         self.register_buffer("back", torch.cat((self.moved, self.kept)).argsort(), persistent=False)
-
-    def _params(self, kept: Tensor, context: Context | None) -> Tensor:
-        out: Tensor = self.conditioner(kept, context)
-        return out.view(len(out), self.monotone.size, len(self.moved)).movedim(1, -1)
+        self._slices = places_of(mask), places_of(~mask)
 
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Move A as B says."""
-        kept = x.index_select(1, self.kept)
-        params = self._params(kept, context)
-        y, log_slope = self.monotone.forward(x.index_select(1, self.moved), params)
-        return torch.cat((y, kept), 1).index_select(1, self.back), total(log_slope)
+        return self._move(x, context, inverse=False)
 
     def inverse_and_log_det(
         self, z: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Move A back: B is as it was, and says the same."""
-        kept = z.index_select(1, self.kept)
-        params = self._params(kept, context)
-        x, log_slope = self.monotone.inverse(z.index_select(1, self.moved), params)
-        return torch.cat((x, kept), 1).index_select(1, self.back), total(log_slope)
+        return self._move(z, context, inverse=True)
+
+    def _move(self, x: Tensor, context: Context | None, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        moved, kept = self._places()
+        seen = x[:, kept]
+        # In mixed precision the network's numbers are rounded, the example's are not.
+        params: Tensor = self.conditioner(seen, context).to(x.dtype)
+        if type(self.monotone) is Affine:
+            return affine_move(x, params, moved, self.monotone.limit, inverse=inverse)
+        h = self.monotone.inverse if inverse else self.monotone.forward
+        split = params.view(len(x), self.monotone.size, len(self.moved)).movedim(1, -1)
+        y, log_slope = h(x[:, moved], split)
+        return torch.cat((y, seen), 1).index_select(1, self.back), total(log_slope)
+
+    def _places(self) -> tuple[Places, Places]:
+        """A and B: slices, or the buffers, which are where the model is."""
+        moved, kept = self._slices
+        return (
+            moved if isinstance(moved, slice) else self.moved,
+            kept if isinstance(kept, slice) else self.kept,
+        )
 
 
 class ChannelCoupling(Transform):
@@ -171,4 +183,5 @@ class CheckerboardCoupling(Transform):
 
 def by_parameter(out: Tensor, size: int) -> Tensor:
     """A network's (n, S C, ...), parameter by parameter, as a monotone takes it: (n, C, ..., S)."""
-    return out.unflatten(1, (size, out.shape[1] // size)).movedim(1, -1)
+    split: Tensor = out.unflatten(1, (size, out.shape[1] // size))
+    return split.movedim(1, -1)

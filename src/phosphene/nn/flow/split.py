@@ -42,7 +42,7 @@ class Split(Transform):
 
     def _moments(self, kept: Tensor, context: Context | None) -> tuple[Tensor, Tensor]:
         assert self.network is not None
-        params, more = self.network(kept), self.condition(context)
+        params, more = self.network(kept).to(kept.dtype), self.condition(context)
         if more is not None:
             params = params + more[:, :, None, None]
         mean, log_scale = params.chunk(2, 1)
