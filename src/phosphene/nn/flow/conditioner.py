@@ -74,8 +74,8 @@ class ImageConditioner(nn.Module):
     An image that it is conditioned on is resized to x's height and width (averaged where it is
     larger, interpolated where it is smaller) and concatenated to the channels; codes of L levels
     are first scaled to [-1, 1]. Labels and vectors add to each hidden channel. The last layer
-    starts at zero. Channels lie last in memory, where convolutions on a CPU are up to twice as fast;
-    what it gives has x's type, also under autocast.
+    starts at zero. Channels lie last in memory, where convolutions on a CPU are up to twice as
+    fast; what it gives has x's type, also under autocast.
 
     Args:
         inputs: Channels it sees of the example.

@@ -119,19 +119,21 @@ class InvertibleConv(Transform):
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Multiply by W."""
-        return _at_every_pixel(x, *self._cached("weight", self.weight))
+        return self._multiply(x, "weight", self.weight)
 
     def inverse_and_log_det(
         self, z: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Multiply by W's inverse."""
-        return _at_every_pixel(z, *self._cached("inverse", self.inverse_weight))
+        return self._multiply(z, "inverse", self.inverse_weight)
 
-
-def _at_every_pixel(x: Tensor, w: Tensor, log_det: Tensor) -> tuple[Tensor, Tensor]:
-    # Rounding to half precision would not be undone by the inverse.
-    with torch.autocast(x.device.type, enabled=False):
-        if x.dim() == 2:
-            return F.linear(x, w), log_det.expand(len(x))
-        z = F.conv2d(x, w[:, :, None, None])
-    return z, (log_det * x[0, 0].numel()).expand(len(x))
+    def _multiply(
+        self, x: Tensor, what: What, compute: Callable[[], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        # Rounding to half precision would not be undone by the inverse.
+        with torch.autocast(x.device.type, enabled=False):
+            w, log_det = self._cached(what, compute)
+            if x.dim() == 2:
+                return F.linear(x, w), log_det.expand(len(x))
+            z = F.conv2d(x, w[:, :, None, None])
+        return z, (log_det * x[0, 0].numel()).expand(len(x))
