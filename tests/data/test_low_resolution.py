@@ -56,6 +56,14 @@ def test_mnist_is_paired_and_the_same_each_time():
     assert pairs.subset(rows).reduction == 4
 
 
+def test_colors_are_averaged_each_by_itself():
+    pairs = ph.data.load("openmoji-x4", "validation")
+    assert pairs.image_event == Event.image(3, 8)
+    assert pairs.image is not None
+    red = downsample(pairs.x[:, :1], 4)
+    assert torch.equal(pairs.image[:, :1], red)
+
+
 def test_any_images_can_be_paired():
     pairs = with_low_resolution(tiny_digits(8, levels=17), factor=2)
     assert pairs.name == "tiny-digits-x2"

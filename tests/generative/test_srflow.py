@@ -100,7 +100,7 @@ def test_no_pixel_leaves_its_range_but_by_the_margin():
 def test_training_lowers_the_loss(consistent):
     data = pairs()
     before, context = made(data, consistent=consistent)
-    after, _ = made(data, steps=12, consistent=consistent)
+    after, _ = made(data, steps=20, consistent=consistent)
     with torch.no_grad():
         one, other = (m.elbo(data.x, context, generator=generator(0)) for m in (before, after))
     assert float((other - one).mean()) > 5

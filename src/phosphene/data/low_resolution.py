@@ -18,8 +18,9 @@ from phosphene.core.errors import ConfigError, DataError
 from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.embedded import mnist
+from phosphene.data.openmoji import openmoji
 
-__all__ = ["LEVELS", "downsample", "mnist_x4", "with_low_resolution"]
+__all__ = ["LEVELS", "downsample", "mnist_x4", "openmoji_x4", "with_low_resolution"]
 
 LEVELS = 256
 """Of the codes of an image of low resolution, whatever those of the image have."""
@@ -103,3 +104,8 @@ def with_low_resolution(dataset: Dataset, factor: int = 4) -> Dataset:
 def mnist_x4(split: Split) -> Dataset:
     """``mnist`` beside its block means of shape (1, 7, 7)."""
     return with_low_resolution(mnist(split))
+
+
+def openmoji_x4(split: Split) -> Dataset:
+    """``openmoji`` beside its block means of shape (3, 8, 8)."""
+    return with_low_resolution(openmoji(split))

@@ -142,6 +142,14 @@ _ROWS = (
         target="phosphene.data.openmoji:openmoji_lines",
     ),
     Row(
+        name="openmoji-x4",
+        title="OpenMoji, each drawing beside its means of 4 x 4 pixels",
+        event="image 3x32x32, 256 levels",
+        examples=(1896, 237, 231),
+        licence=_OPENMOJI,
+        target="phosphene.data.low_resolution:openmoji_x4",
+    ),
+    Row(
         name="bars3",
         title="bars and stripes, 14 patterns",
         event="image 1x3x3, 2 levels",
@@ -225,13 +233,13 @@ _ROWS = (
 _ADAPTERS = (
     Adapter(
         name="folder",
-        title="a folder of images, class subfolders as labels",
+        title="a folder of images, class subfolders as labels; or of pairs: images/ and conditions/",
         example="folder:./photos?size=64&channels=3",
         target="phosphene.data.adapters.folder:folder",
     ),
     Adapter(
         name="npz",
-        title="arrays x and y of a NumPy file",
+        title="arrays x and, if there are any, y and image of a NumPy file",
         example="npz:./data.npz?levels=256",
         target="phosphene.data.adapters.npz:npz",
     ),

@@ -99,6 +99,7 @@ class SRFlow(Flow):
         self.steps, self.features, self.hidden = steps, features, hidden
         self.transitions, self.limit, self.blocks = transitions, limit, blocks
         self.build(self._consistent(alpha) if consistent else self._published())
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _factor(self, consistent: bool) -> int:
         """How many times smaller the context's image is."""
