@@ -109,6 +109,76 @@ _SUPER_RESOLUTION = (
     ),
 )
 
+_PLANE = ("moons", "ring8", "grid25", "checkerboard", "spirals")
+
+# One recipe for all densities in the plane.
+_SPLINES = (
+    *(
+        Recipe(
+            name="default",
+            system="neural-spline-flow",
+            data=data,
+            budget="3000steps",
+            model={"layers": 4, "bins": 16, "bound": 4.0, "hidden": (128, 128), "mixing": "lu"},
+            train={
+                "batch_size": 1024,
+                "optimizer": "adamw",
+                "lr": 3e-3,
+                "schedule": "cosine",
+                "warmup": 200,
+                "clip": 5.0,
+                "ema": 0.999,
+            },
+        )
+        for data in _PLANE
+    ),
+    Recipe(
+        name="paper",
+        system="neural-spline-flow",
+        data="moons",
+        budget="400000steps",
+        model={
+            "layers": 10,
+            "bins": 8,
+            "bound": 3.0,
+            "hidden": (256, 256),
+            "network": "residual",
+            "mixing": "lu",
+        },
+        train={"batch_size": 512, "lr": 5e-4, "schedule": "cosine", "clip": 5.0},
+        notes="The couplings of the published tables (Durkan et al., 2019), without dropout.",
+    ),
+)
+
+_NICE = (
+    Recipe(
+        name="default",
+        system="nice",
+        data="mnist",
+        budget="60s",
+        model={"hidden": (512, 512)},
+        train={"batch_size": 128, "lr": 1e-3, "schedule": "cosine", "ema": 0.99, "clip": 5.0},
+        notes="The last layer's scales start at each pixel's own, from the first batch.",
+    ),
+    Recipe(
+        name="default",
+        system="nice",
+        data="moons",
+        budget="30s",
+        model={"layers": 8},
+        train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
+    ),
+    Recipe(
+        name="paper",
+        system="nice",
+        data="mnist",
+        budget="1500epochs",
+        model={"layers": 4, "hidden": (1000, 1000, 1000, 1000, 1000)},
+        train={"batch_size": 200, "lr": 1e-3},
+        notes="Dinh, Krueger and Bengio (2015), trained there on 50,000 digits.",
+    ),
+)
+
 RECIPES: tuple[Recipe, ...] = (
     *_VECTORS,
     *_AUTOREGRESSIVE,
@@ -116,4 +186,6 @@ RECIPES: tuple[Recipe, ...] = (
     *_PAIRS,
     *_IMAGES,
     *_SUPER_RESOLUTION,
+    *_SPLINES,
+    *_NICE,
 )

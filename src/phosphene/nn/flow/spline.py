@@ -138,14 +138,21 @@ class RationalQuadratic:
 
 
 class _Bin(NamedTuple):
-    """The bin of each x, each (N,): what h is made of there."""
+    """The bin of each x, and h there; each (N,).
+
+    With u = 1 - z: a = s z + d0 u and b = d1 z + s u, so that m = a u + b z is h' s^-2 below^2, and
+    h(x) = y0 + h z a / below, below = s + (d0 + d1 - 2 s) z u. All are sums of positive numbers.
+    """
 
     z: Tensor
     s: Tensor
-    d0: Tensor
-    d1: Tensor
+    e: Tensor
     w: Tensor
     h: Tensor
+    a: Tensor
+    b: Tensor
+    m: Tensor
+    below: Tensor
 
 
 class _Spline(torch.autograd.Function):
@@ -161,53 +168,53 @@ class _Spline(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         k, shape = spline.bins, x.shape
         x = x.reshape(-1)
-        raw = params.detach().expand(*shape, spline.size).movedim(-1, 0).reshape(spline.size, -1)
+        raw = params.expand(*shape, spline.size).movedim(-1, 0).reshape(spline.size, -1)
         bent = spline.bent(raw)
         p = bent[: 2 * k].view(2, k, -1).softmax(1)
         start, total = spline.sums(x)
         knots = torch.baddbmm(start, total, p)
-        inside = x.abs() <= spline.bound
         kept = x.clamp(-spline.bound, spline.bound)
+        outside = x != kept
         place = (kept >= knots[int(inverse), 1:k]).sum(0)
         ends = torch.stack((place, place + 1))
-        (x0, x1), (y0, y1) = knots.gather(1, ends.expand(2, -1, -1))
+        low, high = knots.gather(1, ends.expand(2, -1, -1)).unbind(1)
         edge = bent.new_full((1, len(x)), spline.unit)
         at_knots = torch.cat((edge, bent[2 * k :] + spline.offset, edge)).gather(0, ends)
-        d0, d1 = slopes = spline.knot_slopes(at_knots)
-        w, h = x1 - x0, y1 - y0
-        s = h / w
-        z = _root(kept - y0, s, d0, d1, h) if inverse else (kept - x0) / w
-        here = _Bin(z, s, d0, d1, w, h)
-        quotient, slope = _value_and_slope(here)
-        y = torch.addcmul(x0, z, w) if inverse else torch.addcmul(y0, h, quotient)
-        log_slope = slope.log().mul_(inside)
+        slopes = spline.knot_slopes(at_knots)
+        here = _bin_of(kept, low, high - low, slopes, inverse)
+        log_slope = ((here.s / here.below).square_() * here.m).log_().masked_fill_(outside, 0)
         if inverse:
             log_slope.neg_()
-        ctx.save_for_backward(raw, p, ends, at_knots, slopes, inside, *here[:2], w, h)
+            y = torch.addcmul(low[0], here.z, here.w)
+        else:
+            y = torch.addcmul(low[1], here.h, here.z * here.a / here.below)
+        ctx.save_for_backward(raw, p, ends, at_knots, slopes, outside, *here)
         ctx.spline, ctx.inverted, ctx.given = spline, inverse, (shape, params.shape)
-        return torch.where(inside, y, x).view(shape), log_slope.view(shape)
+        return torch.where(outside, x, y).view(shape), log_slope.view(shape)
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any, grad_y: Tensor, grad_log: Tensor
     ) -> tuple[Tensor | None, Tensor | None, None, None]:
-        raw, p, ends, at_knots, slopes, inside, z, s, w, h = ctx.saved_tensors
+        raw, p, ends, at_knots, slopes, outside, *parts = ctx.saved_tensors
         spline, (shape, params_shape) = ctx.spline, ctx.given
-        here = _Bin(z, s, slopes[0], slopes[1], w, h)
-        outer, grad_log = grad_y.reshape(-1), grad_log.reshape(-1) * inside
+        outer = grad_y.reshape(-1)
+        grad_y = outer.masked_fill(outside, 0)
+        grad_log = grad_log.reshape(-1).masked_fill(outside, 0)
         if ctx.inverted:
-            grad_log = -grad_log
-        grad_x, g, slope_grads = _gradients(here, outer * inside, grad_log, ctx.inverted)
-        grad_x = torch.where(inside, grad_x, outer).view(shape)
+            grad_log = grad_log.neg_()
+        grad_x, g, slope_grads = _gradients(_Bin(*parts), grad_y, grad_log, ctx.inverted)
+        grad_x = torch.where(outside, outer, grad_x).view(shape)
         if not ctx.needs_input_grad[1]:
             return grad_x, None, None, None
-        k, n = spline.bins, len(inside)
+        k, n = spline.bins, len(outside)
         at_all = g.new_zeros(2, k + 1, n).scatter_(1, ends.expand(2, -1, -1), g)
         grad_p = torch.bmm(spline.sums(g)[1].mT, at_all)
         grad = torch.empty_like(raw)
-        torch.sub(grad_p, (grad_p * p).sum(1, keepdim=True), out=grad[: 2 * k].view(2, k, n))
-        grad[: 2 * k].view(2, k, n).mul_(p)
+        shares = grad_p.mul_(p)
+        first = grad[: 2 * k].view(2, k, n)
+        torch.addcmul(shares, p, shares.sum(1, keepdim=True), value=-1, out=first)
         slope_grads = slope_grads * spline.knot_slopes_slope(at_knots, slopes)
         grad[2 * k :] = g.new_zeros(k + 1, n).scatter_(0, ends, slope_grads)[1:k]
         if spline.limit:
@@ -216,67 +223,73 @@ class _Spline(torch.autograd.Function):
         return grad_x, grad.sum_to_size(params_shape), None, None
 
 
-def _value_and_slope(b: _Bin) -> tuple[Tensor, Tensor]:
-    """(h(x) - y0) / (y1 - y0), and h'(x)."""
-    u = 1 - b.z
-    q = b.z * u
-    e = b.d0 + b.d1 - 2 * b.s
-    below = torch.addcmul(b.s, e, q)
-    quotient = (b.s * b.z * b.z + b.d0 * q) / below
-    m = b.d1 * b.z * b.z + 2 * b.s * q + b.d0 * u * u
-    return quotient, (b.s / below).square() * m
+def _bin_of(kept: Tensor, low: Tensor, size: Tensor, slopes: Tensor, inverse: bool) -> _Bin:
+    """Where x (or y) lies in its bin, of corner (x0, y0), size (w, h) and slopes (d0, d1)."""
+    (w, h), (d0, d1) = size, slopes
+    s = h / w
+    e = torch.sub(d0 + d1, s, alpha=2)
+    z = _root(kept - low[1], s, d0, e, h) if inverse else (kept - low[0]) / w
+    a, b = torch.lerp(d0, s, z), torch.lerp(s, d1, z)
+    below = torch.addcmul(s, e, z * (1 - z))
+    return _Bin(z, s, e, w, h, a, b, torch.lerp(a, b, z), below)
 
 
-def _root(v: Tensor, s: Tensor, d0: Tensor, d1: Tensor, h: Tensor) -> Tensor:
+def _root(v: Tensor, s: Tensor, d0: Tensor, e: Tensor, h: Tensor) -> Tensor:
     """The z in [0, 1] where h(x) = y0 + v: a root of a z^2 + b z - s v.
 
     Of the two forms 2 s v / (b + r) and (r - b) / (2 a), r^2 = b^2 + 4 a s v, that is taken which
     adds numbers of one sign. Where b < 0, a > 0 follows: a + b - s v = s (h - v) >= 0.
     """
-    move = v * (d0 + d1 - 2 * s)
+    move = v * e
     a = torch.addcmul(move, h, s - d0)
     b = h * d0 - move
     c = s * v
-    r = torch.addcmul(b * b, a, c, value=4).clamp(min=0).sqrt()
+    r = torch.addcmul(b * b, a, c, value=4).clamp_(min=0).sqrt_()
     down = b < 0
-    above = torch.where(down, r - b, 2 * c)
-    below = torch.where(down, 2 * a, b + r)
-    return (above / below).clamp(0, 1)
+    above = torch.where(down, r - b, c + c)
+    below = torch.where(down, a + a, b + r)
+    return (above / below).clamp_(0, 1)
 
 
 def _gradients(
-    b: _Bin, grad_y: Tensor, grad_log: Tensor, inverse: bool
+    here: _Bin, grad_y: Tensor, grad_log: Tensor, inverse: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients for x (or y), the knots ((x0, x1), (y0, y1)) and the slopes (d0, d1).
+
+    With Q = z a / below, of which h(x) = y0 + h Q:
+
+        dQ/dz = s m / below^2,          dQ/ds = (z^2 - Q (1 - 2 z u)) / below,
+        dQ/dd0 = z u (1 - Q) / below,   dQ/dd1 = -z u Q / below,
+
+    and those of log h' = 2 log s + log m - 2 log below.
 
     Of the inverse, x = g(y): dx = (dy - dh at fixed x) / h', so that its gradients are those of h
     for another grad_y, that which brings x back to where it was.
     """
-    z, s, d0, d1, w, h = b
+    z, s, e, w, h, a, b, m, below = here
     u = 1 - z
-    q, zz, uu = z * u, z * z, u * u
-    e, t = d0 + d1 - 2 * s, u - z
-    below = (torch.addcmul(s, e, q)).reciprocal()
-    m = d1 * zz + 2 * s * q + d0 * uu
-    over_m = m.reciprocal()
-    quotient = (s * zz + d0 * q) * below
-    log_z = 2 * ((d1 * z + s * t - d0 * u) * over_m - e * t * below)
-    slope_z = s * m * below.square()  # of the quotient; times s, of h
+    by_m = grad_log / m
+    by_below = grad_log / below
+    by_below += by_below
+    log_z = torch.mul(e, z - u).mul_(by_below).addcmul_(by_m, b - a, value=2)
+    slope = m * s / below / below  # dQ/dz; times s, h'
     if inverse:
-        grad_x = (grad_y + grad_log * log_z / w) / (s * slope_z)
+        grad_x = (grad_y + log_z / w) / (s * slope)
         grad_y = -grad_x
-    by_h = grad_y * h
-    grad_z = by_h * slope_z + grad_log * log_z
-    q_below = q * below
-    flat = (1 - 2 * q) * below
-    grad_s = by_h * (zz * below - quotient * flat)
-    grad_s = grad_s + 2 * grad_log * (1 / s + q * over_m - flat)
-    common = 2 * grad_log * q_below
-    grad_d0 = by_h * q_below * (1 - quotient) + grad_log * uu * over_m - common
-    grad_d1 = grad_log * zz * over_m - by_h * q_below * quotient - common
+    q, zz = z * u, z * z
+    by_q = grad_y * h
+    grad_z = torch.addcmul(log_z, by_q, slope)
+    by_q = by_q / below
+    quotient = z * a / below
+    v = torch.addcmul(by_below, by_q, quotient)
+    grad_s = (by_q * zz).addcmul_(by_m, q, value=2).addcdiv_(grad_log, s, value=2)
+    grad_s.sub_(v).addcmul_(v, q, value=2)
     if not inverse:
         grad_x = grad_z / w
-    turn = s * grad_s
-    grad_h = torch.addcdiv(grad_y * quotient, grad_s, w)
-    knots = ((turn - u * grad_z) / w, -(turn + z * grad_z) / w, grad_y - grad_h, grad_h)
-    return grad_x, torch.stack(knots).view(2, 2, -1), torch.stack((grad_d0, grad_d1))
+    back = grad_z / w if inverse else grad_x
+    by_w = grad_s / w
+    grad_x0 = (s * by_w).addcmul_(u, back, value=-1)
+    grad_h = torch.addcmul(by_w, grad_y, quotient)
+    knots = (grad_x0, -(grad_x0 + back), grad_y - grad_h, grad_h)
+    at_ends = ((by_m * u).mul_(u).addcmul_(q, by_q - v), (by_m * zz).addcmul_(q, v, value=-1))
+    return grad_x, torch.stack(knots).view(2, 2, -1), torch.stack(at_ends)
