@@ -22,6 +22,14 @@ HEADS = {
     "one component": (Head("mixture"), 3),
     "affine": (Head("affine", 7.0), 2),
     "affine, no limit": (Head("affine", 0.0), 2),
+    "shift": (Head("affine"), 1),
+    "softplus": (Head("softplus", options=(1e-3, 0.5)), 2),
+    "sigmoid": (Head("sigmoid", options=(1e-3, 2.0)), 2),
+    "spline": (Head("spline", options=(1.5, 0.0, 1e-3, 2e-3, 1e-3, 0.54, 0.54, 0.0)), 14),
+    "spline of exponential slopes": (
+        Head("spline", options=(2.0, 6.9, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)),
+        11,
+    ),
 }
 
 

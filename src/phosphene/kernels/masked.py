@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,9 @@ from phosphene.kernels.reference import ACTIVATIONS, bernoulli, categorical
 
 __all__ = ["Head", "MaskedArrays", "masked_reference", "masked_sample", "masked_usable"]
 
-HeadKind = Literal["bernoulli", "categorical", "mixture", "affine"]
-_KINDS: tuple[HeadKind, ...] = ("bernoulli", "categorical", "mixture", "affine")
+HeadKind = Literal["bernoulli", "categorical", "mixture", "affine", "softplus", "sigmoid", "spline"]
+_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
+_OPTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,24 @@ class Head:
             scaled to [-1, 1] where there is one feature. ``mixture``: logits, locations and
             log-scales s of K components, x = location + exp(limit tanh(s / limit)) z.
             ``affine``: a shift and a log-scale s, x = (z - shift) exp(-s / (1 + |s| / limit)),
-            without the division where the limit is 0.
+            without the division where the limit is 0, and s = 0 where there is no second output.
+            ``softplus`` and ``sigmoid``: a shift and a number r, x = (z - shift) / scale, with
+            scale = floor + softplus(r + offset) or floor + sigmoid(r + offset).
+            ``spline``: the parameters of a rational-quadratic spline h, h(x) = z.
         limit: Of log-scales.
+        options: Of ``softplus`` and ``sigmoid`` (floor, offset); of ``spline`` (bound, limit of raw
+            parameters or 0, floors of widths and heights, least slope, offset of raw slopes, raw
+            slope at the ends, 1 for exponential slopes), see ``phosphene.nn.flow.spline``.
     """
 
     kind: HeadKind
     limit: float = 8.0
+    options: tuple[float, ...] = ()
+
+    def numbers(self) -> Tensor:
+        """The options as the kernel takes them."""
+        given = self.options or (self.limit,)
+        return torch.tensor([*given, *[0.0] * (_OPTIONS - len(given))], dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,7 @@ def masked_sample(
         "masked", u.dtype, n, dimensions, len(weights), features, net.head.shape[1],
         torch.tensor([len(w) for w in weights]), torch.tensor(net.known, dtype=torch.int64),
         _pointers(weights), _pointers(biases), net.head.contiguous(), net.head_bias.contiguous(),
-        direct, int(per_row), int(net.residual), _KINDS.index(head.kind), float(head.limit),
+        direct, int(per_row), int(net.residual), _KINDS.index(head.kind), head.numbers(),
         float(temperature), u.contiguous(), None if z is None else z.contiguous(), known,
         ACTIVATION_CODES[net.activation], torch.get_num_threads(), x,
     )  # fmt: skip
@@ -166,9 +179,15 @@ def _drawn(y: Tensor, head: Head, u: Tensor, z: Tensor | None, temperature: floa
         return categorical(y, u, temperature).to(y.dtype)
     assert z is not None
     if head.kind == "affine":
-        s = y[:, 1]
+        s = y[:, 1] if y.shape[1] > 1 else torch.zeros_like(z)
         s = s / (1.0 + s.abs() / head.limit) if head.limit > 0 else s
         return (z - y[:, 0]) * torch.exp(-s)
+    if head.kind in ("softplus", "sigmoid"):
+        floor, offset = head.options
+        g = F.softplus if head.kind == "softplus" else torch.sigmoid
+        return (z - y[:, 0]) / (floor + g(y[:, 1] + offset))
+    if head.kind == "spline":
+        return _spline_inverse(z, y, head.options)
     logits, location, log_scale = y.chunk(3, -1)
     k = categorical(logits, u, temperature)[:, None]
     s = head.limit * torch.tanh(log_scale.gather(-1, k) / head.limit)
@@ -183,3 +202,31 @@ def _entered(x: Tensor, head: Head, y: Tensor, features: int) -> Tensor:
     if features > 1:
         return F.one_hot(x.long(), features).to(x.dtype)
     return x[:, None] * (2.0 / (y.shape[1] - 1)) - 1.0
+
+
+def _spline_inverse(z: Tensor, raw: Tensor, options: Sequence[float]) -> Tensor:
+    """The x (n,) with h(x) = z, h a rational-quadratic spline with parameters (n, 3 K - 1)."""
+    bound, limit, *floors, least, offset, unit, exponential = options
+    k = (raw.shape[1] + 1) // 3
+    if limit:
+        bend = raw.new_full((3 * k - 1,), 1 / limit)
+        bend[: 2 * k] *= 2
+        raw = raw / (1 + raw.abs() * bend)
+    knots = []
+    for part, floor in zip(raw[:, : 2 * k].split(k, 1), floors, strict=True):
+        widths = floor + (1 - k * floor) * part.softmax(1)
+        inner = bound * (2 * widths.cumsum(1)[:, :-1] - 1)
+        knots.append(F.pad(F.pad(inner, (1, 0), value=-bound), (0, 1), value=bound))
+    at_knots = F.pad(raw[:, 2 * k :] + offset, (1, 1), value=unit)
+    slopes = at_knots.exp() if exponential else least + F.softplus(at_knots)
+    kept = z.clamp(-bound, bound)
+    i = (kept[:, None] >= knots[1][:, 1:k]).sum(1, keepdim=True)
+    (x0, x1), (y0, y1), (d0, d1) = (
+        (at.gather(1, i)[:, 0], at.gather(1, i + 1)[:, 0]) for at in (*knots, slopes)
+    )
+    s, v = (y1 - y0) / (x1 - x0), kept - y0
+    move = v * (d0 + d1 - 2 * s)
+    a, b, c = move + (y1 - y0) * (s - d0), (y1 - y0) * d0 - move, s * v
+    r = (b * b + 4 * a * c).clamp(min=0).sqrt()
+    root = torch.where(b < 0, (r - b) / (2 * a), 2 * c / (b + r)).clamp(0, 1)
+    return torch.where(z.abs() <= bound, x0 + root * (x1 - x0), z)

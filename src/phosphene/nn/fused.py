@@ -17,7 +17,8 @@ from phosphene.nn.conditionals import (
     GaussianMixture,
     LogisticMixture,
 )
-from phosphene.nn.flow.monotone import Affine, Monotone
+from phosphene.nn.flow.monotone import Additive, Affine, FlooredAffine, Monotone
+from phosphene.nn.flow.spline import RationalQuadratic
 from phosphene.nn.masked import MaskedMLP, SortedMLP
 
 __all__ = ["invert_masked", "sample_masked"]
@@ -97,8 +98,16 @@ def invert_masked(
 
 
 def _monotone_head(monotone: Monotone) -> Head | None:
-    if isinstance(monotone, Affine):
-        return Head("affine", monotone.limit)
+    h = monotone
+    if isinstance(h, Additive):
+        return Head("affine")
+    if isinstance(h, Affine):
+        return Head("affine", h.limit)
+    if isinstance(h, FlooredAffine):
+        return Head(h.gate, options=(h.floor, h.offset))
+    if isinstance(h, RationalQuadratic):
+        ends = (h.min_slope, h.offset, h.unit, float(h.slopes == "exp"))
+        return Head("spline", options=(h.bound, h.limit, *h.floors, *ends))
     return None
 
 

@@ -10,10 +10,13 @@
 
 #include "choose.h"
 #include "rows.h"
+#include "spline.h"
 
 namespace ph {
 
-enum class Head : std::int64_t { bernoulli = 0, categorical = 1, mixture = 2, affine = 3 };
+enum class Head : std::int64_t {
+    bernoulli = 0, categorical = 1, mixture = 2, affine = 3, softplus = 4, sigmoid = 5, spline = 6
+};
 
 template <typename T>
 struct Masked {
@@ -28,7 +31,7 @@ struct Masked {
     std::int64_t bias_rows, residual;
     std::int64_t activation;
     Head kind;
-    double limit;                   // of log-scales
+    const double* options;          // of the head: kernels/masked.py
     T temperature;
     const T *u, *z;                 // (n, D): uniform numbers; standard values of reals
     const std::uint8_t* given;      // (n, D), or null: where x is given
@@ -71,12 +74,16 @@ struct Walk {
     const std::int64_t first, count, D, F, S;
     std::vector<std::vector<T>> state;  // the features, then the hidden layers: [unit][row]
     std::vector<T> out, scratch;        // the chunk's outputs [rank, output][row]
+    const T limit, offset;              // the first options of a head
+    const Spline<T> spline;
+    std::vector<vec<T>> room;           // of the spline
 
     static constexpr std::int64_t chunk = 16;
 
     Walk(const Masked<T>& m, std::int64_t first, std::int64_t count)
         : m(m), first(first), count(count), D(m.dimensions), F(m.features), S(m.outputs),
-          out(chunk * S * R), scratch(2 * S) {
+          out(chunk * S * R), scratch(2 * S), limit(T(m.options[0])), offset(T(m.options[1])),
+          spline(S, m.options), room(m.kind == Head::spline ? spline.scratch() : 0) {
         state.emplace_back(D * F * R, T(0));
         for (std::int64_t l = 0; l < m.layers; l++) {
             state.emplace_back(m.widths[l] * R, T(0));
@@ -106,7 +113,9 @@ struct Walk {
                 for (std::int64_t l = 1; l <= m.layers; l++) compute(l, k, start);
                 T* y = out.data() + (k - start) * S * R;
                 finish(y, k, start);
-                for (std::int64_t r = 0; r < count; r++) draw(y, k, r);
+                if (m.kind == Head::spline) invert(y, k);
+                else
+                    for (std::int64_t r = 0; r < count; r++) draw(y, k, r);
             }
         }
     }
@@ -182,11 +191,45 @@ struct Walk {
                 break;
             case Head::affine: {
                 // x = (z - shift) exp(-s), s = log-scale / (1 + |log-scale| / limit)
-                T s = p[1];
-                if (m.limit > 0) s = s / (T(1) + std::abs(s) / T(m.limit));
+                T s = S > 1 ? p[1] : T(0);
+                if (limit > 0) s = s / (T(1) + std::abs(s) / limit);
                 if (!kept) m.x[at] = (m.z[at] - p[0]) * std::exp(-s);
                 feature[0] = m.x[at];
                 break;
+            }
+            case Head::softplus:
+            case Head::sigmoid: {
+                // x = (z - shift) / scale, scale = floor + g(raw + offset)
+                const T raw = p[1] + offset;
+                const T g = m.kind == Head::sigmoid ? T(1) / (T(1) + std::exp(-raw))
+                            : raw > T(20)           ? raw
+                                                    : std::log1p(std::exp(raw));
+                if (!kept) m.x[at] = (m.z[at] - p[0]) / (limit + g);
+                feature[0] = m.x[at];
+                break;
+            }
+            case Head::spline: break;  // invert() takes the rows of the block together
+        }
+    }
+
+    // x with h(x) = z at rank k, h the spline whose parameters are the outputs y.
+    void invert(const T* y, std::int64_t k) {
+        constexpr int L = Vector<T>::size, lanes = R < L ? R : L;
+        T* feature = state[0].data() + k * F * R;
+        for (std::int64_t start = 0; start < count; start += lanes) {
+            T part[L] = {};
+            const std::int64_t end = std::min<std::int64_t>(count - start, lanes);
+            const std::int64_t at = (first + start) * D + k;
+            for (std::int64_t r = 0; r < end; r++) part[r] = m.z[at + r * D];
+            const auto get = [&](std::int64_t s) {
+                if constexpr (R < L) return all<T>(y[s]);
+                else return load(y + s * R + start);
+            };
+            store(part, spline.inverse(load(part), get, room.data()));
+            for (std::int64_t r = 0; r < end; r++) {
+                T& x = m.x[at + r * D];
+                if (m.given == nullptr || !m.given[at + r * D]) x = part[r];
+                feature[start + r] = x;
             }
         }
     }
@@ -196,7 +239,7 @@ struct Walk {
         const std::int64_t K = S / 3;
         std::int64_t k = 0;
         if (K > 1) k = categorical<T>(p, K, m.u[at], m.temperature, p + S);
-        const T s = T(m.limit) * std::tanh(p[2 * K + k] / T(m.limit));
+        const T s = limit * std::tanh(p[2 * K + k] / limit);
         return p[K + k] + m.temperature * std::exp(s) * m.z[at];
     }
 };
@@ -218,12 +261,12 @@ int sample_masked(const Masked<T>& m, std::int64_t threads) {
         std::int64_t outputs, const std::int64_t* widths, const std::int64_t* known,           \
         const T* const* weights, const T* const* biases, const T* head, const T* head_bias,    \
         const T* direct, std::int64_t bias_rows, std::int64_t residual, std::int64_t kind,     \
-        double limit, double temperature, const T* u, const T* z, const std::uint8_t* given,   \
-        std::int64_t activation, std::int64_t threads, T* x) {                                 \
+        const double* options, double temperature, const T* u, const T* z,                     \
+        const std::uint8_t* given, std::int64_t activation, std::int64_t threads, T* x) {      \
         const ph::Masked<T> model{                                                             \
             n,         dimensions, layers,   features,       outputs, widths,                  \
             known,     weights,    biases,   head,           head_bias, direct,                \
-            bias_rows, residual,   activation, static_cast<ph::Head>(kind), limit,             \
+            bias_rows, residual,   activation, static_cast<ph::Head>(kind), options,           \
             T(temperature), u,     z,        given,          x};                               \
         return ph::sample_masked<T>(model, threads);                                           \
     }

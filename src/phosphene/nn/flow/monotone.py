@@ -3,14 +3,16 @@
 The same functions serve coupling layers and masked autoregressive ones.
 """
 
-from typing import Protocol
+import math
+from typing import Literal, Protocol, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, UnknownNameError
 
-__all__ = ["Additive", "Affine", "Monotone"]
+__all__ = ["Additive", "Affine", "FlooredAffine", "Monotone"]
 
 
 class Monotone(Protocol):
@@ -82,3 +84,56 @@ class Affine:
         """Shift and scale back."""
         s = -self._log_scale(params[..., 1])
         return (y - params[..., 0]) * s.exp(), s
+
+
+GateName = Literal["softplus", "sigmoid"]
+
+
+class FlooredAffine:
+    """h(x) = a x + t with a = floor + g(r + offset), g a softplus or a sigmoid.
+
+    Parameters are (t, r). The sigmoid keeps the scale below 1 + floor, as the gate of Kingma et al.
+    (2016) does; other libraries' masked autoregressive flows take one or the other.
+
+    Args:
+        gate: ``softplus`` or ``sigmoid``.
+        floor: The smallest scale, above 0 and below 1.
+        offset: Added to r; None for the number that makes the scale 1 at r = 0.
+
+    Raises:
+        UnknownNameError: There is no such gate.
+        ConfigError: The floor is out of its range.
+
+    Example:
+        >>> y, log_slope = FlooredAffine().forward(torch.ones(1), torch.tensor([[3.0, 0.0]]))
+        >>> torch.allclose(y, torch.tensor([4.0]))
+        True
+    """
+
+    size = 2
+
+    def __init__(
+        self, gate: GateName = "softplus", floor: float = 1e-3, *, offset: float | None = None
+    ) -> None:
+        if gate not in get_args(GateName):
+            raise UnknownNameError("gate", gate, get_args(GateName))
+        if not 0 < floor < 1:
+            raise ConfigError(f"the floor of scales must lie in (0, 1), got {floor}")
+        self.gate, self.floor = gate, floor
+        rest = 1 - floor
+        one = math.log(math.expm1(rest)) if gate == "softplus" else math.log(rest / floor)
+        self.offset = one if offset is None else offset
+
+    def _scale(self, raw: Tensor) -> Tensor:
+        g = F.softplus if self.gate == "softplus" else torch.sigmoid
+        return self.floor + g(raw + self.offset)
+
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift."""
+        scale = self._scale(params[..., 1])
+        return torch.addcmul(params[..., 0], x, scale), scale.log()
+
+    def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and scale back."""
+        scale = self._scale(params[..., 1])
+        return (y - params[..., 0]) / scale, -scale.log()
