@@ -1,10 +1,11 @@
 """Images beside their block means: the kernel is what it says, and bad sizes are refused."""
 
+import numpy as np
 import pytest
 import torch
 
 import phosphene as ph
-from phosphene.core.errors import ConfigError, DataError
+from phosphene.core.errors import ConfigError, DataError, PhospheneError
 from phosphene.core.event import Event
 from phosphene.data.low_resolution import downsample, with_low_resolution
 from tests.helpers.tiny import examples, tiny_digits, tiny_moons
@@ -62,6 +63,28 @@ def test_colors_are_averaged_each_by_itself():
     assert pairs.image is not None
     red = downsample(pairs.x[:, :1], 4)
     assert torch.equal(pairs.image[:, :1], red)
+
+
+def test_any_data_set_by_name(tmp_path):
+    x = np.arange(3 * 64, dtype=np.uint8).reshape(3, 1, 8, 8)
+    np.savez(tmp_path / "own.npz", x=np.repeat(x, 20, 0))
+    name = f"x4:npz:{tmp_path}/own.npz?levels=256"
+    pairs = ph.data.load(name, "train")
+    assert pairs.name == name
+    assert pairs.image_event == Event.image(1, 2)
+    assert torch.equal(
+        ph.data.load("x4:mnist", "test").image, ph.data.load("mnist-x4", "test").image
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("x4", "argument"), ("x4:mnis", "mnist"), ("x4:moons", "moons"), ("x4:x4:mnist", "already")],
+)
+def test_names_that_cannot_be_paired(name, word):
+    with pytest.raises(PhospheneError, match=word) as error:
+        ph.data.load(name, "test")
+    assert "\n" not in str(error.value)
 
 
 def test_any_images_can_be_paired():

@@ -67,6 +67,8 @@ def load(name: str, split: str = "train") -> Dataset:
     if base in reading:
         if not argument:
             raise ConfigError(f"{base!r} needs an argument: {reading[base].example}")
+        if reading[base].nested:
+            argument, options = name.partition(":")[2], {}
         function = _function(reading[base].target)
         settings = _settings(base, function, options)
         return replace(function(argument, _SPLITS[split], **settings), name=name)

@@ -20,7 +20,7 @@ from phosphene.data.dataset import Dataset, Split
 from phosphene.data.embedded import mnist
 from phosphene.data.openmoji import openmoji
 
-__all__ = ["LEVELS", "downsample", "mnist_x4", "openmoji_x4", "with_low_resolution"]
+__all__ = ["LEVELS", "downsample", "mnist_x4", "openmoji_x4", "with_low_resolution", "x4"]
 
 LEVELS = 256
 """Of the codes of an image of low resolution, whatever those of the image have."""
@@ -109,3 +109,10 @@ def mnist_x4(split: Split) -> Dataset:
 def openmoji_x4(split: Split) -> Dataset:
     """``openmoji`` beside its block means of shape (3, 8, 8)."""
     return with_low_resolution(openmoji(split))
+
+
+def x4(argument: str, split: Split) -> Dataset:
+    """The data set of another name, beside its block means."""
+    from phosphene.data.loading import load  # which finds this function by its name
+
+    return with_low_resolution(load(argument, split))

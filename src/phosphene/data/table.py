@@ -36,6 +36,7 @@ class Adapter:
         example: What the user types.
         target: ``module:function``; its keyword-only parameters are the options.
         requires: An optional package that it needs.
+        nested: What follows the colon is another data set, with that one's options.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Adapter:
     example: str
     target: str
     requires: str | None = None
+    nested: bool = False
 
 
 _MNIST = "CC BY-SA 3.0 (package MIT)"
@@ -233,7 +235,7 @@ _ROWS = (
 _ADAPTERS = (
     Adapter(
         name="folder",
-        title="a folder of images, class subfolders as labels; or of pairs: images/ and conditions/",
+        title="images, class subfolders as labels; or pairs: images/ and conditions/",
         example="folder:./photos?size=64&channels=3",
         target="phosphene.data.adapters.folder:folder",
     ),
@@ -275,6 +277,13 @@ _ADAPTERS = (
         target="phosphene.data.adapters.webdataset:webdataset",
         requires="webdataset",
     ),
+    Adapter(
+        name="x4",
+        title="any images, each beside its means of 4 x 4 pixels",
+        example="x4:folder:./photos?size=64",
+        target="phosphene.data.low_resolution:x4",
+        nested=True,
+    ),
 )
 
 
@@ -283,7 +292,7 @@ def adapters() -> list[Adapter]:
 
     Example:
         >>> [row.name for row in adapters()]
-        ['folder', 'npz', 'idx', 'text', 'wav', 'hf', 'webdataset']
+        ['folder', 'npz', 'idx', 'text', 'wav', 'hf', 'webdataset', 'x4']
     """
     return list(_ADAPTERS)
 
