@@ -179,7 +179,7 @@ class Flow(Model):
 
     def prepare(self, batch: Batch) -> None:
         """Learn the scale of reals, then let each layer initialise itself."""
-        x = batch.x.to(self.device)
+        x = self.event.check(batch.x).to(self.device)
         if isinstance(self.codec, Standardize):
             _fit(self.codec, x)
         for part in self.codec.modules():
