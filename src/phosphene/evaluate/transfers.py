@@ -1,0 +1,49 @@
+"""Pictures of a model of images given other images: one example under many conditions."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from phosphene.data.dataset import Dataset
+from phosphene.evaluate import plots
+from phosphene.evaluate.likelihood import evaluating
+
+__all__ = ["transferred"]
+
+Pixels = NDArray[np.uint8]
+
+_BLANK = 255
+
+
+def transferred(model: Any, data: Dataset, index: Tensor) -> tuple[Pixels, int]:
+    """A table of :meth:`~phosphene.generative.flow.cflow.CFlow.transfer`: each x under each x_A.
+
+    Args:
+        model: A model with ``transfer(x, given, wanted)``.
+        data: Its pairs.
+        index: Which of them (n,).
+
+    Returns:
+        Pictures ((n + 1) (n + 1), h, w, 3), row by row, and how many make a row. The first row
+        holds the conditions; each row after it an example, and what it is under each of them. So
+        the diagonal holds the examples themselves.
+    """
+    x, context = data.take(index)
+    assert context.image is not None
+    n, real = len(x), plots.pixels(x, model.event)
+    size = (real.shape[1], real.shape[2])
+    given = plots.resized(plots.pixels(context.image, model.context.image), size)
+    every = torch.arange(n).repeat(n)
+    with evaluating(model):
+        moved: Tensor = model.transfer(
+            x.repeat_interleave(n, 0).to(model.device),
+            context.repeat(n).to(model.device),
+            context[every].to(model.device),
+        ).cpu()
+    shown = plots.pixels(moved, model.event)
+    head = [np.full_like(real[:1], _BLANK), given]
+    rows = [[real[k : k + 1], shown[k * n : (k + 1) * n]] for k in range(n)]
+    return np.concatenate([picture for row in [head, *rows] for picture in row]), n + 1
