@@ -11,8 +11,14 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.data.low_resolution import with_low_resolution
+from phosphene.evaluate.gallery import Images
 from phosphene.evaluate.scoring import evaluate_model
-from phosphene.evaluate.super_resolution import bicubic, super_resolution, super_resolves
+from phosphene.evaluate.super_resolution import (
+    bicubic,
+    comparison,
+    super_resolution,
+    super_resolves,
+)
 from tests.helpers.tiny import examples, tiny_digits
 
 EVENT = Event.image(1, 8)
@@ -108,3 +114,25 @@ def test_the_same_seed_gives_the_same_scores():
     one, same, other = (super_resolution(Toy(data, noise=9.0), data, seed=s) for s in (1, 1, 2))
     assert one == same
     assert one["solution_diversity"] != other["solution_diversity"]
+
+
+def test_a_row_of_pictures_for_each_input():
+    data = pairs(6)
+    model = Toy(data, noise=9.0)
+    rows = comparison(model, data, torch.tensor([2, 5]), draws=3)
+    assert rows.shape == (2, 7, *EVENT.shape)
+    given, _, still, *draws, truth = rows.unbind(1)
+    assert torch.equal(given[:, :, ::4, ::4], data.image[[2, 5]].double())
+    assert torch.equal(given[:, :, :4, :4], given[:, :, :1, :1].expand(2, 1, 4, 4))
+    assert torch.equal(still, data.x[[2, 5]].double())
+    assert torch.equal(truth, data.x[[2, 5]].double())
+    assert not any(torch.equal(draw, truth) for draw in draws)
+
+
+def test_the_report_shows_inputs_and_solutions():
+    data = pairs(6)
+    text = "".join(Images(Toy(data, noise=9.0), data, data, 0).sections())
+    assert "Super-resolution" in text
+    assert "bicubic" in text
+    plain = replace(data, reduction=None)
+    assert "bicubic" not in "".join(Images(Toy(data), plain, plain, 0).sections())

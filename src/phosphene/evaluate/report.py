@@ -22,7 +22,8 @@ __all__ = ["write_report"]
 
 _HEADLINE = (
     "nats_per_character", "nats_per_byte", "bits_per_sample", "baseline_ngram", "baseline_lpc",
-    "nll", "iwae_nll", "elbo", "bits_per_dim", "kl", "psnr", "accuracy", "ssim", "mse",
+    "nll", "iwae_nll", "elbo", "bits_per_dim", "kl", "psnr_gain", "psnr", "lr_consistency",
+    "accuracy", "ssim", "mse",
     "probe_accuracy", "frechet_distance", "path_distance",
 )  # fmt: skip
 
