@@ -16,6 +16,9 @@ from phosphene.evaluate.super_resolution import comparison, super_resolves
 
 __all__ = ["Images", "Plane", "number"]
 
+_SIDE = 160
+"""Points along each axis at which densities of the plane are shown."""
+
 
 def number(value: float) -> str:
     """A score in four digits, large ones with commas.
@@ -224,7 +227,7 @@ class Plane:
 
     def _density(self) -> str:
         low, high = self._extent()
-        side = torch.linspace(low, high, 96)
+        side = torch.linspace(low, high, _SIDE)
         y, x = torch.meshgrid(side, side, indexing="ij")
         points = torch.stack([x, y], dim=-1).reshape(-1, 2)
         found: dict[str, Tensor] = {}
@@ -237,8 +240,12 @@ class Plane:
             found["Density of the model, importance-weighted"] = bound.exp()
         if not found:
             return ""
-        charts = [
-            page.figure(plots.svg(plots.density(v.reshape(96, 96), (low, high, low, high))), name=k)
-            for k, v in found.items()
-        ]
+        # Colors are the truth's where it is known: a peak that is too high does not dim the rest.
+        top = float(next(iter(found.values())).max())
+        charts = []
+        for name, values in found.items():
+            picture = plots.density(
+                values.reshape(_SIDE, _SIDE), (low, high, low, high), brightest=top
+            )
+            charts.append(page.figure(plots.svg(picture), name=name))
         return page.section("Density", f'<div class="pair">{"".join(charts)}</div>')

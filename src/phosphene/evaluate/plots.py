@@ -348,16 +348,28 @@ def _by_class(axes: Any, p: Any, labels: Any, classes: Sequence[str]) -> None:
             axes.text(middle[0], middle[1], name, color="white", bbox=box, **place)
 
 
-def density(values: Tensor, extent: tuple[float, float, float, float]) -> "Figure":
+def density(
+    values: Tensor, extent: tuple[float, float, float, float], *, brightest: float | None = None
+) -> "Figure":
     """A density on a grid (rows, columns), the first row at the bottom, as a picture.
 
     Args:
         values: Densities, not logarithms.
         extent: Left, right, bottom, top.
+        brightest: The density that is shown brightest, so that pictures can share their colors;
+            None for the largest.
     """
     figure, axes = _axes(4.9, 4.9)
     axes.grid(False)
-    axes.imshow(values.double().numpy(), origin="lower", extent=extent, cmap="magma", aspect="auto")
+    axes.imshow(
+        values.double().numpy(),
+        origin="lower",
+        extent=extent,
+        cmap="magma",
+        aspect="auto",
+        vmin=0.0,
+        vmax=brightest,
+    )
     return figure
 
 
