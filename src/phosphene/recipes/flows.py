@@ -65,7 +65,17 @@ _PAIRS = (
         data="sprites-masks",
         budget="5m",
         context=("image",),
-        train={"batch_size": 64, "lr": 1e-3, "schedule": "cosine", "clip": 50.0, "ema": 0.99},
+        model={"levels": 3},
+        train={"batch_size": 64, "lr": 2e-3, "schedule": "cosine", "clip": 50.0, "ema": 0.99},
+    ),
+    Recipe(
+        name="default",
+        system="c-flow",
+        data="openmoji-lines",
+        budget="10m",
+        context=("image",),
+        model={"levels": 3},
+        train={"batch_size": 32, "lr": 1e-3, "schedule": "cosine", "clip": 50.0, "ema": 0.99},
     ),
     Recipe(
         name="paper",
@@ -73,9 +83,9 @@ _PAIRS = (
         data="openmoji-lines",
         budget="12h",
         context=("image",),
-        model={"levels": 3, "steps": 16, "hidden": 512, "condition_hidden": 512, "limit": 5.0},
+        model={"levels": 4, "steps": 16, "hidden": 512, "condition_hidden": 512, "limit": 5.0},
         train={"batch_size": 16, "lr": 1e-4, "clip": 50.0, "ema": 0.999},
-        notes="The architecture of the paper, for a GPU.",
+        notes="Of the size of the published flows of images, without their cycle term; for a GPU.",
     ),
 )
 
