@@ -61,11 +61,20 @@ _MORE_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {
 }
 """More events for a row and kind, beside those of every row."""
 
+_OWN_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {
+    # Jacobians of traces are slow: each is a matrix for every step of a solver.
+    ("continuous-flow", "image"): (Event.image(3, 2, levels=4), Event.image(1, 2, levels=4)),
+}
+"""Events for a row and kind, instead of those of every row."""
+
 
 def events(row: System) -> dict[str, tuple[Event, ...]]:
     """Examples of each kind of event, suited to the row."""
     base = {"autoregressive": _IN_TURNS, "flow": _FLOWS}.get(row.family, _EVENTS)
-    return {kind: own + _MORE_EVENTS.get((row.name, kind), ()) for kind, own in base.items()}
+    return {
+        kind: _OWN_EVENTS.get((row.name, kind), own) + _MORE_EVENTS.get((row.name, kind), ())
+        for kind, own in base.items()
+    }
 
 
 def _autoencoder(event: Event) -> tuple[Settings, ...]:
@@ -313,6 +322,16 @@ def _residual(event: Event) -> tuple[Settings, ...]:
     return plain, {**plain, "direction": "sampling", "base": "learned"}
 
 
+def _continuous(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"hidden": (6,), "time": 0.3}
+    if event == Event.real(2):
+        steps: Settings = {"trace": "hutchinson", "noise": "normal", "loss_steps": 2}
+        return plain, {**plain, "layer": "concat", **steps}, {**plain, "gradient": "adjoint"}
+    if event.dimensions == 4:
+        return ({**plain, "network": "mlp", "loss_steps": 2},)
+    return ({**plain, "hidden": (4,)} if event.is_image else plain,)
+
+
 def _sylvester(event: Event) -> tuple[Settings, ...]:
     plain: Settings = {"layers": 2}
     factored: Settings = {**plain, "rank": max(1, event.dimensions - 1), "orthogonal": "qr"}
@@ -363,6 +382,7 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "order-agnostic-nade": _order_agnostic,
     "rnade": _rnade,
     "c-flow": _c_flow,
+    "continuous-flow": _continuous,
     "conv-nade": _conv_nade,
     "rbm": _rbm,
     "planar-flow": _residual,

@@ -128,4 +128,15 @@ SYSTEMS: tuple[System, ...] = (
         paper="Durkan, Bekasov, Murray and Papamakarios, 2019",
         target=f"{_ROOM}.neural_spline:NeuralSpline",
     ),
+    System(
+        name="continuous-flow",
+        family="flow",
+        title="Continuous flow: a neural ODE (FFJORD)",
+        kind="model",
+        events=("real", "image", "binary-image"),
+        context="optional",
+        rows=(41, 43),
+        paper="Chen, Rubanova, Bettencourt and Duvenaud, 2018; Grathwohl et al., 2019",
+        target=f"{_ROOM}.continuous:ContinuousFlow",
+    ),
 )

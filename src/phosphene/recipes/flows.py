@@ -89,6 +89,27 @@ _PAIRS = (
     ),
 )
 
+_CONTINUOUS = (
+    Recipe(
+        name="default",
+        system="continuous-flow",
+        data="moons",
+        budget="120s",
+        model={"loss_steps": 5},
+        train={"batch_size": 256, "lr": 5e-3, "schedule": "cosine", "clip": 1.0, "ema": 0.99},
+        notes="Trained on 5 Runge-Kutta steps, evaluated to a tolerance of 1e-5.",
+    ),
+    Recipe(
+        name="paper",
+        system="continuous-flow",
+        data="moons",
+        budget="10000steps",
+        model={"hidden": (64, 64, 64), "layer": "concatsquash", "time": 0.5, "trace": "exact"},
+        train={"batch_size": 100, "lr": 1e-3, "optimizer": "adam", "weight_decay": 1e-5},
+        notes="The network of FFJORD's toy densities (Grathwohl et al., 2019), adaptive solver.",
+    ),
+)
+
 _IMAGES: tuple[Recipe, ...] = ()
 
 _SUPER_RESOLUTION = (
@@ -193,6 +214,7 @@ RECIPES: tuple[Recipe, ...] = (
     *_VECTORS,
     *_AUTOREGRESSIVE,
     *_RESIDUAL,
+    *_CONTINUOUS,
     *_PAIRS,
     *_IMAGES,
     *_SUPER_RESOLUTION,
