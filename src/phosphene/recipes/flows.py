@@ -1,5 +1,8 @@
 """Recipes of the normalizing flows. The first of a system is its default."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from phosphene.recipes.recipe import Recipe
 
 __all__ = ["RECIPES"]
@@ -112,6 +115,15 @@ _CONTINUOUS = (
 
 _IMAGES: tuple[Recipe, ...] = ()
 
+_RESOLVE: Mapping[str, Any] = {
+    # Small batches: steps are worth more than the little that larger ones save (validation).
+    "batch_size": 16,
+    "lr": 1e-3,
+    "schedule": "cosine",
+    "clip": 50.0,
+    "ema": 0.995,
+}
+
 _SUPER_RESOLUTION = (
     Recipe(
         name="default",
@@ -119,7 +131,15 @@ _SUPER_RESOLUTION = (
         data="mnist-x4",
         context=("image",),
         budget="300s",
-        train={"batch_size": 32, "lr": 1e-3, "schedule": "cosine", "clip": 50.0, "ema": 0.995},
+        train=_RESOLVE,
+    ),
+    Recipe(
+        name="default",
+        system="srflow",
+        data="openmoji-x4",
+        context=("image",),
+        budget="600s",
+        train=_RESOLVE,
     ),
     Recipe(
         name="paper",
