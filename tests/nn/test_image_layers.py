@@ -12,7 +12,7 @@ from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.conditioner import ImageConditioner
-from phosphene.nn.flow.conv1x1 import InvertibleConv
+from phosphene.nn.flow.conv1x1 import InvertibleConv, NormConv
 from phosphene.nn.flow.coupling import ChannelCoupling, CheckerboardCoupling
 from phosphene.nn.flow.injector import AffineInjector
 from phosphene.nn.flow.monotone import Additive, Affine
@@ -53,6 +53,7 @@ def _layer(name: str, spec: ContextSpec) -> Transform:
         "actnorm": lambda: ActNorm(3),
         "plu": lambda: InvertibleConv(3, "plu"),
         "dense": lambda: InvertibleConv(3, "dense"),
+        "norm-conv": lambda: NormConv(3, "dense"),
         "permute": lambda: Permute.random(3, generator(1)),
         "split": lambda: Split(3, context=spec),
         "plain split": lambda: Split(3, prior=False),
@@ -61,7 +62,7 @@ def _layer(name: str, spec: ContextSpec) -> Transform:
 
 
 LAYERS = (
-    *("squeeze", "actnorm", "plu", "dense", "permute", "split", "plain split"),
+    *("squeeze", "actnorm", "plu", "dense", "norm-conv", "permute", "split", "plain split"),
     *("channel", "additive", "white", "black", "injector", "multi-scale"),
 )
 
@@ -226,9 +227,9 @@ def test_what_evaluation_keeps_is_computed_again_after_a_change(kind: str, chang
     with torch.no_grad():
         z = layer(x)[0]
         layer.inverse(z)
-        kept = layer._kept["weight"][1]
+        kept = layer._kept.maps["forward"][1][0]
         layer(x)
-        assert layer._kept["weight"][1] is kept, "computed twice"
+        assert layer._kept.maps["forward"][1][0] is kept, "computed twice"
         if change == "double":
             layer.double()
             x = x.double()
@@ -257,6 +258,35 @@ def test_autocast_rounds_only_inside_networks(name: str) -> None:
         back = layer.inverse(z, context)
     assert z.dtype == log_det.dtype == torch.float32
     assert float((back - x).abs().max() / x.abs().max()) <= 1e-5
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 2, 3)])
+def test_norm_and_convolution_in_one_are_the_two_in_turn(shape: tuple[int, ...]) -> None:
+    layer, x = NormConv(5).double(), torch.randn(shape, dtype=torch.float64) * 2 + 3
+    prepared = layer.prepare(x)
+    two = Composition([layer.norm, layer.conv])
+    for training in (True, False):
+        layer.train(training)
+        with torch.no_grad():
+            for one, other in (
+                (layer(x), two(x)),
+                (layer.inverse_and_log_det(x), two.inverse_and_log_det(x)),
+            ):
+                assert torch.allclose(one[0], other[0])
+                assert torch.allclose(one[1], other[1])
+            assert torch.allclose(layer.inverse(x), two.inverse(x))
+    assert torch.allclose(prepared, two(x)[0])
+
+
+def test_norm_and_convolution_in_one_notice_changes_of_either() -> None:
+    layer, x = NormConv(3).eval(), torch.randn(4, 3)
+    with torch.no_grad():
+        layer(x)
+        for parameter in (layer.norm.shift, layer.norm.log_scale, layer.conv.log_scale):
+            before = layer(x)[0]
+            parameter.add_(0.5)
+            assert not torch.allclose(layer(x)[0], before)
+            assert torch.allclose(layer.inverse(layer(x)[0]), x, atol=1e-5)
 
 
 def test_gradients_flow_in_evaluation_too() -> None:

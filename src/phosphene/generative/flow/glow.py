@@ -6,9 +6,8 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.conditioner import ImageConditioner
-from phosphene.nn.flow.conv1x1 import InvertibleConv
+from phosphene.nn.flow.conv1x1 import NormConv
 from phosphene.nn.flow.coupling import ChannelCoupling
 from phosphene.nn.flow.monotone import Additive, Affine, Monotone
 from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels
@@ -41,6 +40,7 @@ class Glow(Flow):
         activation: Of the couplings' networks.
         limit: The largest log-scale of an affine coupling.
         bins: Of a spline coupling.
+        split_prior: Whether what leaves at a split has a prior given the rest.
         base: The base distribution.
         codec: How codes become reals: ``centered`` or ``logit``.
         alpha: The logit's margin.
@@ -71,6 +71,7 @@ class Glow(Flow):
         activation: str = "relu",
         limit: float = 5.0,
         bins: int = 8,
+        split_prior: bool = True,
         base: str = "learned",
         codec: str = "centered",
         alpha: float = 0.05,
@@ -101,8 +102,7 @@ class Glow(Flow):
             )
             return Composition(
                 [
-                    ActNorm(channels),
-                    InvertibleConv(channels, convolution),
+                    NormConv(channels, convolution),
                     ChannelCoupling(channels, monotone, network),
                 ]
             )
@@ -112,7 +112,8 @@ class Glow(Flow):
             channels *= 4
             own = Composition([step(channels) for _ in range(steps)])
             last = i == levels - 1
-            scales.append(Level(own, None if last else Split(channels, context=self.context)))
+            split = None if last else Split(channels, context=self.context, prior=split_prior)
+            scales.append(Level(own, split))
             channels -= 0 if last else channels // 2
         self.build(MultiScale(scales))
 

@@ -132,7 +132,7 @@ class ImageConditioner(nn.Module):
         h = self.activation(_plus_channels(self.first(seen), self.conditions[0](context)))
         h = self.activation(_plus_channels(self.second(h), self.conditions[1](context)))
         out: Tensor = self.head(h)
-        return out.to(x.dtype)
+        return out.to(x.dtype).contiguous()
 
 
 def resized(image: Tensor, levels: int | None, like: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Invertible 1x1 convolutions: learned rotations of the channels."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,13 +8,16 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context
 from phosphene.core.errors import UnknownNameError
+from phosphene.nn.flow.actnorm import ActNorm
+from phosphene.nn.flow.precision import unrounded
 from phosphene.nn.flow.transform import Transform
 
-__all__ = ["CONVOLUTIONS", "InvertibleConv"]
+__all__ = ["CONVOLUTIONS", "InvertibleConv", "NormConv"]
 
 CONVOLUTIONS = ("plu", "dense")
 
-What = Literal["weight", "inverse"]
+Map = tuple[Tensor, Tensor, Tensor | None]
+"""A matrix, the logarithm of its determinant's size, and a shift."""
 
 
 class InvertibleConv(Transform):
@@ -63,7 +65,7 @@ class InvertibleConv(Transform):
             self.lower = nn.Parameter(lower.tril(-1))
             self.upper = nn.Parameter(upper.triu(1))
             self.log_scale = nn.Parameter(diagonal.abs().log())
-        self._kept: dict[What, tuple[tuple[object, ...], Tensor, Tensor]] = {}
+        self._kept = _Kept(self)
 
     # -- W, and log |det W| ---------------------------------------------------------------------
 
@@ -93,47 +95,121 @@ class InvertibleConv(Transform):
         back = torch.linalg.solve_triangular(upper, back, upper=True)
         return back.to(self.lower.dtype), -self.log_scale.sum()
 
-    def train(self, mode: bool = True) -> "InvertibleConv":
-        """Change the mode, and forget what evaluation kept."""
-        self._kept.clear()
-        super().train(mode)
-        return self
-
-    def _cached(
-        self, what: What, compute: Callable[[], tuple[Tensor, Tensor]]
-    ) -> tuple[Tensor, Tensor]:
-        if torch.compiler.is_compiling():
-            return compute()
-        if self.training or torch.is_grad_enabled():
-            self._kept.clear()
-            return compute()
-        own = (*self.parameters(), *self.buffers())
-        key = tuple((t._version, t.data_ptr(), t.device, t.dtype) for t in own)
-        if what not in self._kept or self._kept[what][0] != key:
-            self._kept[what] = (key, *compute())
-        return self._kept[what][1:]
-
     # -- the transform --------------------------------------------------------------------------
 
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Multiply by W."""
-        return self._multiply(x, "weight", self.weight)
+        return self._kept.apply(x, "forward", lambda: (*self.weight(), None))
 
     def inverse_and_log_det(
         self, z: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Multiply by W's inverse."""
-        return self._multiply(z, "inverse", self.inverse_weight)
+        return self._kept.apply(z, "inverse", lambda: (*self.inverse_weight(), None))
 
-    def _multiply(
-        self, x: Tensor, what: What, compute: Callable[[], tuple[Tensor, Tensor]]
+    def train(self, mode: bool = True) -> "InvertibleConv":
+        """Change the mode, and forget what evaluation kept."""
+        self._kept.clear()
+        super().train(mode)
+        return self
+
+
+class NormConv(Transform):
+    """An ActNorm and an InvertibleConv in one multiplication: z = W e^s x + W b.
+
+    The same function as the two in turn, and the same parameters; one pass over the image.
+
+    Args:
+        channels: C.
+        kind: As :class:`InvertibleConv`'s.
+
+    Example:
+        >>> layer = NormConv(3)
+        >>> x = torch.randn(2, 3, 4, 4)
+        >>> torch.allclose(layer(x)[0], layer.conv(layer.norm(x)[0])[0], atol=1e-5)
+        True
+    """
+
+    def __init__(self, channels: int, kind: str = "plu") -> None:
+        super().__init__()
+        self.norm = ActNorm(channels)
+        self.conv = InvertibleConv(channels, kind)
+        self._kept = _Kept(self)
+
+    def _both(self) -> Map:
+        w, log_det = self.conv.weight()
+        s, b = self.norm.log_scale, self.norm.shift
+        return w * s.exp(), log_det + s.sum(), w @ b
+
+    def _back(self) -> Map:
+        w, log_det = self.conv.inverse_weight()
+        s, b = self.norm.log_scale, self.norm.shift
+        shrink = (-s).exp()
+        return shrink[:, None] * w, log_det - s.sum(), -shrink * b
+
+    def forward_and_log_det(
+        self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
-        # Rounding to half precision would not be undone by the inverse.
-        with torch.autocast(x.device.type, enabled=False):
-            w, log_det = self._cached(what, compute)
+        """Scale, shift and multiply by W."""
+        return self._kept.apply(x, "forward", self._both)
+
+    def inverse_and_log_det(
+        self, z: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Undo it."""
+        return self._kept.apply(z, "inverse", self._back)
+
+    def prepare(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Each in turn."""
+        return self.conv.prepare(self.norm.prepare(x, context), context)
+
+    def train(self, mode: bool = True) -> "NormConv":
+        """Change the mode, and forget what evaluation kept."""
+        self._kept.clear()
+        super().train(mode)
+        return self
+
+
+class _Kept:
+    """Linear maps of a module that evaluation computes once.
+
+    Args:
+        module: Its parameters and buffers are what the maps are made of.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.maps: dict[str, tuple[tuple[object, ...], Map]] = {}
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.maps.clear()
+
+    def apply(self, x: Tensor, name: str, compute: Callable[[], Map]) -> tuple[Tensor, Tensor]:
+        """W x + b at every pixel or of every vector, and the log-determinant (n,)."""
+        with unrounded(x):
+            w, log_det, b = self._get(name, compute)
             if x.dim() == 2:
-                return F.linear(x, w), log_det.expand(len(x))
-            z = F.conv2d(x, w[:, :, None, None])
-        return z, (log_det * x[0, 0].numel()).expand(len(x))
+                return F.linear(x, w, b), log_det.expand(len(x))
+            return _at_every_pixel(x, w, b), (log_det * x[0, 0].numel()).expand(len(x))
+
+    def _get(self, name: str, compute: Callable[[], Map]) -> Map:
+        if torch.compiler.is_compiling():
+            return compute()
+        if self.module.training or torch.is_grad_enabled():
+            self.maps.clear()
+            return compute()
+        own = (*self.module.parameters(), *self.module.buffers())
+        key = tuple((t._version, t.data_ptr(), t.dtype) for t in own)
+        if name not in self.maps or self.maps[name][0] != key:
+            self.maps[name] = (key, compute())
+        return self.maps[name][1]
+
+
+def _at_every_pixel(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+    # Products of matrices are faster here than convolutions, forwards and backwards.
+    flat, each = x.flatten(2), w.expand(len(x), -1, -1)
+    z = torch.bmm(each, flat) if b is None else torch.baddbmm(b[:, None], each, flat)
+    return z.view(x.shape)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context
 from phosphene.nn.flow.affine_move import Places, affine_move, places_of
 from phosphene.nn.flow.monotone import Affine, Monotone
+from phosphene.nn.flow.precision import unrounded
 from phosphene.nn.flow.transform import Transform, total
 
 __all__ = ["ChannelCoupling", "CheckerboardCoupling", "VectorCoupling", "by_parameter"]
@@ -113,9 +114,9 @@ class ChannelCoupling(Transform):
         kept, moved = x.split(self.sizes, 1)
         if self.swap:
             kept, moved = moved, kept
-        params = self.conditioner(kept, context)
-        params = by_parameter(params, self.monotone.size)
-        moved, log_slope = getattr(self.monotone, how)(moved, params)
+        params = by_parameter(self.conditioner(kept, context), self.monotone.size)
+        with unrounded(x):
+            moved, log_slope = getattr(self.monotone, how)(moved, params)
         parts = (moved, kept) if self.swap else (kept, moved)
         return torch.cat(parts, 1), total(log_slope)
 
@@ -163,9 +164,10 @@ class CheckerboardCoupling(Transform):
         kept = self._kept(x)
         seen = x.masked_fill(~kept, 0.0)
         board = kept.to(x.dtype).expand(len(x), 1, -1, -1)
-        params = self.conditioner(torch.cat((seen, board), 1), context)
-        params = by_parameter(params, self.monotone.size)
-        moved, log_slope = getattr(self.monotone, how)(x, params)
+        out = self.conditioner(torch.cat((seen, board), 1), context)
+        with unrounded(x):
+            params = by_parameter(out, self.monotone.size)
+            moved, log_slope = getattr(self.monotone, how)(x, params)
         return torch.where(kept, x, moved), total(log_slope.masked_fill(kept, 0.0))
 
     def forward_and_log_det(
