@@ -111,3 +111,22 @@ def test_log_prob_has_gradients_for_scores() -> None:
     x = torch.tensor([[math.sqrt(2) + 0.05, 0.0]], dtype=torch.float64, requires_grad=True)
     (score,) = torch.autograd.grad(density("ring8").log_prob(x).sum(), x)
     torch.testing.assert_close(score, torch.tensor([[-5.0, 0.0]], dtype=torch.float64))
+
+
+def test_heavy_tails_have_the_density_of_their_samples() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    law, x = density("heavy-tails"), ph.data.load("heavy-tails", "train").x.double()
+    assert torch.isfinite(law.log_prob(x)).all()
+    first, second = x.unbind(1)
+    straight = torch.stack((first, second - (1 + first**2).sqrt() + 1), 1) / 0.4
+    exact = stats.t(2).logpdf(straight.numpy()).sum(1) - 2 * math.log(0.4)
+    assert np.abs(law.log_prob(x).numpy() - exact).max() < 1e-10
+    for column in straight.T:
+        assert stats.kstest(column.numpy(), stats.t(2).cdf).pvalue > 1e-3
+    assert abs(stats.spearmanr(straight[:, 0], straight[:, 1]).statistic) < 0.03
+    # The board of the plane: u = t / (1 - t^2) reaches everywhere, and the tails are polynomial.
+    t = (torch.arange(801, dtype=torch.float64) + 0.5) / 801 * 2 - 1
+    side, slope = t / (1 - t**2), (1 + t**2) / (1 - t**2) ** 2 * (2 / 801)
+    grid = torch.cartesian_prod(side, side)
+    mass = (law.log_prob(grid).exp() * (slope[:, None] * slope).flatten()).sum()
+    assert mass.item() == pytest.approx(1, abs=1e-3)

@@ -1,7 +1,7 @@
 """Two-dimensional densities whose log-density is known, for looking at what a model has learned.
 
-Each has about unit variance along both axes. Four of them are mixtures of isotropic Gaussians, two
-with finitely many centers and two with a curve of centers:
+Five have about unit variance along both axes; one has tails so heavy that it has no variance. Four
+are mixtures of isotropic Gaussians, two with finitely many centers and two with a curve of centers:
 
     p(x) = int_0^1 N(x; c(u), s^2 I) du,
 
@@ -23,11 +23,13 @@ from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset, Split
 
 __all__ = [
+    "BentStudent",
     "Checkerboard",
     "Mixture",
     "checkerboard",
     "density",
     "grid25",
+    "heavy_tails",
     "moons",
     "ring8",
     "spirals",
@@ -97,6 +99,38 @@ class Checkerboard:
         return ((corner + random.random_sample((n, 2))) / 2 - 1) * self.radius
 
 
+@dataclass(frozen=True)
+class BentStudent:
+    """Independent Student t of 2 degrees of freedom, bent: x = (s u, s v + sqrt(1 + (s u)^2) - 1).
+
+    With p(u) = (1 + u^2 / 2)^(-3/2) / (2 sqrt 2), whose variance is infinite. Bending shifts x_2 by
+    a function of x_1, which leaves the density what it was: p(x) = p(u) p(v) / s^2.
+
+    Args:
+        scale: s.
+    """
+
+    scale: float = 0.4
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density (n,) in nats, computed in float64."""
+        first, second = x.double().unbind(1)
+        straight = torch.stack((first, second - self._bend(first)), 1) / self.scale
+        each = -1.5 * torch.log1p(straight.square() / 2)
+        return (each.sum(1) - 2 * math.log(2 * math.sqrt(2) * self.scale)).to(x.dtype)
+
+    def sample(self, n: int, random: np.random.RandomState) -> Array:
+        """Draw (n, 2): a normal number over the root of an exponential one is a t of 2 degrees."""
+        normal, exponential = random.standard_normal((n, 2)), random.standard_exponential((n, 2))
+        x = self.scale * normal / np.sqrt(exponential)
+        x[:, 1] += np.sqrt(1 + x[:, 0] ** 2) - 1
+        return x
+
+    @staticmethod
+    def _bend(first: Tensor) -> Tensor:
+        return (1 + first.square()).sqrt() - 1
+
+
 def _points(centers: Array, scale: float) -> Mixture:
     """Equal weights on finitely many centers."""
     k = len(centers)
@@ -160,14 +194,15 @@ def _other_spiral(t: Array) -> Array:
 
 
 @cache
-def density(name: str) -> Mixture | Checkerboard:
+def density(name: str) -> Mixture | Checkerboard | BentStudent:
     """The distribution of that name: ``sample`` and ``log_prob``.
 
     - ``moons``: two half circles of radius sqrt(2), noise 0.1 sqrt(2);
     - ``ring8``: 8 Gaussians of scale 0.1 on a circle of radius sqrt(2);
     - ``grid25``: 5 x 5 Gaussians of scale 0.05, 1/sqrt(2) apart;
     - ``checkerboard``: uniform on the dark squares of a 4 x 4 board;
-    - ``spirals``: two arms of one and a half turns and radius 2, noise 0.1, angle 3 pi sqrt(u).
+    - ``spirals``: two arms of one and a half turns and radius 2, noise 0.1, angle 3 pi sqrt(u);
+    - ``heavy-tails``: a bent Student t of 2 degrees of freedom.
 
     Example:
         >>> torch.round(density("checkerboard").log_prob(torch.tensor([[0.1, 0.1]])), decimals=3)
@@ -186,6 +221,8 @@ def density(name: str) -> Mixture | Checkerboard:
         end = 3 * math.pi
         arms = (_spiral, _other_spiral)
         return _curves(arms, lambda u: end * np.sqrt(u), lambda t: 2 * t / end**2, 0.1, 24)
+    if name == "heavy-tails":
+        return BentStudent()
     assert name == "checkerboard", name
     return Checkerboard()
 
@@ -208,3 +245,4 @@ ring8 = partial(_dataset, "ring8")
 grid25 = partial(_dataset, "grid25")
 checkerboard = partial(_dataset, "checkerboard")
 spirals = partial(_dataset, "spirals")
+heavy_tails = partial(_dataset, "heavy-tails")

@@ -201,6 +201,13 @@ _ROWS = (
         target="phosphene.data.densities:spirals",
     ),
     Row(
+        name="heavy-tails",
+        title="a bent Student t of 2 degrees of freedom, log-density known",
+        event="real 2",
+        examples=(20_000, 2_000, 5_000),
+        target="phosphene.data.densities:heavy_tails",
+    ),
+    Row(
         name="moby-dick",
         title="the novel, chunks of characters",
         event="tokens 256, 83 levels",
