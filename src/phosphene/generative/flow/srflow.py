@@ -60,6 +60,7 @@ class SRFlow(Flow):
         transitions: Transition steps after each squeeze, in the published design.
         limit: The largest log-scale of a coupling or an injector.
         alpha: The logit's margin.
+        dequantization: ``uniform`` or ``variational``.
 
     Raises:
         EventError: The event is no image of codes, or the context holds no image, or one whose
@@ -87,8 +88,9 @@ class SRFlow(Flow):
         transitions: int = 2,
         limit: float = 5.0,
         alpha: float = 1e-3,
+        dequantization: str = "uniform",
     ) -> None:
-        super().__init__(event, context=context, alpha=alpha)
+        super().__init__(event, context=context, alpha=alpha, dequantization=dequantization)
         self.factor = self._factor(consistent)
         for name, value in (("steps", steps), ("features", features), ("hidden", hidden)):
             if value < 1:
@@ -109,7 +111,7 @@ class SRFlow(Flow):
         if image is None:
             self.refuse(
                 "it needs the image at a lower resolution as context, which data such as "
-                "'mnist-x4' hold"
+                "'mnist-x4' or 'x4:folder:PATH' hold"
             )
         if image.kind != "image":
             self.refuse(f"its context must be an image of codes, got {image}")
