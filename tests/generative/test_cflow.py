@@ -37,7 +37,7 @@ def conditions(n: int, seed: int = 0, given: Event = MASK) -> Context:
     return Context(image=examples(given, n, seed))
 
 
-@pytest.mark.parametrize("codec", ["centered", "logit"])
+@pytest.mark.parametrize("codec", ["centered", "logit", "equalized"])
 def test_the_same_condition_gives_the_codes_back_exactly(codec: str) -> None:
     flow, x, a = made(codec=codec), examples(CODES, 6), conditions(6)
     assert torch.equal(flow.transfer(x, a, a), x)

@@ -93,7 +93,7 @@ def test_a_conditional_flow_is_better_by_equal_steps(name: str, tmp_path: Path) 
         run = ph.train(
             "c-flow",
             data=name,
-            budget="600steps",
+            budget="300steps",
             conditional=conditional,
             folder=tmp_path,
             name=f"{conditional}",

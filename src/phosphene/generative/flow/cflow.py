@@ -38,6 +38,9 @@ class CFlow(Flow):
     lie in the middle of their bins where f is told of them, so that what f says is a function of
     x_A alone.
 
+    The paper adds a cycle term, lambda |x_B - x'_B|_1 for a draw x'_B given x_A; it is no part of
+    the likelihood, and is left out.
+
     Besides draws of x_B for an x_A (``sample``) there are draws of both (:meth:`sample_pairs`),
     and x_B as it would be for another x_A, its latent kept (:meth:`transfer`).
 
@@ -50,7 +53,7 @@ class CFlow(Flow):
         hidden: Channels of the networks of f.
         condition_hidden: Channels of the networks of g.
         limit: The largest log-scale of a coupling.
-        codec: How codes become reals: ``centered`` or ``logit``.
+        codec: How codes become reals: ``centered``, ``logit`` or ``equalized``.
         condition_weight: w, above 0.
         conditional: False tells f nothing of x_A, for comparison: p(x_A) p(x_B).
 
