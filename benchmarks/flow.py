@@ -9,8 +9,8 @@ weights, and outputs and gradients are compared before anything is timed.
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -36,7 +36,7 @@ class Size:
         commands: Measurements of each start-up and peak.
     """
 
-    masked: masked_flows.Size = masked_flows.Size()
+    masked: masked_flows.Size = field(default_factory=masked_flows.Size)
     coupled: tuple[tuple[int, int, int, int], ...] = (
         (2, 64, 8, 256),
         (8, 128, 8, 256),
@@ -97,7 +97,7 @@ def peak_memory(name: str, theirs: str, ours: str, rounds: int, peer: str) -> Ca
     The row's numbers are MiB.
     """
 
-    def runner(program: str) -> object:
+    def runner(program: str) -> Callable[[Watch], None]:
         def run(watch: Watch) -> None:
             done = subprocess.run(
                 [sys.executable, "-c", program], check=True, capture_output=True, text=True
@@ -119,9 +119,9 @@ def commands(size: Size) -> Iterator[Case]:
         built = ("-c", _BUILT[peer]), ("-c", _READY)
         yield start_up("import and build a coupling flow", *built, size.commands, peer)
         if peer in _THEIRS:
-            programs = (_DATA + made + _STEP + _PEAK for made in (_THEIRS[peer], _OURS))
+            programs = [_DATA + made + _STEP + _PEAK for made in (_THEIRS[peer], _OURS)]
             name = "peak memory in MiB, import and a step of MAF, D=256, 3 x 512-512, batch 1024"
-            yield peak_memory(name, *programs, size.commands, peer)
+            yield peak_memory(name, programs[0], programs[1], size.commands, peer)
 
 
 def main(argv: Sequence[str] | None = None) -> list[Row]:

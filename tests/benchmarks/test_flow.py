@@ -72,8 +72,7 @@ def test_memory_is_measured_in_a_new_interpreter():
     assert (row.peer_ms, row.ours_ms, row.ratio) == pytest.approx((2048, 1024, 2))
 
 
-def test_what_the_peak_programs_build_is_the_same_work():
-    """The programs run; the peers' steps are those of the table, which are compared there."""
+def test_what_start_up_builds_can_be_built():
     for peer in filter(installed, flow.PEERS):
         names: dict[str, object] = {}
         exec(flow._BUILT[peer], names)

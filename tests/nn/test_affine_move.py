@@ -9,7 +9,7 @@ from phosphene.core.rng import generator
 from phosphene.nn.flow.affine_move import affine_move, places_of
 from phosphene.nn.flow.conditioner import VectorConditioner
 from phosphene.nn.flow.coupling import VectorCoupling
-from phosphene.nn.flow.monotone import Affine
+from phosphene.nn.flow.monotone import Affine, FlooredAffine, Monotone
 
 MASKS = {
     "alternating": [True, False, True, False, True],
@@ -17,16 +17,22 @@ MASKS = {
     "one": [False, True, False, False, False],
     "uneven": [True, True, False, False, True],
 }
+MONOTONES = {
+    "affine": Affine(0.0),
+    "bent": Affine(2.0),
+    "softplus": FlooredAffine(),
+    "sigmoid": FlooredAffine("sigmoid", offset=2.0),
+}
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=generator(seed, 4), dtype=torch.float64)
 
 
-def plain(x: Tensor, params: Tensor, mask: Tensor, limit: float, inverse: bool):
+def plain(x: Tensor, params: Tensor, mask: Tensor, monotone: Monotone, inverse: bool):
     """The same by the elementwise function."""
     split = params.view(len(x), 2, -1).movedim(1, -1)
-    h = Affine(limit).inverse if inverse else Affine(limit).forward
+    h = monotone.inverse if inverse else monotone.forward
     moved, log_slope = h(x[:, mask], split)
     y = x.clone()
     y[:, mask] = moved
@@ -34,16 +40,16 @@ def plain(x: Tensor, params: Tensor, mask: Tensor, limit: float, inverse: bool):
 
 
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
-@pytest.mark.parametrize("limit", [0.0, 2.0])
+@pytest.mark.parametrize("monotone", MONOTONES.values(), ids=MONOTONES)
 @pytest.mark.parametrize("inverse", [False, True])
-def test_it_is_the_formula_and_so_are_its_gradients(mask, limit, inverse):
+def test_it_is_the_formula_and_so_are_its_gradients(mask, monotone, inverse):
     mask = torch.tensor(mask)
     x, params = numbers(4, 5), numbers(4, 2 * int(mask.sum()), seed=1)
     for tensor in (x, params):
         tensor.requires_grad_()
     where = places_of(mask)
-    found = affine_move(x, params, where, limit, inverse=inverse)
-    expected = plain(x, params, mask, limit, inverse)
+    found = affine_move(x, params, where, monotone, inverse=inverse)
+    expected = plain(x, params, mask, monotone, inverse)
     weights = numbers(4, 5, seed=2), numbers(4, seed=3)
     for one, two in zip(found, expected, strict=True):
         assert torch.allclose(one, two, atol=1e-12)
@@ -52,7 +58,7 @@ def test_it_is_the_formula_and_so_are_its_gradients(mask, limit, inverse):
         assert torch.allclose(one, two, atol=1e-12)
 
     def function(x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        return affine_move(x, params, where, limit, inverse=inverse)
+        return affine_move(x, params, where, monotone, inverse=inverse)
 
     assert gradcheck(function, (x, params))
     assert gradgradcheck(function, (x, params))

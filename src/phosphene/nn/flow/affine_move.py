@@ -1,11 +1,11 @@
 """The affine coupling of vectors in one step, with its own backward."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Places", "affine_move", "places_of"]
+__all__ = ["Places", "Scaling", "affine_move", "places_of"]
 
 Places = slice | Tensor
 """Where some of the dimensions stand: a slice wherever their distances are all the same."""
@@ -28,50 +28,43 @@ def places_of(mask: Tensor) -> Places:
     return slice(int(at[0]), int(at[-1]) + 1, step)
 
 
+class Scaling(Protocol):
+    """An affine function of one number, whose scale is a function of one parameter."""
+
+    def scaling(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The scale a, s = log a, and ds/dr, of parameters r."""
+        ...
+
+
 def affine_move(
-    x: Tensor, params: Tensor, where: Places, limit: float, *, inverse: bool = False
+    x: Tensor, params: Tensor, where: Places, monotone: Scaling, *, inverse: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """X (n, D) with x_A exp(s) + t at the places A, or its inverse; and the sum of +-s.
+    """X (n, D) with a x_A + t at the places A, or its inverse; and the sum of +-log a.
 
     Args:
         x: Vectors (n, D).
-        params: (n, 2 |A|), t first and then r, with s = r / (1 + |r| / limit).
+        params: (n, 2 |A|), t first and then what the scale a is made of.
         where: A.
-        limit: Of |s|; 0 for none.
-        inverse: Give (x_A - t) exp(-s).
+        monotone: Makes it.
+        inverse: Give (x_A - t) / a.
     """
-    return _Move.apply(x, params, where, limit, inverse)  # type: ignore[no-any-return]
-
-
-def _bent(params: Tensor, limit: float) -> tuple[Tensor | None, Tensor]:
-    """1 / (1 + |r| / limit), and s."""
-    r = params[:, params.shape[1] // 2 :]
-    if not limit:
-        return None, r
-    bend = (1 + r.abs() / limit).reciprocal()
-    return bend, r * bend
+    return _Move.apply(x, params, where, monotone, inverse)  # type: ignore[no-any-return]
 
 
 class _Move(torch.autograd.Function):
-    """Six operations over A in place of the dozen that autograd would record, and their dozen."""
+    """A handful of operations over A where autograd would record two dozen, there and back."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, params: Tensor, where: Places, limit: float, inverse: bool
+        ctx: Any, x: Tensor, params: Tensor, where: Places, monotone: Scaling, inverse: bool
     ) -> tuple[Tensor, Tensor]:
-        bend, s = _bent(params, limit)
-        t = params[:, : s.shape[1]]
-        old = x[:, where]
-        if inverse:
-            scale = (-s).exp()
-            new = (old - t).mul_(scale)
-        else:
-            scale = s.exp()
-            new = torch.addcmul(t, old, scale)
+        moved = params.shape[1] // 2
+        scale, s, slope = monotone.scaling(params[:, moved:])
+        t, old = params[:, :moved], x[:, where]
         y = x.clone()
-        y[:, where] = new
-        ctx.save_for_backward(x, params, scale, bend)
-        ctx.where, ctx.limit, ctx.inverted = where, limit, inverse
+        y[:, where] = (old - t).div_(scale) if inverse else torch.addcmul(t, old, scale)
+        ctx.save_for_backward(x, params, scale, slope)
+        ctx.where, ctx.monotone, ctx.inverted = where, monotone, inverse
         total = s.sum(1)
         return y, total.neg_() if inverse else total
 
@@ -79,23 +72,20 @@ class _Move(torch.autograd.Function):
     def backward(
         ctx: Any, grad_y: Tensor, grad_log: Tensor
     ) -> tuple[Tensor, Tensor, None, None, None]:
-        x, params, scale, bend = ctx.saved_tensors
-        if torch.is_grad_enabled():  # gradients of these gradients need to know where scale is from
-            bend, s = _bent(params, ctx.limit)
-            scale = (-s if ctx.inverted else s).exp()
-        g = grad_y[:, ctx.where]
-        grad_old = g * scale
-        old = x[:, ctx.where]
+        x, params, scale, slope = ctx.saved_tensors
+        moved = params.shape[1] // 2
+        if torch.is_grad_enabled():  # gradients of these gradients: the scale is a function again
+            scale, _, slope = ctx.monotone.scaling(params[:, moved:])
+        g, old = grad_y[:, ctx.where], x[:, ctx.where]
         if ctx.inverted:
-            # y = (x - t) / exp(s): the slope for s is -y, the one for t is -1 / exp(s).
+            # y = (x - t) / a: its derivatives are 1 / a for x, -1 / a for t, and -y for log a.
+            grad_old = g / scale
             grad_t = -grad_old
-            moved = old - params[:, : scale.shape[1]]
-            grad_s = torch.addcmul(grad_log[:, None], grad_old, moved).neg()
+            old = params[:, :moved] - old
+            grad_s = torch.addcmul(-grad_log[:, None], grad_old, old)
         else:
-            grad_t = g
+            grad_old, grad_t = g * scale, g
             grad_s = torch.addcmul(grad_log[:, None], grad_old, old)
-        if bend is not None:
-            grad_s = grad_s * bend * bend
         grad_x = grad_y.clone()
         grad_x[:, ctx.where] = grad_old
-        return grad_x, torch.cat((grad_t, grad_s), 1), None, None, None
+        return grad_x, torch.cat((grad_t, grad_s * slope), 1), None, None, None

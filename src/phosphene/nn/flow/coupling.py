@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context
 from phosphene.nn.flow.affine_move import Places, affine_move, places_of
-from phosphene.nn.flow.monotone import Affine, Monotone
+from phosphene.nn.flow.monotone import Affine, FlooredAffine, Monotone
 from phosphene.nn.flow.precision import unrounded
 from phosphene.nn.flow.transform import Transform, total
 
@@ -66,8 +66,8 @@ class VectorCoupling(Transform):
         seen = x[:, kept]
         # In mixed precision the network's numbers are rounded, the example's are not.
         params: Tensor = self.conditioner(seen, context).to(x.dtype)
-        if type(self.monotone) is Affine:
-            return affine_move(x, params, moved, self.monotone.limit, inverse=inverse)
+        if isinstance(self.monotone, Affine | FlooredAffine):
+            return affine_move(x, params, moved, self.monotone, inverse=inverse)
         h = self.monotone.inverse if inverse else self.monotone.forward
         split = params.view(len(x), self.monotone.size, len(self.moved)).movedim(1, -1)
         y, log_slope = h(x[:, moved], split)
@@ -111,6 +111,7 @@ class ChannelCoupling(Transform):
     def _move(
         self, x: Tensor, context: Context | None, how: Literal["forward", "inverse"]
     ) -> tuple[Tensor, Tensor]:
+        """The image moved, and the logarithms of the slopes of what was."""
         kept, moved = x.split(self.sizes, 1)
         if self.swap:
             kept, moved = moved, kept
@@ -118,19 +119,25 @@ class ChannelCoupling(Transform):
         with unrounded(x):
             moved, log_slope = getattr(self.monotone, how)(moved, params)
         parts = (moved, kept) if self.swap else (kept, moved)
-        return torch.cat(parts, 1), total(log_slope)
+        return torch.cat(parts, 1), log_slope
 
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Move one part as the other says."""
-        return self._move(x, context, "forward")
+        z, log_slope = self._move(x, context, "forward")
+        return z, total(log_slope)
+
+    def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
+        """Move it back, and sum no slopes."""
+        return self._move(z, context, "inverse")[0]
 
     def inverse_and_log_det(
         self, z: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Move it back."""
-        return self._move(z, context, "inverse")
+        x, log_slope = self._move(z, context, "inverse")
+        return x, total(log_slope)
 
 
 class CheckerboardCoupling(Transform):

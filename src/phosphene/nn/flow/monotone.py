@@ -85,6 +85,14 @@ class Affine:
         s = -self._log_scale(params[..., 1])
         return (y - params[..., 0]) * s.exp(), s
 
+    def scaling(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """exp(s), s and ds/dr."""
+        if not self.limit:
+            return raw.exp(), raw, torch.ones_like(raw)
+        bend = (raw.abs() / self.limit).add_(1).reciprocal_()
+        s = raw * bend
+        return s.exp(), s, bend * bend
+
 
 GateName = Literal["softplus", "sigmoid"]
 
@@ -137,3 +145,13 @@ class FlooredAffine:
         """Shift and scale back."""
         scale = self._scale(params[..., 1])
         return (y - params[..., 0]) / scale, -scale.log()
+
+    def scaling(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """a, s = log a and ds/dr."""
+        raw = raw + self.offset
+        gate = raw.sigmoid()
+        if self.gate == "sigmoid":
+            scale = gate + self.floor
+            return scale, scale.log(), gate * (1 - gate) / scale
+        scale = F.softplus(raw) + self.floor
+        return scale, scale.log(), gate / scale
