@@ -24,6 +24,7 @@ from phosphene.nn.flow.autoregressive import MaskedAutoregressive
 from phosphene.nn.flow.monotone import Affine, FlooredAffine, Monotone
 from phosphene.nn.flow.spline import RationalQuadratic
 from phosphene.nn.flow.transform import Composition
+from phosphene.nn.masked import MaskedLinear
 
 __all__ = [
     "QUICK",
@@ -162,6 +163,7 @@ def _layer(
     ).to(head.dtype)
     sees, columns = torch.arange(1, dimensions + 1), torch.arange(dimensions)
     for i, ((weight, bias), target) in enumerate(zip(hidden, layer.net.layers, strict=True)):
+        assert isinstance(target, MaskedLinear)
         weight = weight[:, columns]
         degrees = ((weight != 0) * sees).amax(1)
         rows = torch.argsort(degrees, stable=True)

@@ -309,6 +309,11 @@ def _masked_flow(event: Event) -> tuple[Settings, ...]:
     return plain, {**spline, "hidden": (8, 8), "residual": True, "activation": "silu"}
 
 
+def _maf(event: Event) -> tuple[Settings, ...]:
+    first, *others = _masked_flow(event)
+    return first, *({**other, "norm": "none"} for other in others)
+
+
 def _c_flow(event: Event) -> tuple[Settings, ...]:
     plain: Settings = {"levels": 1, "steps": 2, "hidden": 4, "condition_hidden": 4}
     if event.shape[1:] == (2, 2):
@@ -371,7 +376,7 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "linear-autoencoder": _linear,
     "linear-vae": _linear,
     "made": _made,
-    "maf": _masked_flow,
+    "maf": _maf,
     "pixelcnn": _pixelcnn,
     "pixelcnn-plus-plus": _pixelcnn_pp,
     "pixelrnn": _pixelrnn,

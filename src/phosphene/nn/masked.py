@@ -14,6 +14,7 @@ from phosphene.nn.activations import activation_named
 from phosphene.nn.condition import ConditionBias
 from phosphene.nn.mlp import check_widths
 from phosphene.nn.noise import Uniform, check_probability, dropout
+from phosphene.nn.staircase import Staircase, masked_linear
 
 __all__ = ["IncrementalMLP", "MaskedLinear", "MaskedMLP", "SortedMLP"]
 
@@ -132,6 +133,7 @@ class MaskedMLP(nn.Module):
         orders = torch.arange(dimensions)[None] if orders is None else orders
         self.register_buffer("orders", orders.repeat_interleave(masks, 0))
         self.members = len(self.orders)
+        self._staircases: dict[int, tuple[object, list[Staircase]]] = {}
         for i, degrees in enumerate(self._drawn(hidden, masks, generator)):
             self.register_buffer(f"degrees{i}", degrees)
         widths = (dimensions * features, *hidden)
@@ -164,18 +166,20 @@ class MaskedMLP(nn.Module):
             uniform: The source of noise for dropout; None means none.
         """
         x = x.flatten(1)
-        *masks, last = self.masks(member)
+        *stairs, last, direct = self.staircases(member)
+        # What is activated belongs to nobody else.
+        activation = _IN_PLACE.get(self.activation, self.activation)
         h = x
-        for i, (layer, mask) in enumerate(zip(self.layers, masks, strict=True)):
-            y = dropout(
-                self.activation(_plus(layer(h, mask), self.conditions[i](context))),
-                self.dropout,
-                uniform,
-            )
+        for i, layer in enumerate(self.layers):
+            assert isinstance(layer, MaskedLinear)
+            more = self.conditions[i](context)
+            y = masked_linear(h, layer.weight, layer.bias, stairs[i])
+            y = dropout(activation(_plus(y, more)), self.dropout, uniform)
             h = h + y if self.residual and i else y
-        out: Tensor = _plus(self.head(h, last), self.conditions[-1](context))
+        out = masked_linear(h, self.head.weight, self.head.bias, last)
+        out = _plus(out, self.conditions[-1](context))
         if self.direct is not None:
-            out = out + self.direct(x, self.direct_mask(member))
+            out = out + masked_linear(x, self.direct.weight, None, direct)
         return out.reshape(len(x), self.dimensions, self.outputs)
 
     def degrees_of(self, member: int) -> list[Tensor]:
@@ -192,6 +196,16 @@ class MaskedMLP(nn.Module):
             sees = degrees
         out = rank.repeat_interleave(self.outputs)
         return [*masks, sees <= out[:, None]]
+
+    def staircases(self, member: int = 0) -> list[Staircase]:
+        """The masks of all layers, of the head and of the direct connections, made once."""
+        given = [self.orders, *(getattr(self, f"degrees{i}") for i in range(len(self.layers)))]
+        key = tuple((id(t), t._version, t.device) for t in given)
+        if self._staircases.get(member, (None,))[0] != key:
+            masks = self.masks(member)
+            masks.append(masks[-1] if self.direct is None else self.direct_mask(member))
+            self._staircases[member] = (key, [Staircase.of(mask) for mask in masks])
+        return self._staircases[member][1]
 
     def sorted(self, member: int = 0) -> "SortedMLP":
         """The weights of one member, sorted by degree."""

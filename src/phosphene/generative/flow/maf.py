@@ -6,18 +6,20 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from phosphene.core.context import ContextSpec
+from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.generative.flow.flow import Flow
+from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.autoregressive import MaskedAutoregressive
 from phosphene.nn.flow.monotone import Affine, Monotone
 from phosphene.nn.flow.spline import RationalQuadratic
 from phosphene.nn.flow.transform import Composition, Transform
 
-__all__ = ["MAF", "MonotoneName", "OrderName", "monotone_named", "order_named"]
+__all__ = ["MAF", "MonotoneName", "NormName", "OrderName", "monotone_named", "order_named"]
 
 MonotoneName = Literal["affine", "spline"]
+NormName = Literal["actnorm", "none"]
 OrderName = Literal["reversed", "random", "raster"]
 
 
@@ -30,9 +32,10 @@ class MAF(Flow):
     another, at the products of one pass all the same
     (:class:`phosphene.nn.flow.autoregressive.MaskedAutoregressive`).
 
-    The paper sets batch normalization between layers. What it computes for one example depends on
-    the others of the batch, in training, and so does the density; here stands ActNorm, which scales
-    by the first batch and learns from there, and has the same density in training as after it.
+    The paper sets batch normalization before each layer. In training that makes the density of one
+    example depend on the others of the batch, so that it is no density; here stands ActNorm in its
+    place (Kingma and Dhariwal, 2018), which scales by the first batch and learns from there, and is
+    the same in training as after it.
 
     Args:
         event: Reals, or images of codes; flattened in raster order, D dimensions.
@@ -44,6 +47,7 @@ class MAF(Flow):
         residual: Add each hidden layer's input to its output.
         order: ``reversed`` from layer to layer, after raster order, ``random`` in each layer, or
             ``raster`` in all of them.
+        norm: ``actnorm`` before each layer, or ``none``.
         limit: The largest |s| of affine functions; 0 for none.
         bins: Of splines.
         bound: Beyond this |x|, in units of the data's deviation, splines are the identity.
@@ -54,7 +58,7 @@ class MAF(Flow):
 
     Raises:
         ConfigError: There is no layer, or a width is out of range.
-        UnknownNameError: There is no such monotone function, order, activation or base.
+        UnknownNameError: There is no such monotone function, order, norm, activation or base.
         EventError: The event is neither real nor an image, or the context an image or a text.
 
     Example:
@@ -74,6 +78,7 @@ class MAF(Flow):
         activation: str = "relu",
         residual: bool = False,
         order: OrderName = "reversed",
+        norm: NormName = "actnorm",
         limit: float = 5.0,
         bins: int = 8,
         bound: float = 5.0,
@@ -90,8 +95,13 @@ class MAF(Flow):
         if self.context.image is not None or self.context.text is not None:
             self.refuse("it is conditioned on a label or a vector, not on an image or a text")
         h = monotone_named(monotone, limit, bins, bound)
-        transforms: list[Transform] = [
-            MaskedAutoregressive(
+        if norm not in get_args(NormName):
+            raise UnknownNameError("normalization", norm, get_args(NormName))
+        transforms: list[Transform] = []
+        for i in range(layers):
+            if norm == "actnorm":
+                transforms.append(FlatActNorm(event.dimensions))
+            layer = MaskedAutoregressive(
                 event.dimensions,
                 h,
                 hidden=hidden,
@@ -100,9 +110,34 @@ class MAF(Flow):
                 residual=residual,
                 context=self.context,
             )
-            for i in range(layers)
-        ]
+            transforms.append(layer)
         self.build(Composition(transforms))
+
+
+class FlatActNorm(ActNorm):
+    """ActNorm of every dimension of an example of any shape.
+
+    Args:
+        channels: The dimensions of one example, D.
+    """
+
+    def forward_and_log_det(
+        self, x: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Scale and shift."""
+        z, log_det = super().forward_and_log_det(x.flatten(1), context)
+        return z.view_as(x), log_det
+
+    def inverse_and_log_det(
+        self, z: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Shift and scale back."""
+        x, log_det = super().inverse_and_log_det(z.flatten(1), context)
+        return x.view_as(z), log_det
+
+    def prepare(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Set the scale and the shift by the batch, unless they have been set."""
+        return super().prepare(x.flatten(1), context).view_as(x)
 
 
 def monotone_named(name: str, limit: float, bins: int, bound: float) -> Monotone:
