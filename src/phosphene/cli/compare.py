@@ -31,7 +31,8 @@ class Arguments:
         recipe: Whose settings each system starts from.
         name: Of the folder below runs/.
         samples: Samples drawn for the distances.
-        particles: Importance-weighted particles an example.
+        particles: Importance-weighted particles an example; 500, or 1 for flows, whose bound is
+            that of dequantization.
         threads: Threads of torch; by default the fastest for each system.
         device: Where to train.
         json: Print the table as JSON; progress goes to stderr.
@@ -44,7 +45,7 @@ class Arguments:
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     samples: Annotated[int, arg(metavar="N")] = 1000
-    particles: Annotated[int, arg(metavar="K")] = 500
+    particles: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     json: FlagCreatePairsOff[bool] = False

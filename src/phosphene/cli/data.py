@@ -68,13 +68,7 @@ def _describe(arguments: Arguments) -> None:
     dataset = load(arguments.name, arguments.split)
     facts = _facts(dataset)
     if arguments.out:
-        from phosphene.core.event import Event
-        from phosphene.evaluate.plots import picture
-
-        plane = dataset.event == Event.real(2)
-        series = dataset.event.kind in ("audio", "real") and not plane
-        shown = dataset.x[: 2000 if plane else 8 if series else 64]
-        picture(shown, dataset.event).save(arguments.out)
+        _draw(dataset, arguments.out)
         facts["picture"] = arguments.out
     if arguments.json:
         print_json(facts)
@@ -91,6 +85,21 @@ def _describe(arguments: Arguments) -> None:
         note("--out FILE.png writes a picture of it")
 
 
+def _draw(dataset: "Dataset", out: str) -> None:
+    """Write a picture of some examples, each beside the image that conditions it."""
+    from phosphene.core.event import Event
+    from phosphene.evaluate.plots import picture, picture_of_pairs
+
+    if dataset.image is not None and dataset.image_event is not None and dataset.event.is_image:
+        x, image = dataset.x[:32], dataset.image[:32]
+        picture_of_pairs(image, dataset.image_event, x, dataset.event).save(out)
+        return
+    plane = dataset.event == Event.real(2)
+    series = dataset.event.kind in ("audio", "real") and not plane
+    shown = dataset.x[: 2000 if plane else 8 if series else 64]
+    picture(shown, dataset.event).save(out)
+
+
 def _facts(dataset: "Dataset") -> dict[str, Any]:
     import torch
 
@@ -99,6 +108,7 @@ def _facts(dataset: "Dataset") -> dict[str, Any]:
         "split": dataset.split,
         "examples": len(dataset),
         "event": str(dataset.event),
+        "condition": dataset.image_event and str(dataset.image_event),
         "range": [float(dataset.x.min()), float(dataset.x.max())],
         "mean": round(float(dataset.x.float().mean()), 4),
         "classes": list(dataset.classes),

@@ -25,7 +25,8 @@ class Arguments:
     Args:
         run: A run folder, or its name below runs/.
         samples: How many samples are drawn for the distances.
-        particles: Importance-weighted particles an example.
+        particles: Importance-weighted particles an example; 500, or 1 for flows, whose bound is
+            that of dequantization.
         split: The examples to score on.
         seed: The same seed gives the same scores.
         json: Print one JSON object; progress goes to stderr.
@@ -33,7 +34,7 @@ class Arguments:
 
     run: Positional[Annotated[str, arg(metavar="RUN")]]
     samples: Annotated[int, arg(metavar="N")] = 1000
-    particles: Annotated[int, arg(metavar="K")] = 500
+    particles: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
     split: Literal["test", "validation", "train"] = "test"
     seed: int = 0
     json: FlagCreatePairsOff[bool] = False

@@ -22,13 +22,15 @@ class Arguments:
 
     Args:
         run: A run folder, or its name below runs/.
-        number: How many samples; of interpolations, traversals and inpaintings, how many rows.
+        number: How many samples, or how many of each --image; of interpolations, traversals and
+            inpaintings, how many rows.
         seed: The same seed gives the same samples.
         out: The file; by default in samples/ of the run.
         npz: Also write the array.
         label: Ask a conditional model for this label.
+        image: Condition on this picture, or on each of a folder, instead of test examples.
         mean: Show the means that samples scatter around, where the model has them.
-        temperature: Below 1 is nearer to the mode and 0 greedy, for samplers that know it.
+        temperature: Below 1 is nearer to the mode and 0 is the mode, for samplers that know it.
         top_k: Choose each value among the K most probable.
         top_p: Choose each value among the fewest that have this probability together.
         prompt: Text that a model of text goes on from.
@@ -45,6 +47,7 @@ class Arguments:
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
     npz: FlagCreatePairsOff[bool] = False
     label: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
+    image: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")] = None
     mean: FlagCreatePairsOff[bool] = False
     temperature: Annotated[float | None, arg(metavar="T", help_behavior_hint="")] = None
     top_k: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
@@ -81,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
 def _check(arguments: Arguments) -> None:
     asked = [
         name for name in ("interpolate", "traverse", "inpaint") if getattr(arguments, name)
-    ] + ["prompt"] * (arguments.prompt is not None)
+    ] + [name for name in ("prompt", "image") if getattr(arguments, name) is not None]
     if len(asked) > 1:
         raise ConfigError(f"--{asked[0]} and --{asked[1]} are two things; ask for one at a time")
     if arguments.number is not None and arguments.number < 1:
@@ -114,5 +117,6 @@ def _draw(arguments: Arguments, run: "Run") -> "Drawn":
         label=arguments.label,
         mean=arguments.mean,
         prior=arguments.prior,
+        image=arguments.image,
         **chosen,
     )

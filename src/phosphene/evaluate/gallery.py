@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,7 +11,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate import page, plots, views
+from phosphene.evaluate import page, plots, transfers, views
 from phosphene.evaluate.likelihood import exact_log_prob, importance_weighted
 from phosphene.evaluate.super_resolution import comparison, super_resolves
 
@@ -54,9 +55,11 @@ class Images:
         parts = []
         if self.coded:
             parts.append(self._fitted())
-        if super_resolves(self.model, self.test):
-            parts.append(self._solutions())
+        if hasattr(self.model, "transfer"):
+            parts.append(self._transfers())
         if hasattr(self.model, "sample"):
+            upscales = super_resolves(self.model, self.test)
+            parts.append(self._solutions() if upscales else self._conditioned())
             parts += [self._samples(), self._classes()]
         if hasattr(self.model, "reconstruct"):
             parts.append(self._reconstructions())
@@ -84,6 +87,26 @@ class Images:
         body = f'<div class="pair">{"".join(pair)}</div>'
         return page.section("Draws where the codes lie", body, lead=lead)
 
+    def _conditioned(self) -> str:
+        """Images that condition, the examples they belong to, and what the model makes of them."""
+        event, given = self.model.context.image, self.context
+        if event is None or given is None or given.image is None or not self.event.is_image:
+            return ""
+        n, copies = min(8, len(self.x)), 6
+        drawn = views.draws(
+            self.model, n * copies, given[slice(0, n)].repeat(copies), seed=self.seed + 2
+        )
+        shown, real = plots.pixels(drawn, self.event), plots.pixels(self.x[:n], self.event)
+        left = plots.resized(plots.pixels(given.image[:n], event), (real.shape[1], real.shape[2]))
+        many = shown.reshape(n, copies, *shown.shape[1:])
+        rows = np.concatenate([left[:, None], real[:, None], many], axis=1)
+        sheet = plots.grid(rows.reshape(-1, *real.shape[1:]), 2 + copies)
+        lead = (
+            "Each row: an image of the test split that conditions, the example that belongs to it, "
+            f"and {copies} samples of the model given that image, not chosen."
+        )
+        return page.section("Samples of one condition", page.figure(sheet), lead=lead)
+
     def _samples(self) -> str:
         n = len(self.x)
         drawn = views.draws(self.model, n, self.context, seed=self.seed)
@@ -99,8 +122,14 @@ class Images:
             page.figure(self._sheet(self.x, 8), "held out, not trained on", "Test examples"),
             page.figure(self._sheet(shown, 8), caption, name),
         ]
-        lead = "Samples were asked for the labels of the examples beside them."
-        lead = lead if self.context is not None and self.context.label is not None else ""
+        asked = [
+            {"image": "images", "label": "labels"}[name]
+            for name in self.model.context.names
+            if name in ("image", "label")
+        ]
+        lead = ""
+        if asked:
+            lead = f"Samples were given the {' and '.join(asked)} of the examples beside them."
         return page.section("Samples", f'<div class="pair">{"".join(pair)}</div>', below, lead=lead)
 
     def _solutions(self) -> str:
@@ -116,6 +145,16 @@ class Images:
         )
         figure = page.figure(sheet, f"from left to right: {names}")
         return page.section("Super-resolution", figure, lead=lead)
+
+    def _transfers(self) -> str:
+        table, columns = transfers.transferred(self.model, self.test, self.index[:8])
+        lead = (
+            "Test examples, on the left, as they would be for the conditions above: what the "
+            "condition does not say is kept. On the diagonal stand the examples' own conditions, "
+            "which give them back."
+        )
+        figure = page.figure(plots.grid(table, columns))
+        return page.section("Transfers", figure, lead=lead)
 
     def _classes(self) -> str:
         count = self.model.context.label
@@ -175,7 +214,7 @@ class Images:
         return page.section("Latent directions", page.strips(rows), lead=lead)
 
     def _neighbors(self) -> str:
-        n = 12
+        n = min(12, len(self.x))
         context = None if self.context is None else self.context[slice(0, n)]
         drawn = views.draws(self.model, n, context, seed=self.seed + 1)
         index, distances = views.neighbors(drawn, self.train.x, 3)

@@ -211,6 +211,13 @@ def _bounded(
     return scores
 
 
+def _noted(scores: dict[str, Score], note: str) -> dict[str, Score]:
+    return {
+        name: replace(score, note=f"{score.note}, {note}" if score.note else note)
+        for name, score in scores.items()
+    }
+
+
 def likelihood(
     model: Model,
     data: Dataset | Tensor,
@@ -252,12 +259,11 @@ def likelihood(
         scores["nll"] = _estimated(model, x, context)
     if hasattr(model, "elbo"):
         scores |= _bounded(model, x, context, particles, seed, progress)
+    if hasattr(model, "dequantizer") and model.event.discrete:
+        how = model.config.get("dequantization", "uniform")
+        scores = _noted(scores, f"{how} dequantization")
     if model.context:  # such a number is smaller than that of a model which is told nothing
-        given = f"given the {' and '.join(model.context.names)}"
-        scores = {
-            name: replace(score, note=f"{score.note}, {given}" if score.note else given)
-            for name, score in scores.items()
-        }
+        scores = _noted(scores, f"given the {' and '.join(model.context.names)}")
     best = scores.get("nll") or scores.get("iwae_nll")
     if best is None and "elbo" in scores:
         elbo = scores["elbo"]

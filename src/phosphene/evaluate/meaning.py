@@ -51,6 +51,11 @@ METRICS: dict[str, tuple[str, str, str]] = {
         "bits",
         "What independent samples reach on the same examples.",
     ),
+    "inverse_error": (
+        "Error of the inverse",
+        "",
+        "Largest difference between a test example and what the flow comes back to.",
+    ),
     "kl": ("KL divergence from the truth", "nats", "The true density is known; 0 is perfect."),
     "mse": ("Squared error of reconstructions", "", "Codes scaled to 0..1; lower is better."),
     "psnr": (
@@ -148,6 +153,7 @@ KINDS: dict[str, str] = {
     "codes get that know nothing of them.",
     "against N(0, I)": "measured against as many draws from the prior; the floor is what the prior "
     "itself gets.",
+    "largest": "the largest over test examples, not their mean.",
     "count": "counted, with no error of sampling.",
 }
 """Kind to a sentence that begins in lower case."""

@@ -30,8 +30,10 @@ __all__ = [
     "density",
     "grid",
     "picture",
+    "picture_of_pairs",
     "pixels",
     "png",
+    "resized",
     "scatter",
     "series_of",
     "shape_of_image",
@@ -146,6 +148,30 @@ def picture(x: Tensor, event: Event, columns: int = 8, **layout: Any) -> Image.I
     raise EventError(
         f"examples of {event} cannot be drawn: only images, points in the plane, and series"
     )
+
+
+def resized(
+    images: np.ndarray[Any, np.dtype[np.uint8]], size: tuple[int, int]
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Images (n, height, width, 3) on tiles of another size, by repeating rows and columns.
+
+    Example:
+        >>> resized(np.zeros((2, 4, 4, 3), np.uint8), (8, 6)).shape
+        (2, 8, 6, 3)
+    """
+    rows = np.arange(size[0]) * images.shape[1] // size[0]
+    columns = np.arange(size[1]) * images.shape[2] // size[1]
+    return images[:, rows][:, :, columns]
+
+
+def picture_of_pairs(
+    image: Tensor, image_event: Event, x: Tensor, event: Event, columns: int = 4
+) -> Image.Image:
+    """A picture of examples, each to the right of the image that it belongs to."""
+    shown = pixels(x, event)
+    left = resized(pixels(image, image_event), (shown.shape[1], shown.shape[2]))
+    pairs = np.stack([left, shown], axis=1).reshape(-1, *shown.shape[1:])
+    return grid(pairs, 2 * columns, group=2)
 
 
 def series_of(x: Tensor, event: Event) -> np.ndarray[Any, np.dtype[np.float64]] | None:

@@ -43,6 +43,8 @@ __all__ = ["divergence", "draw", "evaluate_model", "reconstruction"]
 
 _Part: TypeAlias = tuple[str, str, Callable[[], dict[str, Score]]]
 _ROWS = 256
+_INVERTED = 1000
+"""The most examples that a bijection is sent forth and back for."""
 _PROBED = 5000
 """The most training examples that codes are computed for."""
 
@@ -223,6 +225,20 @@ def _encoded(
     return scores
 
 
+def _inverse(model: Model, x: Tensor, context: Context | None) -> dict[str, Score]:
+    """How far a bijection is from what it comes back to, in floating point."""
+    x = x[:_INVERTED]
+    context = condition(model, context)
+    worst = 0.0
+    with evaluating(model):
+        for start in range(0, len(x), _ROWS):
+            c = None if context is None else context[start : start + _ROWS].to(model.device)
+            error = model.inverse_error(x[start : start + _ROWS].to(model.device), c)
+            worst = max(worst, float(error.max())) if bool(error.isfinite().all()) else math.inf
+    note = f"{len(x):,} examples, of the largest value"
+    return {"inverse_error": Score(worst, "largest", note=note)}
+
+
 def _finite(scores: dict[str, Score]) -> dict[str, Score]:
     for name, score in scores.items():
         if math.isnan(score.value):
@@ -287,7 +303,8 @@ def evaluate_model(
     """Every score that is true for a model, by name.
 
     Likelihoods (``nll``, ``elbo``, ``iwae_nll``, ``iwae_gap``, ``bits_per_dim``), the divergence
-    from a known density (``kl``), reconstructions (``mse``, ``psnr``, ``ssim``), codes
+    from a known density (``kl``), how well a bijection inverts (``inverse_error``),
+    reconstructions (``mse``, ``psnr``, ``ssim``), codes
     (``active_units``, ``aggregate_mmd``, ``path_distance``, ``probe_accuracy`` where there are
     labels, ``mig``, ``dci_*``, ``sap`` where factors are known), the model's own classifier
     (``accuracy``), the use of a codebook (``codebook_perplexity``), images made of their low
@@ -324,6 +341,8 @@ def evaluate_model(
     scores |= _per_symbol(scores, dataset_test)
     if scores:
         scores |= baselines(dataset_test, dataset_train)
+    if hasattr(model, "inverse_error"):
+        scores |= _inverse(model, x, context)
     if dataset_test.log_prob is not None:
         scores |= divergence(model, dataset_test, particles=particles, seed=seed)
     for method, name, compute in _parts(

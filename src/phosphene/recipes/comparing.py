@@ -54,7 +54,7 @@ def compare(
     folder: str | Path = "runs",
     name: str | None = None,
     samples: int = 1000,
-    particles: int = 500,
+    particles: int | None = None,
     threads: int | None = None,
     device: str = "auto",
     listeners: Sequence[Listener] = (),
@@ -76,7 +76,7 @@ def compare(
         folder: Where runs are kept.
         name: Of the comparison's folder; defaults to ``compare``, data and date.
         samples: Samples drawn for the distances.
-        particles: Importance-weighted particles.
+        particles: Importance-weighted particles; None for what suits each model.
         threads: CPU threads; None takes the fastest for each system.
         device: ``auto``, ``cpu`` or ``cuda``.
         listeners: Called with each event of each training.

@@ -19,7 +19,7 @@ def evaluate(
     run: Run | str | Path,
     *,
     samples: int = 1000,
-    particles: int = 500,
+    particles: int | None = None,
     split: str = "test",
     seed: int = 0,
     data: str | Dataset | None = None,
@@ -31,7 +31,9 @@ def evaluate(
     Args:
         run: A run, or the path of one.
         samples: Samples drawn for the distances between samples and data.
-        particles: Importance-weighted particles per example, where the likelihood is bounded.
+        particles: Importance-weighted particles per example, where the likelihood is bounded; None
+            for 500, or 1 where the bound is a flow's, of dequantization, which many passes
+            through the flow would hardly tighten.
         split: ``test``, ``validation`` or ``train``.
         seed: Seeds everything random; the same seed gives the same scores.
         data: Other data to score on; None takes that split of the run's own. A run that was
@@ -53,6 +55,8 @@ def evaluate(
         'bound'
     """
     run = run if isinstance(run, Run) else Run(run)
+    if particles is None:
+        particles = getattr(run.model, "scoring_particles", 500)
     for name, value in (("samples", samples), ("particles", particles)):
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")

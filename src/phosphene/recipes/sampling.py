@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from phosphene.core.config import decode
@@ -20,6 +21,7 @@ from phosphene.evaluate import views
 from phosphene.evaluate.plots import picture, series_of, shape_of_image
 from phosphene.evaluate.sequences import legible
 from phosphene.nn.choosing import Choosing
+from phosphene.recipes.conditions import Given, conditioned_sheet, context_of, given_images
 from phosphene.recipes.training import load_split
 from phosphene.train.folder import Run
 
@@ -48,29 +50,14 @@ class Drawn:
         columns: Examples in a row of the picture.
         what: What they are.
         labels: The labels that were asked for (n,).
+        given: The images that the samples are conditioned on.
     """
 
     x: Tensor
     columns: int
     what: What
     labels: Tensor | None = None
-
-
-def _context(run: Run, model: Model, n: int, label: int | None) -> Context | None:
-    names = model.context.names
-    if label is not None:
-        count = model.context.label
-        if not count:
-            raise ConfigError(f"{str(run.path)!r} is not conditioned on a label")
-        if not 0 <= label < count:
-            raise ConfigError(f"label {label} must lie in 0..{count - 1}")
-        return Context(label=torch.full((n,), label))
-    if names == ("label",):
-        assert model.context.label is not None
-        return Context(label=torch.arange(n) % model.context.label)
-    if names:
-        return load_split(run.config["data"], "test").take(torch.arange(n))[1]
-    return None
+    given: Given | None = None
 
 
 def sample(
@@ -84,12 +71,17 @@ def sample(
     top_k: int | None = None,
     top_p: float | None = None,
     prior: Prior | None = None,
+    image: str | Path | Tensor | None = None,
 ) -> Drawn:
     """Draw samples; a model that is conditioned on labels goes through them in turn.
 
+    A model that is conditioned on an image is given those of the run's test split, about as many
+    as samples of each; or the user's own.
+
     Args:
         run: A trained run.
-        n: How many; None for 64, or 4 texts or sounds.
+        n: How many; None for 64, or 4 texts or sounds. Of images of your own, how many of each;
+            None for 8.
         seed: The same seed gives the same samples.
         label: One label for all of them.
         mean: The means that draws scatter around, where the model has them.
@@ -98,17 +90,25 @@ def sample(
         top_p: Choose among the fewest values that have this probability together.
         prior: Fit a ``normal`` or a ``mixture`` to the training examples' codes and decode draws
             from it, instead of the model's own prior; autoencoders have no other way to sample.
+        image: An image file, a folder of them, or codes (k, c, h, w) to be conditioned on.
 
     Raises:
         ConfigError: ``n`` is below 1, or a setting means nothing to the model or is out of range.
+        DataError: An image cannot be read, or is not of the size and channels of those that the
+            model is conditioned on.
         EventError: The model does not sample.
     """
     how = _choosing(temperature, top_k, top_p)
-    n = (4 if _is_sequence(run) else 64) if n is None else n
-    if n < 1:
+    if n is not None and n < 1:
         raise ConfigError(f"the number of samples must be at least 1, got {n}")
     model = run.model
-    context = _context(run, model, n, label)
+    given: Given | None = None
+    context: Context | None
+    if image is not None or model.context.image is not None:
+        n, context, given = given_images(run, model, n, label, image)
+    else:
+        n = (4 if _is_sequence(run) else 64) if n is None else n
+        context = context_of(run, model, n, label)
     if prior is None:
         x = views.draws(model, n, context, seed=seed, mean=mean, **how)
     elif prior in get_args(Prior):
@@ -117,7 +117,9 @@ def sample(
     else:
         raise UnknownNameError("prior", prior, get_args(Prior))
     columns = max(1, min(16, round(n**0.5)))
-    return Drawn(x, columns, "samples", None if context is None else context.label)
+    if given is not None:
+        columns = given.each if given.each <= 16 else round(given.each**0.5)
+    return Drawn(x, columns, "samples", None if context is None else context.label, given)
 
 
 def _choosing(temperature: float | None, top_k: int | None, top_p: float | None) -> dict[str, Any]:
@@ -170,7 +172,7 @@ def complete(
     x = torch.zeros(n, length, dtype=codes.dtype)
     x[:, : len(codes)] = codes
     known = torch.arange(length) < len(codes)
-    context = _context(run, model, n, label)
+    context = context_of(run, model, n, label)
     return Drawn(views.filled(model, x, known, context, seed=seed, **how), 1, "samples")
 
 
@@ -264,7 +266,8 @@ def save_drawn(
         drawn: What was drawn.
         out: The file; None for ``samples/`` in the run. Several sounds are numbered. A name that
             ends in ``.npz`` asks for the array alone.
-        npz: Also write ``x`` (and ``y``, the labels), as :func:`phosphene.data.load` reads them.
+        npz: Also write ``x`` (and ``y``, labels, and ``image``, conditions), as
+            :func:`phosphene.data.load` reads them.
 
     Returns:
         The paths written.
@@ -280,11 +283,18 @@ def save_drawn(
     elif path.suffix == ".wav":
         written += _write_sounds(path, run, drawn.x)
     elif path.suffix == ".png" and _pictured(run):
-        picture(drawn.x, run.model.event, drawn.columns).save(path)
+        _sheet(run, drawn).save(path)
         written.append(path)
     if npz or not written:
         written.append(_write_arrays(path.with_suffix(".npz"), run, drawn))
     return written
+
+
+def _sheet(run: Run, drawn: Drawn) -> Image.Image:
+    event = run.model.event
+    if drawn.given is None or not event.is_image:
+        return picture(drawn.x, event, drawn.columns)
+    return conditioned_sheet(drawn.x, event, drawn.given, drawn.columns)
 
 
 def _pictured(run: Run) -> bool:
@@ -331,5 +341,7 @@ def _write_arrays(path: Path, run: Run, drawn: Drawn) -> Path:
         arrays["x"] = drawn.x.round().to(torch.uint8).numpy()
     if drawn.labels is not None:
         arrays["y"] = drawn.labels.numpy()
+    if drawn.given is not None:
+        arrays["image"] = drawn.given.of(len(drawn.x)).numpy()
     np.savez_compressed(path, **arrays)
     return path

@@ -10,7 +10,7 @@ from phosphene.core.errors import ConfigError, DataError
 from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset, Split
 
-__all__ = ["from_arrays", "labels", "occurrence"]
+__all__ = ["from_arrays", "images", "labels", "occurrence"]
 
 Array = NDArray[Any]
 
@@ -71,11 +71,11 @@ def from_arrays(
     )
 
 
-def _codes(source: str, x: Array, levels: int) -> tuple[torch.Tensor, Event]:
+def _codes(source: str, x: Array, levels: int, name: str = "x") -> tuple[torch.Tensor, Event]:
     if x.dtype.kind == "f":
-        _refuse_where(source, x != np.rint(x), "values that are not whole codes")
+        _refuse_where(source, x != np.rint(x), "values that are not whole codes", name)
     if x.dtype != np.uint8 or levels < 256:
-        _refuse_where(source, (x < 0) | (x > levels - 1), f"codes outside 0..{levels - 1}")
+        _refuse_where(source, (x < 0) | (x > levels - 1), f"codes outside 0..{levels - 1}", name)
     codes = torch.from_numpy(x.astype(np.uint8 if levels <= 256 else np.int64))
     if codes.ndim == 3:
         codes = codes[:, None]
@@ -86,6 +86,25 @@ def _codes(source: str, x: Array, levels: int) -> tuple[torch.Tensor, Event]:
         return codes, Event.binary(d) if levels == 2 else Event.tokens(d, levels)
     shape = tuple(x.shape)
     raise DataError(f"{source!r} holds codes of shape {shape}, not (n, c, h, w), (n, h, w), (n, d)")
+
+
+def images(source: str, array: Array, n: int, levels: int | None) -> tuple[torch.Tensor, Event]:
+    """Codes and event of the images that condition n examples.
+
+    Raises:
+        DataError: They are not n images of codes.
+    """
+    if array.ndim not in (3, 4) or len(array) != n:
+        raise DataError(
+            f"{source!r} holds {n} examples in x and an array of shape {tuple(array.shape)} in "
+            "image, not one (c, h, w) or (h, w) for each"
+        )
+    known = levels or {"u1": 256, "b1": 2}.get(array.dtype.str[1:])
+    if known is None:
+        raise DataError(f"{source!r} holds image of type {array.dtype}; save uint8 codes")
+    if known < 2:
+        raise ConfigError(f"image_levels must be 2 or more, got {known}")
+    return _codes(source, array, known, "image")
 
 
 def occurrence(bad: NDArray[np.bool_]) -> str:
@@ -99,9 +118,9 @@ def occurrence(bad: NDArray[np.bool_]) -> str:
     return f"the first at ({', '.join(str(int(i)) for i in first)})"
 
 
-def _refuse_where(source: str, bad: NDArray[np.bool_], what: str) -> None:
+def _refuse_where(source: str, bad: NDArray[np.bool_], what: str, name: str = "x") -> None:
     if bad.any():
-        raise DataError(f"{source!r} holds {int(bad.sum())} {what} in x, {occurrence(bad)}")
+        raise DataError(f"{source!r} holds {int(bad.sum())} {what} in {name}, {occurrence(bad)}")
 
 
 def labels(source: str, y: Array, n: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -19,7 +19,23 @@ from phosphene.core.errors import ConfigError, DataError, listed
 from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset, Split
 
-__all__ = ["Images", "channels_of", "common_channels", "decode", "images_of", "parse_size"]
+__all__ = [
+    "SUFFIXES",
+    "Images",
+    "channels_of",
+    "common_channels",
+    "decode",
+    "images_of",
+    "parse_size",
+    "plain",
+    "reason",
+]
+
+SUFFIXES = {
+    *(".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm"),
+    *(".tif", ".tiff", ".webp"),
+}
+"""Endings of the names of image files."""
 
 Source = Path | bytes
 T = TypeVar("T")
@@ -71,17 +87,23 @@ def decode(source: Source, size: tuple[int, int], channels: int) -> NDArray[np.u
         # A large JPEG is decoded at a fraction of its size, at least twice what is wanted.
         image.draft(None, (2 * max(size), 2 * max(size)))
         image.load()
-        upright = ImageOps.exif_transpose(image)
-    if upright.mode in _SIXTEEN_BITS:  # Pillow would clip 16 bits at 255
-        grey = np.asarray(upright).astype(np.float64) / 257
-        upright = Image.fromarray(np.rint(grey.clip(0, 255)).astype(np.uint8))
-    if upright.mode in {"LA", "La", "RGBA", "RGBa", "PA"} or "transparency" in upright.info:
-        upright = _on_white(upright)
+        upright = plain(image)
     upright = upright.convert(_MODES[channels])
     if upright.size != (size[1], size[0]):
         upright = ImageOps.fit(upright, (size[1], size[0]), Image.Resampling.LANCZOS)
     codes = np.asarray(upright, dtype=np.uint8)
     return codes[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(codes, 2, 0))
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """An image turned upright, of at most 8 bits, and without transparency."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in _SIXTEEN_BITS:  # Pillow would clip 16 bits at 255
+        grey = np.asarray(upright).astype(np.float64) / 257
+        upright = Image.fromarray(np.rint(grey.clip(0, 255)).astype(np.uint8))
+    if upright.mode in {"LA", "La", "RGBA", "RGBa", "PA"} or "transparency" in upright.info:
+        upright = _on_white(upright)
+    return upright
 
 
 @dataclass
@@ -173,13 +195,14 @@ def _in_threads(function: Callable[[Source], T], files: Sequence[Source]) -> lis
         try:
             return function(file)
         except Exception as error:  # Pillow's readers raise anything on damaged files
-            return _reason(error)
+            return reason(error)
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         return list(pool.map(attempt, files))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why an image cannot be read, in a few words."""
     text = str(error)
     if "cannot identify" in text:
         return "not an image"

@@ -3,6 +3,7 @@
 import os
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phosphene.core.errors import DataError, listed
-from phosphene.data.adapters.arrays import from_arrays
+from phosphene.data.adapters.arrays import from_arrays, images
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.splits import ALIASES, locate
 
@@ -22,18 +23,25 @@ _DAMAGE = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFil
 
 
 def npz(
-    argument: str, split: Split, *, levels: int | None = None, limit: int | None = None
+    argument: str,
+    split: Split,
+    *,
+    levels: int | None = None,
+    limit: int | None = None,
+    image_levels: int | None = None,
 ) -> Dataset:
-    """Read ``x`` (uint8 codes or reals, the examples first) and the optional labels ``y``.
+    """Read ``x`` (uint8 codes or reals, the examples first), optional labels ``y`` and ``image``.
 
     Images are (n, c, h, w), or (n, h, w) where there is one channel. ``x_train``, ``y_train``,
-    ``x_test`` and so on are splits; without them a fixed tenth is held out for each.
+    ``x_test`` and so on are splits; without them a fixed tenth is held out for each. ``image``
+    (``image_train`` ...) holds an image of codes for each example, which conditions it.
 
     Args:
         argument: The file.
         split: Which part.
         levels: How many values a code may take; 256 for uint8 unless said.
         limit: Read at most this many examples of the split.
+        image_levels: How many values a code of ``image`` may take; 256 for uint8 unless said.
 
     Raises:
         DataError: The file cannot be read, has no x, or x holds NaN or infinite values.
@@ -50,7 +58,12 @@ def npz(
     sizes = {name: len(arrays[key]) for name, key in parts.items()}
     part, index = locate(argument, split, sizes, limit)
     key = parts[part]
-    return from_arrays(argument, split, arrays[key], arrays.get("y" + key[1:]), index, levels)
+    x, given = arrays[key], arrays.get("image" + key[1:])
+    dataset = from_arrays(argument, split, x, arrays.get("y" + key[1:]), index, levels)
+    if given is None:
+        return dataset
+    codes, event = images(argument, given, len(x), image_levels)
+    return replace(dataset, image=codes[index], image_event=event)
 
 
 def _read(argument: str) -> dict[str, Array]:

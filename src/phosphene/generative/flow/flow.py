@@ -58,6 +58,9 @@ class Flow(Model):
 
     transform: Transform
 
+    scoring_particles = 1
+    """The bound of dequantization is scored as it is: weighting draws takes a pass for each."""
+
     def __init__(
         self,
         event: Event,

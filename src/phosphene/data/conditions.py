@@ -1,0 +1,78 @@
+"""Pictures of the user's own that condition a model: read, and refused where they do not fit."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from phosphene.core.errors import DataError
+from phosphene.core.event import Event
+from phosphene.data.adapters.images import SUFFIXES, plain, reason
+
+__all__ = ["read_conditions"]
+
+
+def read_conditions(path: str | Path, event: Event) -> Tensor:
+    """The picture of a file, or the pictures of a folder by name, as codes (n, *event.shape).
+
+    Nothing is resized or turned gray: a condition that is not what the model was trained on would
+    be answered, and wrongly. A gray picture stands for a color one of equal channels, and the
+    other way around. Codes of fewer than 256 levels are floor(value * levels / 256), as adapters
+    have them and as pictures of them are drawn.
+
+    Args:
+        path: An image file, or a folder of them.
+        event: What the model is conditioned on.
+
+    Raises:
+        DataError: A file does not exist, is no image, or has another size or other channels.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (8, 6), "white").save(f"{folder}/a.png")
+        ...     read_conditions(folder, Event.image(1, (6, 8), levels=4)).unique().tolist()
+        [3]
+    """
+    path = Path(path).expanduser()
+    if not (event.is_image and event.shape[0] in (1, 3) and (event.levels or 257) <= 256):
+        raise DataError(f"{str(path)!r} cannot be a condition: the model's are of {event}")
+    return torch.stack([_read(file, event) for file in _files(path)])
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        if not found:
+            raise DataError(f"folder {str(path)!r} holds no images ({', '.join(sorted(SUFFIXES))})")
+        return found
+    if not path.is_file():
+        raise DataError(f"there is no image file or folder {str(path)!r}")
+    return [path]
+
+
+def _read(file: Path, event: Event) -> Tensor:
+    channels, height, width = event.shape
+    try:
+        with Image.open(file) as image:
+            image.load()
+            values = np.asarray(plain(image).convert("RGB"), dtype=np.uint8)
+    except Exception as error:  # Pillow's readers raise anything on damaged files
+        raise DataError(f"{str(file)!r} cannot be read: {reason(error)}") from error
+    if values.shape[:2] != (height, width):
+        raise DataError(
+            f"{str(file)!r} is {values.shape[0]}x{values.shape[1]} pixels (height first), and the "
+            f"model is conditioned on images of {height}x{width}"
+        )
+    if channels == 1 and bool((values != values[..., :1]).any()):
+        raise DataError(f"{str(file)!r} is in color, and the model is conditioned on gray images")
+    levels = event.levels or 256
+    if 0 < values.max() < levels < 256:
+        raise DataError(
+            f"{str(file)!r} holds values 0..{values.max()} of 255: the model's {levels} levels are "
+            f"spread over 0..255, {255 // (levels - 1)} apart"
+        )
+    codes = (values[..., :channels].astype(np.uint16) * levels >> 8).astype(np.uint8)
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(codes, 2, 0)))
