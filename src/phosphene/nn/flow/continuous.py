@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -51,7 +52,8 @@ def value_and_traces(
     """v(x, t), and tr(dv/dx) exactly (n, 1) or estimated by each of P probes (n, P).
 
     The exact trace takes D products e_i^T (dv/dx) of reverse mode; Hutchinson's (1990) estimate is
-    e^T (dv/dx) e with E e e^T = I, one product for each e.
+    e^T (dv/dx) e with E e e^T = I, one product for each e. A velocity that has a method
+    ``pushed(x, t, tangents)``, which gives v and (dv/dx) e, is asked for products of forward mode.
 
     Args:
         velocity: v, of each example alone.
@@ -65,6 +67,9 @@ def value_and_traces(
         ...     value_and_traces(lambda x, t: x @ A.T, torch.ones(1, 2), torch.zeros(1))
         (tensor([[3., 7.]]), tensor([[5.]]))
     """
+    pushed = getattr(velocity, "pushed", None)
+    if pushed is not None:
+        return _pushed(pushed, x, t, probes)
     wanted = torch.is_grad_enabled()
     with torch.enable_grad():
         x = x if wanted and x.requires_grad else x.detach().requires_grad_()
@@ -90,6 +95,21 @@ def value_and_traces(
             each = [(product(e) * e).flatten(1).sum(1) for e in probes.unbind(1)]
             traces = torch.stack(each, 1)
     return (v, traces) if wanted else (v.detach(), traces.detach())
+
+
+def _pushed(
+    pushed: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+    x: Tensor,
+    t: Tensor,
+    probes: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    if probes is not None:
+        v, moved = pushed(x, t, probes)
+        return v, (moved * probes).flatten(2).sum(2)
+    d = x[0].numel()
+    eye = torch.eye(d, dtype=x.dtype, device=x.device).view(d, *x.shape[1:])
+    v, moved = pushed(x, t, eye.expand(len(x), *eye.shape))
+    return v, moved.flatten(2).diagonal(0, 1, 2).sum(1, keepdim=True)
 
 
 class Flowed(NamedTuple):
@@ -260,11 +280,11 @@ class Continuous(Transform):
         )
 
     def _velocity(self, context: Context | None) -> Velocity:
-        def velocity(x: Tensor, t: Tensor) -> Tensor:
-            v: Tensor = self.network(x, t, context)
-            return v
-
-        return velocity
+        told = partial(self.network, context=context)
+        pushed = getattr(self.network, "pushed", None)
+        if pushed is not None:
+            told.pushed = partial(pushed, context=context)  # type: ignore[attr-defined]
+        return told
 
     def _times(self, back: bool) -> tuple[float, float]:
         return (self.time, 0.0) if back else (0.0, self.time)

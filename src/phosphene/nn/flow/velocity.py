@@ -1,10 +1,12 @@
 """Networks that give the velocity of a continuous flow, told the time and the condition."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
@@ -15,6 +17,21 @@ from phosphene.nn.flow.conditioner import resized
 from phosphene.nn.mlp import check_widths
 
 __all__ = ["TIMED_LAYERS", "TimedLayer", "VelocityNetwork"]
+
+_SQRT_2PI = math.sqrt(2 * math.pi)
+
+_SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "elu": lambda x, y: torch.where(x > 0, torch.ones_like(x), y + 1),
+    "gelu": lambda x, y: (
+        0.5 * (1 + torch.erf(x / math.sqrt(2))) + x * torch.exp(-x.square() / 2) / _SQRT_2PI
+    ),
+    "identity": lambda x, y: torch.ones_like(x),
+    "sigmoid": lambda x, y: y * (1 - y),
+    "silu": lambda x, y: torch.sigmoid(x) + y * torch.sigmoid(-x),
+    "softplus": lambda x, y: torch.sigmoid(x),
+    "tanh": lambda x, y: 1 - y.square(),
+}
+"""a'(x) of each smooth activation, given x and y = a(x)."""
 
 TIMED_LAYERS: tuple[Literal["concatsquash", "concat"], ...] = ("concatsquash", "concat")
 
@@ -53,17 +70,38 @@ class TimedLayer(nn.Module):
 
     def forward(self, h: Tensor, t: Tensor, context: Context | None = None) -> Tensor:
         """H (n, inputs, ...) and t (n,)."""
+        gate, bias = self._told(t, context)
+        out: Tensor = self.map(h)
+        return out + bias if gate is None else out * gate + bias
+
+    def pushed(
+        self, h: Tensor, tangents: Tensor, t: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The layer of h, and its derivative along tangents (n, K, at most inputs, ...)."""
+        gate, bias = self._told(t, context)
+        out: Tensor = self.map(h)
+        weight = self.map.weight[:, : tangents.shape[2]]  # what stands behind them does not move
+        if self.convolution:
+            moved = F.conv2d(tangents.flatten(0, 1), weight, padding=1)
+            moved = moved.unflatten(0, tangents.shape[:2])
+        else:
+            moved = F.linear(tangents, weight)
+        if gate is None:
+            return out + bias, moved
+        return out * gate + bias, moved * gate[:, None]
+
+    def _told(self, t: Tensor, context: Context | None) -> tuple[Tensor | None, Tensor]:
+        """What the result is multiplied by, and what is added."""
         told: Tensor = self.time(t[:, None])
         more = self.condition(context)
         if more is not None:
             told = told + more
         if self.convolution:
             told = told[:, :, None, None]
-        out: Tensor = self.map(h)
         if not self.squash:
-            return out + told
+            return None, told
         gate, bias = told.chunk(2, 1)
-        return out * torch.sigmoid(gate) + bias
+        return torch.sigmoid(gate), bias
 
     def start_at_zero(self) -> None:
         """Make the layer's result 0 for every input, time and condition."""
@@ -119,11 +157,12 @@ class VelocityNetwork(nn.Module):
         if layer not in TIMED_LAYERS:
             raise UnknownNameError("layer of a velocity", layer, TIMED_LAYERS)
         self.activation = activation_named(activation)
-        if activation in ("relu", "leaky-relu"):
+        if activation not in _SLOPES:
             raise ConfigError(
                 f"activation {activation!r} has a kink, and a velocity is trained through second "
                 f"derivatives; use 'tanh', 'softplus' or 'silu'"
             )
+        self.slope = _SLOPES[activation]
         spec = context or ContextSpec()
         self.image, self.convolution = spec.image, convolution
         inputs = shape[0] if convolution else int(torch.Size(shape).numel())
@@ -142,19 +181,38 @@ class VelocityNetwork(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, context: Context | None = None) -> Tensor:
         """X (n, *shape) and t (n,) to (n, *shape)."""
-        h = x if self.convolution else x.flatten(1)
-        if self.image is not None:
-            assert context is not None
-            assert context.image is not None
-            image = context.image
-            beside = (
-                resized(image, self.image.levels, x)
-                if self.convolution
-                else image.flatten(1).to(h.dtype)
-            )
-            h = torch.cat((h, beside), 1)
+        h = self._input(x, context)
         *body, head = self.layers
         for layer in body:
             h = self.activation(layer(h, t, context))
         out: Tensor = head(h, t, context)
         return out.view_as(x)
+
+    def pushed(
+        self, x: Tensor, t: Tensor, tangents: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """V, and (dv/dx) e for K tangents e (n, K, *shape), carried along layer by layer.
+
+        It is about twice as fast as products of reverse mode, and their derivatives, are.
+        """
+        h = self._input(x, context)
+        moved = tangents if self.convolution else tangents.flatten(2)
+        *body, head = self.layers
+        for layer in body:
+            assert isinstance(layer, TimedLayer)
+            before, moved = layer.pushed(h, moved, t, context)
+            h = self.activation(before)
+            moved = moved * self.slope(before, h)[:, None]
+        assert isinstance(head, TimedLayer)
+        out, moved = head.pushed(h, moved, t, context)
+        return out.view_as(x), moved.view_as(tangents)
+
+    def _input(self, x: Tensor, context: Context | None) -> Tensor:
+        h = x if self.convolution else x.flatten(1)
+        if self.image is None:
+            return h
+        assert context is not None
+        assert context.image is not None
+        if self.convolution:
+            return torch.cat((h, resized(context.image, self.image.levels, x)), 1)
+        return torch.cat((h, context.image.flatten(1).to(h.dtype)), 1)
