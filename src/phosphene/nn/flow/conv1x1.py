@@ -181,6 +181,10 @@ class _Kept:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
+        # The dictionaries that hold the tensors, not the tensors, which loading may exchange;
+        # walking over the modules at each call would cost more than what is spared.
+        parts = list(module.modules())
+        self.tensors = [held for m in parts for held in (m._parameters, m._buffers) if held]
         self.maps: dict[str, tuple[tuple[object, ...], Map]] = {}
 
     def clear(self) -> None:
@@ -201,8 +205,12 @@ class _Kept:
         if self.module.training or torch.is_grad_enabled():
             self.maps.clear()
             return compute()
-        own = (*self.module.parameters(), *self.module.buffers())
-        key = tuple((t._version, t.data_ptr(), t.dtype) for t in own)
+        key = tuple(
+            (t._version, t.data_ptr(), t.dtype)
+            for held in self.tensors
+            for t in held.values()
+            if t is not None
+        )
         if name not in self.maps or self.maps[name][0] != key:
             self.maps[name] = (key, compute())
         return self.maps[name][1]
