@@ -200,6 +200,13 @@ FIGURES = {
     "draws of the lower halves given these.",
     "rbm": "States of Gibbs chains of a restricted Boltzmann machine.",
     "vq-vae-prior": "Test digits; the same from 49 tokens each; samples of the prior, by label.",
+    "neural-spline-flow": "Five densities, and below each what one recipe of the spline flow "
+    "learns from 20,000 of its points.",
+    "glow": "Samples of a Glow at temperatures 0.5, 0.7, 0.9 and 1; last, test digits.",
+    "srflow": "From above: digits of 7x7 pixels, bicubic interpolation, SRFlow at temperature 0, "
+    "three draws at 0.8, the true digits.",
+    "c-flow": "Sprites, on the left, as they would be for the segmentation maps above; their own "
+    "maps give them back.",
     "constrained": "The KL of a constrained VAE, its budget, and the multiplier that enforces it.",
 }
 """Pictures of ``scripts/build_docs_pictures.py`` and what they show."""

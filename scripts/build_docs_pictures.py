@@ -25,7 +25,7 @@ from torch import Tensor
 
 import phosphene as ph
 from phosphene.cli.main import main as cli
-from phosphene.evaluate import plots, views
+from phosphene.evaluate import plots, super_resolution, transfers, views
 from phosphene.evaluate.likelihood import importance_weighted
 from phosphene.recipes.recipe import recipes, select
 
@@ -242,6 +242,58 @@ def vq_vae_prior(studio: Studio) -> Image.Image:
     return rows_of(run.model.event, x, run.model.reconstruct(x), drawn, more)
 
 
+@torch.no_grad()
+def neural_spline_flow(studio: Studio) -> Image.Image:
+    """Five true densities above, and below each what the same recipe makes of its examples."""
+    import matplotlib
+
+    side, low, high = 180, -4.0, 4.0
+    line = torch.linspace(low, high, side)
+    y, x = torch.meshgrid(line.flip(0), line, indexing="ij")
+    points = torch.stack([x, y], -1).view(-1, 2)
+    columns = []
+    for data in ("moons", "ring8", "grid25", "checkerboard", "spirals"):
+        model = studio.run("neural-spline-flow", data).model
+        test = ph.data.load(data, "test")
+        assert test.log_prob is not None
+        scale = test.x.abs().max() / high * 1.05
+        true = test.log_prob(points * scale).exp()
+        found = model.log_prob(points * scale).exp()
+        both = torch.stack((true, found)).view(2 * side, side) / true.max()
+        columns.append(matplotlib.colormaps["magma"](both.clamp(0, 1).double().numpy()))
+    sheet = np.concatenate(columns, 1)[..., :3]
+    return Image.fromarray((sheet * 255).round().astype(np.uint8))
+
+
+@torch.no_grad()
+def glow(studio: Studio) -> Image.Image:
+    """Samples at temperatures 0.5, 0.7, 0.9 and 1, and test digits."""
+    model = studio.run("glow", "mnist").model
+    rows = []
+    for temperature in (0.5, 0.7, 0.9, 1.0):
+        g = torch.Generator().manual_seed(0)
+        rows.append(model.sample(20, generator=g, temperature=temperature))
+    return rows_of(model.event, *rows, some("mnist", 20))
+
+
+@torch.no_grad()
+def srflow(studio: Studio) -> Image.Image:
+    """Inputs, interpolated, at temperature 0, three at 0.8, truth: one column for each input."""
+    run = studio.run("srflow", "mnist-x4")
+    test = ph.data.load("mnist-x4", "test")
+    rows = super_resolution.comparison(run.model, test, torch.arange(16), draws=3)
+    return rows_of(run.model.event, *rows.transpose(0, 1))
+
+
+@torch.no_grad()
+def cflow(studio: Studio) -> Image.Image:
+    """Each example under each condition; the examples' own stand on the diagonal."""
+    model = studio.run("c-flow", "sprites-masks").model
+    test = ph.data.load("sprites-masks", "test")
+    table, columns = transfers.transferred(model, test, torch.arange(10))
+    return plots.grid(table, columns, scale=3)
+
+
 def compared(studio: Studio) -> Image.Image:
     systems = ["vae", "iwae", "beta-vae", "autoencoder"]
     budget = studio.budget or "30s"
@@ -299,6 +351,10 @@ PICTURES: dict[str, tuple[Callable[[Studio], Image.Image | None], tuple[str, ...
     "gated-pixelcnn": (gated_pixelcnn, ("gated-pixelcnn",)),
     "rbm": (rbm, ("rbm",)),
     "vq-vae-prior": (vq_vae_prior, ("vq-vae-prior",)),
+    "neural-spline-flow": (neural_spline_flow, ("neural-spline-flow",)),
+    "glow": (glow, ("glow",)),
+    "srflow": (srflow, ("srflow",)),
+    "c-flow": (cflow, ("c-flow",)),
 }
 """Name to the function that draws it and the systems it needs."""
 
