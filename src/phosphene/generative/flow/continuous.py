@@ -1,6 +1,5 @@
 """Continuous flow: a density that a learned velocity carries to the base."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -78,7 +77,7 @@ class ContinuousFlow(Flow):
         event: Event,
         *,
         context: ContextSpec | None = None,
-        hidden: Sequence[int] = (64, 64, 64),
+        hidden: tuple[int, ...] = (64, 64, 64),
         network: str = "auto",
         layer: str = "concatsquash",
         activation: str = "tanh",
