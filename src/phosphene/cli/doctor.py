@@ -25,6 +25,7 @@ _OPTIONAL = {
     "webdataset": "hub",
     "tensorboard": "track",
     "wandb": "track",
+    "scikit-image": "images",
 }
 """Package to the extra that brings it."""
 

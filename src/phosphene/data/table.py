@@ -16,6 +16,7 @@ class Row:
         examples: Numbers of train, validation and test examples.
         target: ``module:function`` that makes one split of it.
         licence: Of the data.
+        requires: An optional package that it needs.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Row:
     examples: tuple[int, int, int]
     target: str
     licence: str = "Apache-2.0"
+    requires: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +152,15 @@ _ROWS = (
         examples=(1896, 237, 231),
         licence=_OPENMOJI,
         target="phosphene.data.low_resolution:openmoji_x4",
+    ),
+    Row(
+        name="natural-patches",
+        title="patches of three photographs, regions apart (needs scikit-image)",
+        event="image 3x16x16, 256 levels",
+        examples=(5390, 288, 288),
+        licence="CC0, public domain",
+        target="phosphene.data.patches:natural_patches",
+        requires="scikit-image",
     ),
     Row(
         name="bars3",
