@@ -1,7 +1,7 @@
 """Linear maps whose mask is a staircase, multiplied by blocks that leave most of the zeros out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +13,7 @@ __all__ = ["Staircase", "masked_linear"]
 
 _ROWS = 64
 """Rows of a block: fewer leave more zeros out, more are multiplied faster."""
+_WHOLE = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 _LEAST = 256, 128
 """Rows and columns from which blocks gain."""
 
@@ -36,6 +37,17 @@ class Staircase:
 
     mask: Tensor
     blocks: tuple[tuple[int, int, int, int], ...]
+    _bits: dict[torch.dtype, Tensor] = field(default_factory=dict, compare=False, repr=False)
+
+    def bits(self, dtype: torch.dtype) -> Tensor:
+        """The mask as whole numbers of the type's size: all bits of a number are kept, or none.
+
+        Numbers times a boolean mask, or chosen by one, take several times as long.
+        """
+        kind = _WHOLE[dtype.itemsize]
+        if kind not in self._bits:
+            self._bits[kind] = -self.mask.to(kind)
+        return self._bits[kind]
 
     @classmethod
     def of(cls, mask: Tensor) -> "Staircase":
@@ -75,10 +87,11 @@ class _MaskedLinear(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stairs: Staircase
     ) -> Tensor:
-        kept = []
+        kept, bits = [], stairs.bits(weight.dtype)
+        whole = weight.view(bits.dtype)
         y = x.new_empty(len(x), len(weight))
         for a, b, _, c in stairs.blocks:
-            block = torch.where(stairs.mask[a:b, :c], weight[a:b, :c], 0.0)
+            block = (whole[a:b, :c] & bits[a:b, :c]).view(weight.dtype)
             if bias is None:
                 torch.mm(x[:, :c], block.T, out=y[:, a:b])
             else:
@@ -119,8 +132,10 @@ def _grad_input(grad: Tensor, x: Tensor, kept: Sequence[Tensor], stairs: Stairca
 
 def _grad_weight(grad: Tensor, x: Tensor, weight: Tensor, stairs: Staircase) -> Tensor:
     out = torch.zeros_like(weight, memory_format=torch.contiguous_format)
+    bits = stairs.bits(weight.dtype)
+    whole = out.view(bits.dtype)
     for a, b, full, c in stairs.blocks:
         if c:
             torch.mm(grad[:, a:b].T, x[:, :c], out=out[a:b, :c])
-            out[a:b, full:c].mul_(stairs.mask[a:b, full:c])
+            whole[a:b, full:c].bitwise_and_(bits[a:b, full:c])
     return out
