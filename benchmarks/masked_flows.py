@@ -49,20 +49,27 @@ class Size:
     """How much work each table is.
 
     Args:
-        sampled: Dimensions, hidden units of both layers and samples of each flow.
+        sampled: Dimensions, hidden units of both layers and samples of each affine flow.
+        splines: The same of each flow of splines, whose peers take seconds for few samples.
         trained: Dimensions, hidden units, layers and batch of each flow.
-        peers: Whose samplers are timed at the largest size too; the others stop at the second.
         rounds: Measurements of each case.
         slow: Measurements of cases whose peer takes seconds.
     """
 
     sampled: tuple[tuple[int, int, int], ...] = ((64, 256, 256), (256, 512, 256), (784, 512, 64))
-    trained: tuple[tuple[int, int, int, int], ...] = ((64, 256, 3, 256), (784, 512, 3, 100))
+    splines: tuple[tuple[int, int, int], ...] = ((64, 256, 256), (256, 512, 64), (784, 512, 16))
+    trained: tuple[tuple[int, int, int, int], ...] = (
+        (64, 256, 3, 256),
+        (256, 512, 3, 256),
+        (784, 512, 3, 100),
+    )
     rounds: int = 5
     slow: int = 1
 
 
-QUICK = Size(sampled=((64, 256, 256),), trained=((64, 256, 3, 256),), rounds=3)
+QUICK = Size(
+    sampled=((64, 256, 256),), splines=((64, 256, 64),), trained=((256, 512, 3, 256),), rounds=3
+)
 
 
 # -- the same weights ---------------------------------------------------------------------------
@@ -183,17 +190,16 @@ def _layer(
 
 def sampling(size: Size) -> Iterator[Case]:
     """Samples from the same noise, of one layer, affine and of splines."""
-    for dimensions, hidden, n in size.sampled:
+    flows = [(False, *one) for one in size.sampled] + [(True, *one) for one in size.splines]
+    for spline, dimensions, hidden, n in flows:
         z = torch.randn(n, dimensions, generator=generator(6))
-        for spline in (False, True):
-            kind = "spline-MAF" if spline else "MAF"
-            for library in filter(installed, PEERS):
-                what = f"{kind} sampling, D={dimensions}, hidden {hidden}-{hidden}, {n} samples"
-                theirs, ours = _inverses(library, dimensions, hidden, spline)
-                rounds = size.slow if dimensions > 64 else size.rounds
-                for choice, name in (("off", "torch"), ("auto", "native")):
-                    if name == "native" and backend().library is None:
-                        continue
+        kind = "spline-MAF" if spline else "MAF"
+        what = f"{kind} sampling, D={dimensions}, hidden {hidden}-{hidden}, {n} samples"
+        for library in filter(installed, PEERS):
+            theirs, ours = _inverses(library, dimensions, hidden, spline)
+            rounds = size.slow if dimensions > 64 else size.rounds
+            for choice, name in (("off", "torch"), ("auto", "native")):
+                if name == "torch" or backend().library is not None:
                     yield _sampled(f"{what}, {name}", library, theirs, ours, z, choice, rounds)
 
 

@@ -7,7 +7,9 @@ from benchmarks import masked_flows
 from benchmarks.common import run_all
 from phosphene.kernels.library import backend
 
-TINY = masked_flows.Size(sampled=((6, 10, 3),), trained=((6, 10, 3, 4),), rounds=1)
+TINY = masked_flows.Size(
+    sampled=((6, 10, 3),), splines=((6, 10, 3),), trained=((6, 10, 3, 4),), rounds=1
+)
 
 
 @pytest.mark.parametrize("peer", masked_flows.PEERS)
