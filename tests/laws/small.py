@@ -289,6 +289,11 @@ def _neural_spline(event: Event) -> tuple[Settings, ...]:
 
 
 def _realnvp(event: Event) -> tuple[Settings, ...]:
+    if event.is_image:
+        image: Settings = {"levels": 2, "channels": 2, "blocks": 1}
+        if event.shape[1] == 2:
+            return {**image, "levels": 1}, {**image, "codec": "centered"}
+        return (image,)
     plain: Settings = {"layers": 3, "hidden": (8,)}
     return plain, {**plain, "base": "student-t"}, {**plain, "base": "mixture"}
 

@@ -1,4 +1,4 @@
-"""RealNVP: affine couplings."""
+"""RealNVP: affine couplings, of vectors and of images at several scales."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,14 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.generative.flow.flow import Flow
+from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.conditioner import VectorConditioner
-from phosphene.nn.flow.coupling import VectorCoupling
+from phosphene.nn.flow.coupling import ChannelCoupling, CheckerboardCoupling, VectorCoupling
 from phosphene.nn.flow.monotone import Affine
-from phosphene.nn.flow.transform import Composition
+from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels
+from phosphene.nn.flow.resnet import ResidualConditioner
+from phosphene.nn.flow.split import Split
+from phosphene.nn.flow.transform import Composition, Transform
 
 __all__ = ["RealNVP"]
 
@@ -19,22 +23,34 @@ __all__ = ["RealNVP"]
 class RealNVP(Flow):
     """Affine couplings, y_A = exp(s(x_B)) x_A + t(x_B), in turns on either half.
 
-    By Dinh, Sohl-Dickstein and Bengio (2017).
+    By Dinh, Sohl-Dickstein and Bengio (2017). Vectors are halved by every second dimension. Images
+    pass ``levels`` scales: each but the last has three couplings on a checkerboard, a squeeze,
+    three couplings by channels, and lets half of the channels go; the last has four on a
+    checkerboard, or by channels if it is a single pixel. An activation normalisation before each
+    coupling stands where the paper normalises by batches.
 
     Args:
-        event: Reals, flattened in raster order.
+        event: Reals, or an image whose height and width can be halved levels - 1 times.
         context: A label, a vector or an image, or nothing.
-        layers: Couplings; every second one moves the other half.
-        hidden: Widths of the hidden layers of each coupling's network.
-        activation: Their activation.
+        layers: Couplings of vectors; every second one moves the other half.
+        hidden: Widths of the hidden layers of each coupling's network, of vectors.
+        levels: Scales, of images.
+        channels: Of the residual networks at the first scale; each later one has twice as many.
+        blocks: Residual blocks of each network.
+        activation: Of the networks.
         limit: The largest |s|.
         base: The base distribution.
+        codec: How codes become reals: ``logit``, ``centered`` or ``equalized``.
+        alpha: The logit's margin.
+        dequantization: ``uniform`` or ``variational``.
 
     Example:
         >>> import torch
         >>> flow = RealNVP(Event.real(2), layers=2, hidden=(8,))
         >>> flow.log_prob(torch.zeros(3, 2)).shape
         torch.Size([3])
+        >>> RealNVP(Event.image(1, 4), levels=2, channels=4, blocks=1).sample(2).shape
+        torch.Size([2, 1, 4, 4])
     """
 
     def __init__(
@@ -44,16 +60,37 @@ class RealNVP(Flow):
         context: ContextSpec | None = None,
         layers: int = 8,
         hidden: Sequence[int] = (128, 128),
+        levels: int = 2,
+        channels: int = 32,
+        blocks: int = 2,
         activation: str = "relu",
         limit: float = 5.0,
         base: str = "normal",
+        codec: str = "logit",
+        alpha: float = 0.05,
+        dequantization: str = "uniform",
     ) -> None:
-        super().__init__(event, context=context, base=base)
-        if layers < 1:
-            raise ConfigError(f"layers must be 1 or more, got {layers}")
-        d = event.dimensions
-        if d < 2 or event.shape != (d,):
-            self.refuse("a coupling needs a vector of two dimensions or more")
+        super().__init__(
+            event,
+            context=context,
+            base=base,
+            codec=codec,
+            alpha=alpha,
+            dequantization=dequantization,
+        )
+        self.affine = Affine(limit)
+        for name, value in (("layers", layers), ("levels", levels), ("blocks", blocks)):
+            if value < 1:
+                raise ConfigError(f"{name} must be 1 or more, got {value}")
+        if event.is_image:
+            self.build(self._images(levels, channels, blocks, activation))
+        else:
+            self.build(self._vectors(layers, hidden, activation))
+
+    def _vectors(self, layers: int, hidden: Sequence[int], activation: str) -> Transform:
+        d = self.event.dimensions
+        if d < 2 or self.event.shape != (d,):
+            self.refuse("a coupling needs a vector of two dimensions or more, or an image")
         couplings = []
         for i in range(layers):
             mask = torch.arange(d) % 2 == i % 2
@@ -61,5 +98,47 @@ class RealNVP(Flow):
             network = VectorConditioner(
                 d - moved, hidden, 2 * moved, activation=activation, context=self.context
             )
-            couplings.append(VectorCoupling(mask, Affine(limit), network))
-        self.build(Composition(couplings))
+            couplings.append(VectorCoupling(mask, self.affine, network))
+        return Composition(couplings)
+
+    def _images(self, levels: int, width: int, blocks: int, activation: str) -> Transform:
+        if levels > 1:
+            check_levels(self.event, levels - 1, "RealNVP")
+
+        def network(inputs: int, outputs: int) -> ResidualConditioner:
+            return ResidualConditioner(
+                inputs, width, outputs, blocks=blocks, activation=activation, context=self.context
+            )
+
+        def boards(c: int, n: int) -> list[Transform]:
+            pairs = (
+                (
+                    ActNorm(c),
+                    CheckerboardCoupling(c, self.affine, network(c + 1, 2 * c), swap=i % 2 == 1),
+                )
+                for i in range(n)
+            )
+            return [layer for pair in pairs for layer in pair]
+
+        def by_channels(c: int, n: int) -> list[Transform]:
+            # c is even after a squeeze: both halves are as large.
+            pairs = (
+                (ActNorm(c), ChannelCoupling(c, self.affine, network(c // 2, c), swap=i % 2 == 1))
+                for i in range(n)
+            )
+            return [layer for pair in pairs for layer in pair]
+
+        scales, c = [], self.event.shape[0]
+        for _ in range(levels - 1):
+            before = Composition(boards(c, 3))
+            c *= 4
+            split = Split(c, prior=False)
+            scales.append(Level(Composition(by_channels(c, 3)), split, before=before))
+            c, width = c // 2, width * 2
+        _, h, w = self.event.shape
+        single = h == w == 2 ** (levels - 1)
+        if single and levels == 1:
+            self.refuse("a checkerboard needs two pixels or more")
+        last = by_channels(c, 4) if single else boards(c, 4)
+        scales.append(Level(Composition(last), squeezed=False))
+        return MultiScale(scales)
