@@ -346,3 +346,17 @@ def test_a_resumed_training_is_the_same(folder):
     cut = ph.train("c-flow", name="cut", folder=where, resume=True, budget="4steps")
     both = zip(whole.model.state_dict().values(), cut.model.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in both)
+
+
+def test_likelihoods_given_an_image_are_not_ranked_with_others(phosphene, folder, here):
+    data = f"folder:{folder}?size=8"
+    both = ("compare", "c-flow", "vae", "--data", data, "--budget", "1steps", "--threads", "1")
+    done = phosphene(*both, "--samples", "20", "--particles", "1", "--name", "two")
+    assert done.code == 0, done.err
+    assert "negative evidence lower bound, nats, bound, given the image" in done.out
+    assert "ranked within a table only" in done.out
+    kept = json.loads(Path("runs/two/compare.json").read_text())
+    assert {row["system"] for row in kept["rows"]} == {"c-flow", "vae"}
+    done = phosphene("compare", "vae", "c-flow", "--data", "bars3", "--budget", "1steps")
+    assert done.code == 2
+    assert "c-flow is conditioned on the image, and the data set 'bars3' has none" in done.err

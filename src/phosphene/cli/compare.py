@@ -117,6 +117,6 @@ def _show(comparison: "Comparison") -> None:
         )
     out = screen()
     if len(comparison.groups) > 1:
-        out.print("Rows are ranked within a table only: the kinds of the values differ.\n")
+        out.print("Rows are ranked within a table only: the values are not of one kind.\n")
     for name in ("compare.json", "compare.png", "report.html"):
         out.print(str(comparison.path / name))

@@ -48,6 +48,12 @@ class Entry:
         return next(name for name in names if name in self.scores)
 
     @property
+    def given(self) -> str:
+        """What the likelihood is given, in words: another quantity than that of x alone."""
+        names = self.runs[0].model.context.names if self.main in _LIKELIHOODS else ()
+        return f"given the {' and '.join(names)}" if names else ""
+
+    @property
     def value(self) -> float:
         """The main score as a loss: lower is better."""
         value = self.scores[self.main].value
@@ -67,13 +73,13 @@ class Entry:
 
 
 def grouped(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """Entries by what their main score is and its kind, each group sorted, best first."""
+    """Entries by their main score, its kind and what it is given; groups are sorted, best first."""
     order = ["exact", "ode", "importance-weighted", "bound", "estimate"]
     groups: dict[str, list[Entry]] = {}
 
-    def place(entry: Entry) -> tuple[int, float]:
+    def place(entry: Entry) -> tuple[int, str, float]:
         kind = entry.scores[entry.main].kind
-        return (order.index(kind) if kind in order else len(order), entry.value)
+        return (order.index(kind) if kind in order else len(order), entry.given, entry.value)
 
     for entry in sorted(entries, key=place):
         groups.setdefault(heading(entry), []).append(entry)
@@ -85,7 +91,7 @@ def heading(entry: Entry) -> str:
     name = "negative evidence lower bound" if entry.main == "elbo" else label(entry.main).lower()
     measure = unit(entry.main)
     kind = entry.scores[entry.main].kind
-    return f"{name}, {measure + ', ' if measure else ''}{kind}"
+    return ", ".join(part for part in (name, measure, kind, entry.given) if part)
 
 
 def write_comparison(
@@ -118,7 +124,8 @@ def _caution(groups: Mapping[str, Sequence[Entry]]) -> str:
         return "All values are of one kind, so they may be ranked."
     return (
         "Rows are ranked within a kind only. A bound may be worse than the truth by an unknown "
-        "gap: a system with a bound behind one with an exact value need not be the worse model."
+        "gap: a system with a bound behind one with an exact value need not be the worse model. A "
+        "model that is given a label or an image has less left to explain."
     )
 
 

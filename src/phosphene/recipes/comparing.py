@@ -17,6 +17,7 @@ from phosphene.evaluate.comparison import Entry, grouped, write_comparison
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.score import Score
 from phosphene.recipes.evaluating import evaluate
+from phosphene.recipes.planning import context_for
 from phosphene.recipes.recipe import select, suited
 from phosphene.recipes.training import load_split, train
 from phosphene.train.building import build
@@ -139,8 +140,7 @@ def _check(
         if row.kind != "model":
             raise ConfigError(f"{row.name!r} is a {row.kind}; only models are compared")
         chosen = suited(select(row.name, data, recipe), dataset.event)
-        context = dataset.context if chosen.context else None
-        build(row.name, dataset.event, context, **chosen.model)
+        build(row.name, dataset.event, context_for(dataset, chosen), **chosen.model)
     return test
 
 

@@ -22,7 +22,7 @@ from phosphene.train.building import build
 from phosphene.train.folder import WEIGHTS, Run, build_from, read_tensors, versions
 from phosphene.train.settings import Budget, TrainSettings
 
-__all__ = ["Plan", "load_split", "plan_resume", "plan_training"]
+__all__ = ["Plan", "context_for", "load_split", "plan_resume", "plan_training"]
 
 _PRECISIONS = ("fp32", "bf16", "auto")
 
@@ -77,7 +77,7 @@ def plan_training(
     dataset = load_split(data or chosen.data, "train")
     chosen = suited(chosen, dataset.event)
     dataset = _labelled(dataset, chosen.labels, chosen.labelled_fraction, seed)
-    context = _context(dataset, chosen)
+    context = context_for(dataset, chosen)
     built = build(system, dataset.event, context, seed, **{**chosen.model, **model})
     if init_from is not None:
         _initialize(built, Path(init_from))
@@ -191,7 +191,12 @@ def _sort_overrides(
     return model, train
 
 
-def _context(dataset: Dataset, recipe: Recipe) -> ContextSpec | None:
+def context_for(dataset: Dataset, recipe: Recipe) -> ContextSpec | None:
+    """Those parts of the data's context that the recipe gives to the model.
+
+    Raises:
+        ConfigError: The data have no such part.
+    """
     if not recipe.context:
         return None
     available = dataset.context
