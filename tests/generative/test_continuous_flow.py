@@ -12,6 +12,9 @@ from phosphene.core.errors import ConfigError, DivergedError, EventError, Unknow
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.rng import generator, seeded
+from phosphene.data.dataset import Dataset
+from phosphene.evaluate.likelihood import likelihood
+from phosphene.evaluate.scoring import divergence
 from phosphene.generative.flow.continuous import ContinuousFlow
 from phosphene.nn.flow.continuous import (
     Continuous,
@@ -289,6 +292,25 @@ def test_likelihood_says_what_it_is():
     assert isinstance(flow, Model)
     with pytest.raises(AttributeError, match="estimate_log_prob"):
         _ = flow.log_prob
+
+
+def test_evaluation_says_that_an_ode_was_solved():
+    flow = model()
+    x = torch.randn(40, 2, generator=generator(3))
+    data = Dataset(
+        name="plane",
+        split="test",
+        event=Event.real(2),
+        x=x,
+        log_prob=lambda x: -0.5 * (x**2).sum(1) - math.log(2 * math.pi),
+    )
+    kl, nll = divergence(flow, data)["kl"], likelihood(flow, data)["nll"]
+    with torch.no_grad():
+        value, _ = flow.estimate_log_prob(x)
+    assert (kl.kind, nll.kind) == ("ode", "ode")
+    assert nll.value == pytest.approx(-float(value.mean()), abs=1e-6)
+    assert data.log_prob is not None
+    assert kl.value == pytest.approx(float((data.log_prob(x) - value).mean()), abs=1e-6)
 
 
 def test_bad_input():

@@ -272,7 +272,8 @@ class Plane:
         found: dict[str, Tensor] = {}
         if self.test.log_prob is not None:
             found["True density"] = self.test.log_prob(points).exp()
-        if hasattr(self.model, "log_prob") and not self.model.context:
+        known = hasattr(self.model, "log_prob") or self.model.likelihood == "ode"
+        if known and not self.model.context:
             found["Density of the model"] = exact_log_prob(self.model, points).exp()
         elif hasattr(self.model, "elbo") and not self.model.context:
             bound = importance_weighted(self.model, points, particles=50, seed=self.seed)

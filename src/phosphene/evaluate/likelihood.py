@@ -98,12 +98,18 @@ def _rows_exact(event: Event) -> int:
 def exact_log_prob(
     model: Model, x: Tensor, context: Context | None = None, *, progress: Progress | None = None
 ) -> Tensor:
-    """``log_prob`` of every example, (n,) float64 nats, in batches."""
+    """``log_prob`` of every example, (n,) float64 nats, in batches; the estimate of an ODE."""
     context = condition(model, context)
     parts = []
+
+    def log_prob(xs: Tensor, c: Context) -> Tensor:
+        value: Tensor = model.log_prob(xs, c) if known else model.estimate_log_prob(xs, c)[0]
+        return value
+
+    known = hasattr(model, "log_prob")
     with evaluating(model):
         for start, xs, c in _batches(model, x, context, _rows_exact(model.event)):
-            parts.append(model.log_prob(xs, c).double().cpu())
+            parts.append(log_prob(xs, c).double().cpu())
             if progress:
                 progress("nll", min(1.0, (start + len(xs)) / len(x)))
     return torch.cat(parts)

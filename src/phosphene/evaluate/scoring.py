@@ -103,7 +103,7 @@ def divergence(
     if test.log_prob is None:
         return {}
     x, context = test.take(torch.arange(len(test)))
-    if hasattr(model, "log_prob"):
+    if hasattr(model, "log_prob") or model.likelihood == "ode":
         log_q, kind = exact_log_prob(model, x, context), "exact"
         kind = "ode" if model.likelihood == "ode" else "exact"
     elif hasattr(model, "elbo"):
