@@ -38,8 +38,8 @@ _AUTOREGRESSIVE = (
         name="digits",
         system="maf",
         data="digits",
-        budget="60s",
-        model={"hidden": (256,)},
+        budget="30s",
+        model={"hidden": (100,)},
         train={"batch_size": 128, "lr": 1e-3, "schedule": "cosine", "ema": 0.99},
     ),
     Recipe(
