@@ -1,6 +1,8 @@
 """The embedded emoji: pairs fit, parts share nothing, and the file is small."""
 
+import json
 import re
+from importlib.resources import files
 
 import numpy as np
 import torch
@@ -21,6 +23,20 @@ def test_the_asset_is_small_and_complete() -> None:
     assert len(names()) == len(set(names())) == len(arrays["x"]) == len(arrays["lines"])
     index = np.concatenate([arrays[s] for s in SPLITS])
     assert sorted(index) == list(range(len(arrays["x"])))
+
+
+def test_the_licence_is_kept() -> None:
+    assets = files("phosphene.data") / "assets"
+    row = json.loads((assets / "checksums.json").read_text())["openmoji.npz"]
+    assert row["bytes"] < 4e6
+    assert row["source"]["license"] == "CC BY-SA 4.0"
+    part = (assets / "ATTRIBUTION.md").read_text().split("## openmoji.npz")[1].split("\n## ")[0]
+    plain = " ".join(part.split())
+    assert "all emojis designed by OpenMoji" in plain
+    assert "CC BY-SA 4.0" in plain
+    assert "under the same license" in plain
+    rows = {r.name: r.licence for r in ph.data.names()}
+    assert rows["openmoji"] == rows["openmoji-lines"] == "CC BY-SA 4.0"
 
 
 def test_no_picture_repeats() -> None:
