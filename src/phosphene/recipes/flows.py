@@ -318,10 +318,10 @@ _SPLINES = (
             name="default",
             system="neural-spline-flow",
             data=data,
-            budget="3000steps",
+            budget="2500steps",
             model={
-                "layers": 6,
-                "bins": 16,
+                "layers": 5,
+                "bins": 12,
                 "bound": 3.0,
                 "hidden": (96, 96, 96, 96),
                 "mixing": "lu",
