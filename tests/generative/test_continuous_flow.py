@@ -233,6 +233,24 @@ def test_large_examples_are_scored_by_probes():
     assert float(((value - wanted).abs() < 5 * error + 1e-3).double().mean()) > 0.85
 
 
+def test_a_noisy_density_is_averaged_and_not_weighted():
+    """A bound by an estimated trace stays below the exact one, whatever the particles."""
+    event = Event.image(1, 2, levels=4)
+    x = torch.randint(4, (200, 1, 2, 2), generator=generator(0))
+    exact, noisy = (
+        model(event, trace=trace, noise="normal", loss_steps=2, hidden=(4,))
+        for trace in ("exact", "hutchinson")
+    )
+    with torch.no_grad():
+        tight = exact.elbo(x, particles=16, generator=generator(1))
+        loose = noisy.elbo(x, particles=16, generator=generator(1))
+        one = exact.elbo(x, generator=generator(1))
+    assert tight.mean() > one.mean()
+    assert loose.mean() <= tight.mean()
+    with pytest.raises(ConfigError, match="particles"):
+        noisy.elbo(x, particles=0)
+
+
 def test_images_and_their_conditions():
     event, given = Event.image(1, 4, levels=4), Event.image(1, 2, levels=4)
     spec = ContextSpec(label=2, image=given)

@@ -50,15 +50,7 @@ _DOPRI5 = _Tableau(
         (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
     ),
     (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
-    (
-        71 / 57600,
-        0.0,
-        -71 / 16695,
-        71 / 1920,
-        -17253 / 339200,
-        22 / 525,
-        -1 / 40,
-    ),
+    (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40),
 )
 
 _TABLEAUS: dict[str, _Tableau] = {
@@ -183,7 +175,7 @@ def _solve(
 ) -> Solution:
     tableau = _TABLEAUS[solver.method]
     if solver.steps is not None:
-        count = torch.full_like(y.detach().flatten(1).sum(1), solver.steps * len(tableau.weights))
+        count = y.detach().new_full((len(y),), float(solver.steps * len(tableau.weights)))
         for t, h in _equal_steps(y, t0, t1, solver.steps):
             y = _step(velocity, tableau, y, t, h).y
         return Solution(y, count)
@@ -394,8 +386,7 @@ def _integrate(
     state = torch.stack((end, gradient), 1)
     steps: Iterator[tuple[Tensor, Tensor]]
     if solver.steps is None:
-        path = _choose(both, state, t1, t0, solver)
-        steps = zip(path.starts, path.sizes, strict=True)
+        steps = zip(*_choose(both, state, t1, t0, solver)[1:3], strict=True)
     else:
         steps = _equal_steps(state, t1, t0, solver.steps)
     tableau = _TABLEAUS[solver.method]

@@ -22,7 +22,7 @@ __all__ = ["ContinuousFlow"]
 
 NETWORKS: tuple[Literal["auto", "mlp", "conv"], ...] = ("auto", "mlp", "conv")
 
-_EXACT_IN_LOSSES, _EXACT_IN_LIKELIHOODS = 3, 256
+_EXACT_IN_LOSSES, _EXACT_IN_LIKELIHOODS = 3, 32
 """The most dimensions of which ``auto`` computes the trace exactly."""
 
 _PROBES = 8
@@ -52,7 +52,7 @@ class ContinuousFlow(Flow):
         activation: A smooth one.
         time: T.
         trace: ``exact`` (D products of reverse mode), ``hutchinson`` (one), or ``auto``: exact for
-            up to 3 dimensions in losses and 256 in likelihoods.
+            up to 3 dimensions in losses and 32 in likelihoods.
         noise: Of the estimate: ``rademacher`` or ``normal``, drawn once for each solve.
         tolerance: Relative and absolute, of losses and likelihoods.
         loss_steps: Losses take this many Runge-Kutta steps of order 4 instead of steps chosen by
@@ -154,6 +154,38 @@ class ContinuousFlow(Flow):
         y, log_det = self.codec.encode(self.event.check(x).to(self.dtype), None)
         values = self._density(y, context, self._drawn(y), self.ode.solver).log_dets
         return values.mean(1) + log_det, standard_error(values)
+
+    @available_if(
+        lambda self: self.event.discrete, "the density of reals is estimated: use estimate_log_prob"
+    )
+    def elbo(
+        self,
+        x: Tensor,
+        context: Context | None = None,
+        *,
+        particles: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """A bound (n,) on the log-probability of codes, in nats, up to the solver's error.
+
+        Particles weight each other where the trace is exact, and are averaged where it is
+        estimated: the weights of noisy log-densities are too large on average, and no bound.
+        """
+        if particles < 1:
+            raise ConfigError(f"particles must be 1 or more, got {particles}")
+        one = 1 if not self._exact(_EXACT_IN_LIKELIHOODS) else particles
+        draws = [
+            super(ContinuousFlow, self).elbo(x, context, particles=one, generator=generator)
+            for _ in range(particles // one)
+        ]
+        return torch.stack(draws).mean(0)
+
+    @torch.no_grad()
+    def inverse_error(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Largest |f^-1(f(y)) - y| of each example (n,), in units of the largest |y|."""
+        y, _ = self.codec.encode(x.to(self.dtype), None)
+        back = self.ode.inverse(self.ode.move(y, context), context)
+        return (back - y).abs().flatten(1).amax(1) / y.abs().max().clamp(min=1.0)
 
     def loss(self, batch: Batch) -> Loss:
         """The negative log-density (or bound), by the batch's noise; and what it took to solve."""

@@ -310,7 +310,10 @@ class Continuous(Transform):
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
         """Back in time, without the trace."""
-        solver, parameters = self._sharp(z), tuple(self.network.parameters())
-        return odeint(
-            self._velocity(context), z, *self._times(True), solver, parameters=parameters
-        ).y
+        return self.move(z, context, back=True)
+
+    def move(self, x: Tensor, context: Context | None = None, *, back: bool = False) -> Tensor:
+        """From x to z, or back, as exactly as the bijection but without its log-determinant."""
+        solver, parameters = self._sharp(x), tuple(self.network.parameters())
+        velocity, times = self._velocity(context), self._times(back)
+        return odeint(velocity, x, *times, solver, parameters=parameters).y
