@@ -7,6 +7,7 @@ import torch
 
 import phosphene as ph
 from phosphene.evaluate.likelihood import likelihood
+from phosphene.evaluate.super_resolution import super_resolution
 from phosphene.recipes.recipe import recipes
 
 NUMBERED = [recipe for recipe in recipes() if recipe.reaches]
@@ -32,8 +33,11 @@ def independent(train, test):
 def test_a_trivial_baseline_does_not_reach_the_numbers():
     for recipe in NUMBERED:
         train, test = ph.data.load(recipe.data, "train"), ph.data.load(recipe.data, "test")
-        least = next(iter(recipe.reaches.values()))
-        assert independent(train, test) > 1.05 * least, (recipe.system, recipe.name)
+        name, least = next(iter(recipe.reaches.items()))
+        trivial = independent(train, test)
+        if name == "bits_per_dim":
+            trivial /= math.log(2) * train.event.dimensions
+        assert trivial > 1.05 * least, (recipe.system, recipe.name)
 
 
 @pytest.mark.slow
@@ -44,7 +48,20 @@ def test_a_trivial_baseline_does_not_reach_the_numbers():
 def test_recipe_reaches_its_number(recipe, tmp_path):
     run = ph.train(recipe.system, data=recipe.data, recipe=recipe.name, folder=tmp_path, name="run")
     torch.set_num_threads(2)
-    found = likelihood(run.model, ph.data.load(recipe.data, "test"), particles=500)
+    particles = getattr(run.model, "scoring_particles", 500)
+    found = likelihood(run.model, ph.data.load(recipe.data, "test"), particles=particles)
     for name, least in recipe.reaches.items():
         print(recipe.data, recipe.name, name, found[name])
         assert found[name].value <= least, (name, found[name])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_srflow_beats_interpolation_and_gives_its_input_back(tmp_path):
+    """By half a decibel at temperature 0, and to 40 dB; and its answers differ."""
+    run = ph.train("srflow", data="mnist-x4", folder=tmp_path, name="run")
+    found = super_resolution(run.model, ph.data.load("mnist-x4", "test"))
+    print(found)
+    assert found["psnr_gain"].value >= 0.5, found
+    assert found["lr_consistency"].value >= 40.0, found
+    assert found["solution_diversity"].value >= 1.0, found
