@@ -24,6 +24,7 @@ EXAMPLES = {
     "custom_model": ["50steps"],
     "resume": [],
     "conditional": ["20steps"],
+    "variational_inference": ["20steps"],
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]

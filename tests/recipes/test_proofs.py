@@ -9,7 +9,7 @@ from phosphene.core.errors import UnknownNameError
 from phosphene.recipes import proofs
 from phosphene.recipes.proofs.proof import Proof, above, below, equal
 
-TRAINING = {"adding-problem", "copy-memory"}
+TRAINING = {"adding-problem", "copy-memory", "reverse-kl"}
 """Proofs that train a network for more than a few seconds."""
 
 

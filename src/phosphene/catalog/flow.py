@@ -139,4 +139,13 @@ SYSTEMS: tuple[System, ...] = (
         paper="Chen, Rubanova, Bettencourt and Duvenaud, 2018; Grathwohl et al., 2019",
         target=f"{_ROOM}.continuous:ContinuousFlow",
     ),
+    System(
+        name="reverse-kl",
+        family="flow",
+        title="Proof: variational inference by a flow",
+        kind="proof",
+        rows=(41,),
+        paper="Rezende and Mohamed, 2015",
+        target="phosphene.recipes.proofs.reverse_kl:prove",
+    ),
 )

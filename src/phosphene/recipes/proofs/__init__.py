@@ -32,6 +32,7 @@ PROOFS: dict[str, str] = {
     "causal-mask": "causal_mask",
     "multi-head": "multi_head",
     "positional-encoding": "positional_encoding",
+    "reverse-kl": "reverse_kl",
 }
 """Name on the command line to module of this folder."""
 
