@@ -78,6 +78,7 @@ class Flow(Model):
         self.likelihood: Likelihood = "bound" if event.discrete else "exact"
         self.base: Base = build_base(base, event.shape, context=self.context, components=components)
         self.codec = _codec(event, codec, alpha)
+        self.equalized = codec == "equalized"
         if dequantization not in DEQUANTIZATIONS:
             raise UnknownNameError("dequantization", dequantization, DEQUANTIZATIONS)
         if event.discrete:
@@ -89,9 +90,9 @@ class Flow(Model):
     def spills(self) -> bool:
         """Whether density lies outside the codes' bins, which all probabilities together miss.
 
-        A sample from there becomes the nearest code.
+        A sample from there becomes the nearest code. Equalized codes fill the line.
         """
-        return self.event.discrete
+        return self.event.discrete and not self.equalized
 
     def build(self, transform: Transform) -> None:
         """Set f; a base on the unit cube gets a last map to it."""
