@@ -1,5 +1,6 @@
 """tyro's boxes become one sentence each; unknown options are met with the nearest one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,6 +75,7 @@ def test_mentioned_options():
 
 def test_types_that_fit_a_command_line():
     assert expressible(tuple[int, ...] | None)
+    assert expressible(Sequence[int])
     assert expressible(Literal["a", "b"])
     assert not expressible(dict)
     assert not expressible(list[int])

@@ -159,7 +159,7 @@ def expressible(kind: Any) -> bool:
         return True
     if get_origin(kind) is Literal:
         return True
-    if get_origin(kind) in (tuple, Union, UnionType):
+    if get_origin(kind) in (tuple, Sequence, Union, UnionType):
         return all(expressible(part) for part in get_args(kind))
     return False
 
