@@ -14,7 +14,7 @@ MAKERS = {"zuko": coupling_flows.zuko_pair, "nflows": coupling_flows.nflows_pair
 
 TINY = flow.Size(
     masked=masked_flows.Size(
-        sampled=((5, 8, 3),), trained=((5, 8, 2, 6),), rounds=1, slow=1
+        sampled=((5, 8, 3),), splines=((5, 8, 3),), trained=((5, 8, 2, 6),), rounds=1, slow=1
     ),
     coupled=((5, 8, 3, 6),),
     glow=(),
