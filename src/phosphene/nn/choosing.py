@@ -36,7 +36,7 @@ class Choosing:
     def __post_init__(self) -> None:
         if not 0.0 <= self.temperature < float("inf"):
             raise ConfigError(
-                f"temperature must be 0 (greedy) or above, as 0.8; got {self.temperature:g}"
+                f"temperature must be 0 (the mode) or above, as 0.8; got {self.temperature:g}"
             )
         if self.top_k is not None and self.top_k < 1:
             raise ConfigError(f"top_k must be 1 or more, got {self.top_k}")

@@ -318,10 +318,10 @@ _SPLINES = (
             name="default",
             system="neural-spline-flow",
             data=data,
-            budget="2500steps",
+            budget="3000steps",
             model={
-                "layers": 5,
-                "bins": 12,
+                "layers": 6,
+                "bins": 16,
                 "bound": 3.0,
                 "hidden": (96, 96, 96, 96),
                 "mixing": "lu",

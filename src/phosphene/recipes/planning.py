@@ -17,7 +17,7 @@ from phosphene.core.model import Model, load_tensors
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.data.labels import oversample_labelled
-from phosphene.recipes.recipe import Recipe, Stage, select, suited
+from phosphene.recipes.recipe import Recipe, Stage, recipes, select, suited
 from phosphene.train.building import build
 from phosphene.train.folder import WEIGHTS, Run, build_from, read_tensors, versions
 from phosphene.train.settings import Budget, TrainSettings
@@ -200,11 +200,13 @@ def context_for(dataset: Dataset, recipe: Recipe) -> ContextSpec | None:
     if not recipe.context:
         return None
     available = dataset.context
+    fit = next((r.data for r in recipes() if r.system == recipe.system), "")
+    hint = f"; {fit!r} has" if fit else ""
     for name in recipe.context:
         if name not in available.names:
             raise ConfigError(
                 f"{recipe.system} is conditioned on the {name}, and the data set "
-                f"{dataset.name!r} has none"
+                f"{dataset.name!r} has none{hint}"
             )
     return replace(ContextSpec(), **{n: getattr(available, n) for n in recipe.context})
 
