@@ -80,4 +80,5 @@ class Radial(Transform):
 
 def _length(x: Tensor) -> Tensor:
     """|x| of each row (n, 1), whose gradient is 0 at 0."""
-    return torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return length

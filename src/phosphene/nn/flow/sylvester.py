@@ -141,4 +141,5 @@ def _reflected(vectors: Tensor) -> Tensor:
 def _factor(matrix: Tensor) -> Tensor:
     """The orthogonal factor Q of Q R, R's diagonal being positive."""
     q, r = torch.linalg.qr(matrix)
-    return q * r.diagonal(0, 1, 2).sign()[:, None]
+    turned: Tensor = q * r.diagonal(0, 1, 2).sign()[:, None]
+    return turned
