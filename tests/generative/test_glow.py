@@ -115,3 +115,18 @@ def test_reals_of_an_images_shape_have_an_exact_density() -> None:
     flow.prepare(Batch.of(torch.randn(32, 1, 4, 4)))
     assert flow.likelihood == "exact"
     assert flow.log_prob(x).shape == (3,)
+
+
+def test_images_that_cannot_be_halved_are_modeled_by_default() -> None:
+    odd = Event.image(3, (9, 5), levels=4)
+    x = torch.randint(0, 4, (4, 3, 9, 5), generator=torch.Generator().manual_seed(0))
+    for flow in (Glow(odd, steps=2, hidden=4), RealNVP(odd, channels=2, blocks=1)):
+        with torch.no_grad():
+            for p in flow.parameters():
+                p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
+        z, log_det = flow.eval().double().forward_and_log_det(x.double())
+        assert torch.allclose(flow.inverse(z), x.double(), atol=1e-8)
+        assert log_det.abs().min() > 0.1
+        assert flow.sample(2).shape == (2, 3, 9, 5)
+    with pytest.raises(EventError, match="not even once"):
+        Glow(Event.image(1, (9, 5)))

@@ -10,7 +10,7 @@ from phosphene.nn.flow.conditioner import ImageConditioner
 from phosphene.nn.flow.conv1x1 import NormConv
 from phosphene.nn.flow.coupling import ChannelCoupling
 from phosphene.nn.flow.monotone import Additive, Affine, Monotone
-from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels
+from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels, halvings
 from phosphene.nn.flow.spline import RationalQuadratic
 from phosphene.nn.flow.split import Split
 from phosphene.nn.flow.transform import Composition, Transform
@@ -31,7 +31,8 @@ class Glow(Flow):
     Args:
         event: An image whose height and width can be halved ``levels`` times.
         context: A label, a vector or an image, or nothing.
-        levels: Scales.
+        levels: Scales; None for two, or as many as the size allows: one without a squeeze where
+            it cannot be halved and there are colors to couple.
         steps: K, at each scale.
         hidden: Channels of the hidden layers of each coupling's network.
         coupling: ``affine``, ``additive`` (of volume 1) or ``spline``.
@@ -62,7 +63,7 @@ class Glow(Flow):
         event: Event,
         *,
         context: ContextSpec | None = None,
-        levels: int = 2,
+        levels: int | None = None,
         steps: int = 8,
         hidden: int = 64,
         coupling: str = "affine",
@@ -77,7 +78,7 @@ class Glow(Flow):
         alpha: float = 0.05,
         dequantization: str = "uniform",
     ) -> None:
-        check_levels(event, levels, "Glow")
+        levels, squeezed = _scales(event, levels)
         super().__init__(
             event,
             context=context,
@@ -109,13 +110,24 @@ class Glow(Flow):
 
         channels, scales = event.shape[0], []
         for i in range(levels):
-            channels *= 4
+            channels *= 4 if squeezed else 1
             own = Composition([step(channels) for _ in range(steps)])
             last = i == levels - 1
             split = None if last else Split(channels, context=self.context, prior=split_prior)
-            scales.append(Level(own, split))
+            scales.append(Level(own, split, squeezed=squeezed))
             channels -= 0 if last else channels // 2
         self.build(MultiScale(scales))
+
+
+def _scales(event: Event, levels: int | None) -> tuple[int, bool]:
+    """How many levels there are, and whether they squeeze."""
+    if levels is None:
+        most = halvings(event) if event.is_image else 0
+        if most == 0 and event.is_image and event.shape[0] > 1:
+            return 1, False
+        levels = max(1, min(2, most))
+    check_levels(event, levels, "Glow")
+    return levels, True
 
 
 def _monotone(coupling: str, limit: float, bins: int) -> Monotone:

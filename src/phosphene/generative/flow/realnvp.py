@@ -12,7 +12,7 @@ from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.conditioner import VectorConditioner
 from phosphene.nn.flow.coupling import ChannelCoupling, CheckerboardCoupling, VectorCoupling
 from phosphene.nn.flow.monotone import Affine
-from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels
+from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels, halvings
 from phosphene.nn.flow.resnet import ResidualConditioner
 from phosphene.nn.flow.split import Split
 from phosphene.nn.flow.transform import Composition, Transform
@@ -34,7 +34,7 @@ class RealNVP(Flow):
         context: A label, a vector or an image, or nothing.
         layers: Couplings of vectors; every second one moves the other half.
         hidden: Widths of the hidden layers of each coupling's network, of vectors.
-        levels: Scales, of images.
+        levels: Scales, of images; None for two, or one where the size cannot be halved.
         channels: Of the residual networks at the first scale; each later one has twice as many.
         blocks: Residual blocks of each network.
         activation: Of the networks.
@@ -60,7 +60,7 @@ class RealNVP(Flow):
         context: ContextSpec | None = None,
         layers: int = 8,
         hidden: Sequence[int] = (128, 128),
-        levels: int = 2,
+        levels: int | None = None,
         channels: int = 32,
         blocks: int = 2,
         activation: str = "relu",
@@ -79,6 +79,8 @@ class RealNVP(Flow):
             dequantization=dequantization,
         )
         self.affine = Affine(limit)
+        if levels is None:
+            levels = min(1, halvings(event)) + 1 if event.is_image else 1
         for name, value in (("layers", layers), ("levels", levels), ("blocks", blocks)):
             if value < 1:
                 raise ConfigError(f"{name} must be 1 or more, got {value}")

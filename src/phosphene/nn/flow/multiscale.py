@@ -12,7 +12,7 @@ from phosphene.nn.flow.split import Split
 from phosphene.nn.flow.squeeze import squeeze, unsqueeze
 from phosphene.nn.flow.transform import Transform
 
-__all__ = ["Level", "MultiScale", "check_levels"]
+__all__ = ["Level", "MultiScale", "check_levels", "halvings"]
 
 
 class Level(nn.Module):
@@ -150,7 +150,7 @@ def check_levels(event: Event, levels: int, model: str) -> None:
     if not event.is_image:
         raise EventError(f"{model} cannot model {event}: it squeezes images (channels, h, w)")
     _, h, w = event.shape
-    allowed = min(_halvings(h), _halvings(w))
+    allowed = halvings(event)
     if levels > allowed:
         raise EventError(
             f"{model} cannot model {event} with {levels} level{'s' if levels > 1 else ''}: each "
@@ -159,6 +159,12 @@ def check_levels(event: Event, levels: int, model: str) -> None:
         )
 
 
-def _halvings(n: int) -> int:
-    """How often n is divisible by two."""
-    return (n & -n).bit_length() - 1
+def halvings(event: Event) -> int:
+    """How often the height and the width of an image are both divisible by two.
+
+    Example:
+        >>> halvings(Event.image(1, 28)), halvings(Event.image(3, (9, 5)))
+        (2, 0)
+    """
+    _, h, w = event.shape
+    return min((n & -n).bit_length() - 1 for n in (h, w))
