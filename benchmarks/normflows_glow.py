@@ -155,7 +155,8 @@ def _sampling(name: str, peer: Any, flow: Glow, n: int, rounds: int | None) -> C
 
     @torch.no_grad()
     def ours(watch: Watch) -> Tensor:
-        flow.eval()
+        if flow.training:  # only the first time: a change of mode forgets what evaluation keeps
+            flow.eval()
         return flow.sample(n, generator=generator(7))
 
     return Case(name, PEER, lambda: _agreement(peer, flow, n), theirs, ours, rounds)

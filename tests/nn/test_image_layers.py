@@ -227,9 +227,9 @@ def test_what_evaluation_keeps_is_computed_again_after_a_change(kind: str, chang
     with torch.no_grad():
         z = layer(x)[0]
         layer.inverse(z)
-        kept = layer._kept.maps["forward"][1][0]
+        kept = layer._kept.values["forward"][1][0]
         layer(x)
-        assert layer._kept.maps["forward"][1][0] is kept, "computed twice"
+        assert layer._kept.values["forward"][1][0] is kept, "computed twice"
         if change == "double":
             layer.double()
             x = x.double()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context
 from phosphene.core.errors import UnknownNameError
 from phosphene.nn.flow.actnorm import ActNorm
+from phosphene.nn.flow.kept import Kept
 from phosphene.nn.flow.precision import unrounded
 from phosphene.nn.flow.transform import Transform
 
@@ -65,7 +66,7 @@ class InvertibleConv(Transform):
             self.lower = nn.Parameter(lower.tril(-1))
             self.upper = nn.Parameter(upper.triu(1))
             self.log_scale = nn.Parameter(diagonal.abs().log())
-        self._kept = _Kept(self)
+        self._kept: Kept[Map] = Kept(self)
 
     # -- W, and log |det W| ---------------------------------------------------------------------
 
@@ -101,13 +102,13 @@ class InvertibleConv(Transform):
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Multiply by W."""
-        return self._kept.apply(x, "forward", lambda: (*self.weight(), None))
+        return _apply(self._kept, x, "forward", lambda: (*self.weight(), None))
 
     def inverse_and_log_det(
         self, z: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Multiply by W's inverse."""
-        return self._kept.apply(z, "inverse", lambda: (*self.inverse_weight(), None))
+        return _apply(self._kept, z, "inverse", lambda: (*self.inverse_weight(), None))
 
     def train(self, mode: bool = True) -> "InvertibleConv":
         """Change the mode, and forget what evaluation kept."""
@@ -136,7 +137,7 @@ class NormConv(Transform):
         super().__init__()
         self.norm = ActNorm(channels)
         self.conv = InvertibleConv(channels, kind)
-        self._kept = _Kept(self)
+        self._kept: Kept[Map] = Kept(self)
 
     def _both(self) -> Map:
         w, log_det = self.conv.weight()
@@ -153,13 +154,19 @@ class NormConv(Transform):
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Scale, shift and multiply by W."""
-        return self._kept.apply(x, "forward", self._both)
+        return _apply(self._kept, x, "forward", self._both)
 
     def inverse_and_log_det(
         self, z: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Undo it."""
-        return self._kept.apply(z, "inverse", self._back)
+        return _apply(self._kept, z, "inverse", self._back)
+
+    def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
+        """Undo it, without the log-determinant."""
+        with unrounded(z):
+            w, _, b = self._kept.get("inverse", self._back)
+            return F.linear(z, w, b) if z.dim() == 2 else _at_every_pixel(z, w, b)
 
     def prepare(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Each in turn."""
@@ -172,52 +179,21 @@ class NormConv(Transform):
         return self
 
 
-class _Kept:
-    """Linear maps of a module that evaluation computes once.
-
-    Args:
-        module: Its parameters and buffers are what the maps are made of.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        # The dictionaries that hold the tensors, not the tensors, which loading may exchange;
-        # walking over the modules at each call would cost more than what is spared.
-        parts = list(module.modules())
-        self.tensors = [held for m in parts for held in (m._parameters, m._buffers) if held]
-        self.maps: dict[str, tuple[tuple[object, ...], Map]] = {}
-
-    def clear(self) -> None:
-        """Forget all."""
-        self.maps.clear()
-
-    def apply(self, x: Tensor, name: str, compute: Callable[[], Map]) -> tuple[Tensor, Tensor]:
-        """W x + b at every pixel or of every vector, and the log-determinant (n,)."""
-        with unrounded(x):
-            w, log_det, b = self._get(name, compute)
-            if x.dim() == 2:
-                return F.linear(x, w, b), log_det.expand(len(x))
-            return _at_every_pixel(x, w, b), (log_det * x[0, 0].numel()).expand(len(x))
-
-    def _get(self, name: str, compute: Callable[[], Map]) -> Map:
-        if torch.compiler.is_compiling():
-            return compute()
-        if self.module.training or torch.is_grad_enabled():
-            self.maps.clear()
-            return compute()
-        key = tuple(
-            (t._version, t.data_ptr(), t.dtype)
-            for held in self.tensors
-            for t in held.values()
-            if t is not None
-        )
-        if name not in self.maps or self.maps[name][0] != key:
-            self.maps[name] = (key, compute())
-        return self.maps[name][1]
+def _apply(
+    kept: Kept[Map], x: Tensor, name: str, compute: Callable[[], Map]
+) -> tuple[Tensor, Tensor]:
+    """W x + b at every pixel or of every vector, and the log-determinant (n,)."""
+    with unrounded(x):
+        w, log_det, b = kept.get(name, compute)
+        if x.dim() == 2:
+            return F.linear(x, w, b), log_det.expand(len(x))
+        return _at_every_pixel(x, w, b), (log_det * x[0, 0].numel()).expand(len(x))
 
 
 def _at_every_pixel(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     # Products of matrices are faster here than convolutions, forwards and backwards.
+    if len(x) == 1 and b is not None:
+        return torch.addmm(b[:, None], w, x.flatten(2)[0]).view(x.shape)
     flat, each = x.flatten(2), w.expand(len(x), -1, -1)
     z = torch.bmm(each, flat) if b is None else torch.baddbmm(b[:, None], each, flat)
     return z.view(x.shape)

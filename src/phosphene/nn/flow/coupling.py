@@ -192,5 +192,6 @@ class CheckerboardCoupling(Transform):
 
 def by_parameter(out: Tensor, size: int) -> Tensor:
     """A network's (n, S C, ...), parameter by parameter, as a monotone takes it: (n, C, ..., S)."""
-    split: Tensor = out.unflatten(1, (size, out.shape[1] // size))
-    return split.movedim(1, -1)
+    # A view is several times faster than unflatten, and small images wait for little else.
+    n, channels, *rest = out.shape
+    return out.view(n, size, channels // size, *rest).movedim(1, -1)
