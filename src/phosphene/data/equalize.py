@@ -1,4 +1,4 @@
-"""Histogram equalisation, learned: codes to numbers that are normal at every pixel."""
+"""Histogram equalization, learned: codes to numbers that are normal at every pixel."""
 
 import math
 

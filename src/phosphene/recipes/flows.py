@@ -186,7 +186,7 @@ _FAST_GLOW = {
     "kernels": (3, 1, 1),
     "codec": "equalized",
 }
-"""Splines over equalised codes, and no wide convolution last: the most bits a second on a CPU."""
+"""Splines over equalized codes, and no wide convolution last: the most bits a second on a CPU."""
 
 _IMAGES = (
     Recipe(
@@ -225,7 +225,7 @@ _IMAGES = (
             "ema": 0.995,
         },
         precision="bf16",
-        notes="The codes of flat color are mostly a few values, which equalisation sees to.",
+        notes="The codes of flat color are mostly a few values, which equalization sees to.",
     ),
     Recipe(
         name="paper",
@@ -259,7 +259,7 @@ _IMAGES = (
         budget="48h",
         model={"levels": 2, "channels": 64, "blocks": 8, "codec": "logit", "alpha": 0.05},
         train={"batch_size": 64, "lr": 1e-3, "weight_decay": 5e-5, "ema": 0.999},
-        notes="The architecture published for 32 x 32 photographs, without batch normalisation.",
+        notes="The architecture published for 32 x 32 photographs, without batch normalization.",
     ),
 )
 

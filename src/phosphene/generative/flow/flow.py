@@ -182,7 +182,7 @@ class Flow(Model):
         return (back - y).abs().flatten(1).amax(1) / y.abs().max().clamp(min=1.0)
 
     def prepare(self, batch: Batch) -> None:
-        """Learn the scale of reals, then let each layer initialise itself."""
+        """Learn the scale of reals, then let each layer initialize itself."""
         x = self.event.check(batch.x).to(self.device)
         if isinstance(self.codec, Standardize):
             _fit(self.codec, x)

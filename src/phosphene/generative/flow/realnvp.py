@@ -26,8 +26,8 @@ class RealNVP(Flow):
     By Dinh, Sohl-Dickstein and Bengio (2017). Vectors are halved by every second dimension. Images
     pass ``levels`` scales: each but the last has three couplings on a checkerboard, a squeeze,
     three couplings by channels, and lets half of the channels go; the last has four on a
-    checkerboard, or by channels if it is a single pixel. An activation normalisation before each
-    coupling stands where the paper normalises by batches.
+    checkerboard, or by channels if it is a single pixel. An activation normalization before each
+    coupling stands where the paper normalizes by batches.
 
     Args:
         event: Reals, or an image whose height and width can be halved levels - 1 times.

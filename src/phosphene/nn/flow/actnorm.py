@@ -1,4 +1,4 @@
-"""Activation normalisation: a scale and a shift whose start is taken from data."""
+"""Activation normalization: a scale and a shift whose start is taken from data."""
 
 import torch
 from torch import Tensor, nn

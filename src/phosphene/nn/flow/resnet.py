@@ -17,7 +17,7 @@ class ResidualConditioner(nn.Module):
     """A 3x3 convolution, residual blocks, and a 3x3 convolution that starts at zero.
 
     Takes a context as :class:`~.conditioner.ImageConditioner` does; labels and vectors are added
-    before the blocks. Dinh, Sohl-Dickstein and Bengio (2017) normalise by batches in the blocks;
+    before the blocks. Dinh, Sohl-Dickstein and Bengio (2017) normalize by batches in the blocks;
     here nothing does, as it would tie the examples of a batch together.
 
     Args:

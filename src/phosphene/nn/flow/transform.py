@@ -37,7 +37,7 @@ class Transform(nn.Module):
         return x, -self.forward_and_log_det(x, context)[1]
 
     def prepare(self, x: Tensor, context: Context | None = None) -> Tensor:
-        """Initialise from a first batch, where there is something to initialise; returns f(x).
+        """Initialize from a first batch, where there is something to initialize; returns f(x).
 
         A second call changes nothing that the first has set, and loading counts as the first.
         """
