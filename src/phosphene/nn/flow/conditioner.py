@@ -132,6 +132,7 @@ class ImageConditioner(nn.Module):
         assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
         self.conditions = nn.ModuleList(ConditionBias(spec, hidden) for _ in range(2))
+        self._told = spec.label is not None or spec.vector is not None
         self.activation, self._activation = activation_named(activation), activation
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._kept: Kept[Packed | None] = Kept(self, (self.first, self.second, self.head))
@@ -142,7 +143,9 @@ class ImageConditioner(nn.Module):
             assert context is not None
             assert context.image is not None
             x = torch.cat((x, resized(context.image, self.image.levels, x)), 1)
-        first, second = (condition(context) for condition in self.conditions)
+        first = second = None
+        if self._told:
+            first, second = (condition(context) for condition in self.conditions)
         if (net := self._packed(x)) is not None:
             return image_net(net, x, first, second)
         seen = x.contiguous(memory_format=torch.channels_last)

@@ -193,7 +193,7 @@ def _apply(
 def _at_every_pixel(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     # Products of matrices are faster here than convolutions, forwards and backwards.
     if len(x) == 1 and b is not None:
-        return torch.addmm(b[:, None], w, x.flatten(2)[0]).view(x.shape)
+        return torch.addmm(b[:, None], w, x.reshape(x.shape[1], -1)).view(x.shape)
     flat, each = x.flatten(2), w.expand(len(x), -1, -1)
     z = torch.bmm(each, flat) if b is None else torch.baddbmm(b[:, None], each, flat)
     return z.view(x.shape)

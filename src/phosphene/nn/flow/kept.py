@@ -29,7 +29,7 @@ class Kept(Generic[T]):
         # walking over the modules at each call would cost more than what is spared.
         made_of = module.modules() if parts is None else parts
         self.tensors = [held for m in made_of for held in (m._parameters, m._buffers) if held]
-        self.values: dict[str, tuple[tuple[object, ...], T]] = {}
+        self.values: dict[str, tuple[list[tuple[int, int, torch.dtype]], T]] = {}
 
     def clear(self) -> None:
         """Forget all."""
@@ -42,12 +42,9 @@ class Kept(Generic[T]):
         if self.module.training or torch.is_grad_enabled():
             self.values.clear()
             return compute()
-        key = tuple(
-            (t._version, t.data_ptr(), t.dtype)
-            for held in self.tensors
-            for t in held.values()
-            if t is not None
-        )
-        if name not in self.values or self.values[name][0] != key:
-            self.values[name] = (key, compute())
-        return self.values[name][1]
+        tensors = [t for held in self.tensors for t in held.values() if t is not None]
+        key = [(t._version, t.data_ptr(), t.dtype) for t in tensors]
+        known = self.values.get(name)
+        if known is None or known[0] != key:
+            known = self.values[name] = (key, compute())
+        return known[1]

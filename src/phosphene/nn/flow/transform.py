@@ -87,7 +87,7 @@ class Composition(Transform):
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
         """Each inverse in turn, from the last."""
-        for transform in reversed(self.transforms):
+        for transform in reversed(list(self.transforms)):  # itself, it is slow to reverse
             assert isinstance(transform, Transform)
             z = transform.inverse(z, context)
         return z
@@ -97,7 +97,7 @@ class Composition(Transform):
     ) -> tuple[Tensor, Tensor]:
         """Each inverse in turn, from the last, with its log-determinant."""
         log_det = z.new_zeros(len(z))
-        for transform in reversed(self.transforms):
+        for transform in reversed(list(self.transforms)):
             assert isinstance(transform, Transform)
             z, more = transform.inverse_and_log_det(z, context)
             log_det = log_det + more
