@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+import phosphene as ph
 from phosphene.core.event import Event
 from phosphene.evaluate import page, plots, views
 from phosphene.evaluate.comparison import Entry, grouped, write_comparison
@@ -102,6 +103,17 @@ def assert_self_contained(text: str) -> None:
     assert "<script" not in text
     assert "@import" not in text
     assert text.count("<svg") == text.count("</svg>")
+
+
+def test_report_of_a_flow_shows_temperatures(tmp_path):
+    run = ph.train(
+        "glow", data="digits", budget="2steps", folder=tmp_path, name="run", levels=1, steps=1,
+        hidden=8,
+    )  # fmt: skip
+    text = write_report(run, {}).read_text()
+    assert "Samples by temperature" in text
+    assert "the base's spread times 0.5, 0.7, 0.9, 1:" in text.replace("&#x27;", "'")
+    assert_self_contained(text)
 
 
 def test_report_of_points_shows_densities(plane):

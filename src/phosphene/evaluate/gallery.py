@@ -17,6 +17,7 @@ from phosphene.evaluate.super_resolution import comparison, super_resolves
 
 __all__ = ["Images", "Plane", "number"]
 
+_TEMPERATURES = (0.5, 0.7, 0.9, 1.0)
 _SIDE = 160
 """Points along each axis at which densities of the plane are shown."""
 
@@ -60,7 +61,7 @@ class Images:
         if hasattr(self.model, "sample"):
             upscales = super_resolves(self.model, self.test)
             parts.append(self._solutions() if upscales else self._conditioned())
-            parts += [self._samples(), self._classes()]
+            parts += [self._samples(), self._temperatures(), self._classes()]
         if hasattr(self.model, "reconstruct"):
             parts.append(self._reconstructions())
         if self.coded:
@@ -131,6 +132,24 @@ class Images:
         if asked:
             lead = f"Samples were given the {' and '.join(asked)} of the examples beside them."
         return page.section("Samples", f'<div class="pair">{"".join(pair)}</div>', below, lead=lead)
+
+    def _temperatures(self) -> str:
+        """Draws of a flow nearer to the center of its base: the same noise in each column."""
+        if not hasattr(self.model, "forward_and_log_det") or self.model.context.image is not None:
+            return ""
+        n = min(16, len(self.x))
+        context = None if self.context is None else self.context[slice(0, n)]
+        rows = [
+            views.draws(self.model, n, context, seed=self.seed + 3, temperature=temperature)
+            for temperature in _TEMPERATURES
+        ]
+        lead = (
+            "From above, the base's spread times "
+            f"{', '.join(f'{t:g}' for t in _TEMPERATURES)}: each column is one draw of noise. "
+            "A lower temperature gives likelier and less varied images."
+        )
+        figure = page.figure(self._sheet(torch.cat(rows), n))
+        return page.section("Samples by temperature", figure, lead=lead)
 
     def _solutions(self) -> str:
         draws = 5
