@@ -43,7 +43,7 @@ def test_the_inverse_goes_back(kind: dict[str, Any], dtype: torch.dtype, limit: 
     y, log_slope = spline.forward(x, params)
     back, minus = spline.inverse(y, params)
     assert float(((back - x).abs() * log_slope.exp().clamp(max=1.0)).max()) <= limit
-    assert float((minus + log_slope).abs().max()) <= 1000 * limit
+    assert float((minus + log_slope).abs().max()) <= 100 * limit
     gentle = 0.3 * params
     back, _ = spline.inverse(spline.forward(x, gentle)[0], gentle)
     assert float((back - x).abs().max()) <= limit
