@@ -108,6 +108,7 @@ def main(budget: str = "300steps") -> None:
     from phosphene.train.runtime import Runtime
     from phosphene.train.settings import Budget, TrainSettings
     from phosphene.train.source import DatasetSource
+    from phosphene.train.validation import HeldOut
 
     train, validation, test = (
         ph.data.load("digits-binary", split) for split in ("train", "validation", "test")
@@ -122,7 +123,7 @@ def main(budget: str = "300steps") -> None:
         source = DatasetSource(train, settings.batch_size, seed=0)
         engine = Engine(
             model, source, settings, Budget.parse(budget), where, Runtime("cpu"),
-            epoch=len(train), validation=validation,
+            epoch=len(train), judge=HeldOut(validation, seed=0, limit=2000),
         )  # fmt: skip
         engine.run()
     scores = evaluate_model(model.eval(), test, train, samples=300)

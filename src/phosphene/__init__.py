@@ -26,6 +26,7 @@ _PUBLIC = {
     "Batch": "phosphene.core.batch",
     "Context": "phosphene.core.context",
     "ContextSpec": "phosphene.core.context",
+    "EnvSpec": "phosphene.core.environment",
     "Event": "phosphene.core.event",
     "Loss": "phosphene.core.phase",
     "Model": "phosphene.core.model",
@@ -39,7 +40,7 @@ _PUBLIC = {
     "systems": "phosphene.catalog",
     "train": "phosphene.recipes.training",
 }
-_MODULES = ("data",)
+_MODULES = ("data", "decision")
 
 __all__ = [
     "__version__",
@@ -48,10 +49,11 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from phosphene import data
+    from phosphene import data, decision
     from phosphene.catalog import systems
     from phosphene.core.batch import Batch
     from phosphene.core.context import Context, ContextSpec
+    from phosphene.core.environment import EnvSpec
     from phosphene.core.errors import PhospheneError
     from phosphene.core.event import Event
     from phosphene.core.model import Model

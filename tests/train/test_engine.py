@@ -16,6 +16,7 @@ from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.source import DatasetSource
+from phosphene.train.validation import HeldOut
 from tests.train.toys import OnePhase, TwoPhase, dataset
 
 
@@ -34,7 +35,7 @@ def make(kind, folder: Path, budget="8steps", listeners=(), validate=True, seed=
         folder,
         Runtime("cpu"),
         epoch=len(data),
-        validation=dataset(64, "validation") if validate else None,
+        judge=HeldOut(dataset(64, "validation"), 0, 2000) if validate else None,
         listeners=listeners,
     )
 

@@ -7,12 +7,12 @@ point of the group ``phosphene.systems`` that names a list of :class:`System`.
 from functools import cache
 from importlib.metadata import entry_points
 
-from phosphene.catalog import autoencoder, autoregressive, energy, flow
+from phosphene.catalog import autoencoder, autoregressive, decision, energy, flow
 from phosphene.catalog.system import System
 
 __all__ = ["System", "find", "systems"]
 
-_FAMILIES = (autoencoder, autoregressive, energy, flow)
+_FAMILIES = (autoencoder, autoregressive, energy, flow, decision)
 
 
 @cache

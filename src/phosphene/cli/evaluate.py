@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         print_json({name: score.to_json() for name, score in scores.items()})
     else:
-        print_scores(scores, f"{run.path} on {run.config['data']}, {arguments.split} split")
+        print_scores(scores, f"{run.path} on {run.data}, {arguments.split} split")
     return 0
 
 

@@ -1,6 +1,7 @@
 """A batch, and its noise: a function of (seed, step) for the whole batch, sliced by rank."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -90,15 +91,21 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
-    def __getitem__(self, rows: slice) -> "Batch":
+    def __getitem__(self, rows: slice) -> Self:
         start, stop, step = rows.indices(len(self))
         assert step == 1, "a batch is cut into runs of rows"
         noise = Noise(self.noise.key, self.noise.first + start, stop - start)
-        return Batch(self.x[rows], self.index[rows], self.context[rows], noise)
+        return replace(self, noise=noise, **{k: v[rows] for k, v in self._columns().items()})
 
-    def to(self, device: torch.device | str) -> "Batch":
+    def to(self, device: torch.device | str) -> Self:
         """The batch on another device; noise is then drawn there."""
-        return replace(self, x=self.x.to(device), context=self.context.to(device))
+        moved = {k: v.to(device) for k, v in self._columns().items() if k != "index"}
+        return replace(self, **moved)
+
+    def _columns(self) -> dict[str, Any]:
+        """What has a row for each example, also what subclasses add."""
+        held = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: v for k, v in held.items() if isinstance(v, Tensor | Context)}
 
     def normal(self, shape: tuple[int, ...]) -> Tensor:
         """Standard normal numbers (n, *shape), the same whatever the ranks."""

@@ -48,10 +48,10 @@ def write_report(
     Returns:
         The file's path.
     """
-    test = test or load_data(run.config["data"], "test")
-    train = train or load_data(run.config["data"], "train")
+    test = test or load_data(run.data, "test")
+    train = train or load_data(run.data, "train")
     model = run.model
-    title = f"{catalog.find(run.config['system']).title} on {run.config['data']}"
+    title = f"{catalog.find(run.config['system']).title} on {run.data}"
     sections = [
         _headline(scores),
         *_drawing(model, test)(model, test, train, seed).sections(),

@@ -56,7 +56,7 @@ def context_of(run: Run, model: Model, n: int, label: int | None) -> Context | N
             raise ConfigError(f"label {label} must lie in 0..{count - 1}")
     context: Context | None = None
     if set(names) - {"label"}:
-        test = load_split(run.config["data"], "test")
+        test = load_split(run.data, "test")
         context = test.take(torch.arange(n) % len(test))[1]
     elif names:
         assert count is not None

@@ -60,8 +60,8 @@ def evaluate(
     for name, value in (("samples", samples), ("particles", particles)):
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
-    held_out = load_split(run.config["data"] if data is None else data, split)
-    train = load_split(run.config["data"] if reference is None else reference, "train")
+    held_out = load_split(run.data if data is None else data, split)
+    train = load_split(run.data if reference is None else reference, "train")
     scores = evaluate_model(
         run.model,
         held_out,

@@ -94,7 +94,7 @@ def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tenso
         )
     if model.context.names not in ((), ("label",)):
         raise EventError(f"a model conditioned on {model.context.names[0]!r} cannot be exported")
-    test: Dataset = load_split(run.config["data"], "test")
+    test: Dataset = load_split(run.data, "test")
     x, context = test.take(torch.arange(rows))
     given = context if model.context else None
     with torch.no_grad():

@@ -22,7 +22,19 @@ from phosphene.train.building import build
 from phosphene.train.folder import WEIGHTS, Run, build_from, read_tensors, versions
 from phosphene.train.settings import Budget, TrainSettings
 
-__all__ = ["Plan", "context_for", "load_split", "plan_resume", "plan_training"]
+__all__ = [
+    "Plan",
+    "about",
+    "context_for",
+    "described",
+    "initialize",
+    "load_split",
+    "new_folder",
+    "plan_resume",
+    "plan_training",
+    "recorded",
+    "sort_overrides",
+]
 
 _PRECISIONS = ("fp32", "bf16", "auto")
 
@@ -33,7 +45,7 @@ class Plan:
 
     Args:
         model: Built, with its first weights.
-        dataset: The training split.
+        dataset: The training split; None for an agent.
         settings: How to train.
         budget: How long.
         where: The run folder.
@@ -42,7 +54,7 @@ class Plan:
     """
 
     model: Model
-    dataset: Dataset
+    dataset: Dataset | None
     settings: TrainSettings
     budget: Budget
     where: Path
@@ -67,7 +79,7 @@ def plan_training(
     overrides: Mapping[str, Any],
 ) -> Plan:
     """Resolve constructor defaults < recipe < what the caller says; see ``train``."""
-    model, train = _sort_overrides(system, dict(model), dict(train), overrides)
+    model, train = sort_overrides(system, dict(model), dict(train), overrides)
     chosen = recipe if isinstance(recipe, Recipe) else _selected(system, data, recipe)
     settings = TrainSettings(**{**chosen.train, **train})
     spent = Budget.parse(budget or chosen.budget)
@@ -80,29 +92,13 @@ def plan_training(
     context = context_for(dataset, chosen)
     built = build(system, dataset.event, context, seed, **{**chosen.model, **model})
     if init_from is not None:
-        _initialize(built, Path(init_from))
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    where = folder / (name or f"{system}-{_slug(dataset.name)}-{stamp}")
-    if where.exists():
-        raise RunError(
-            f"the run folder {str(where)!r} exists; choose another --name, or add --resume"
-        )
+        initialize(built, Path(init_from))
+    where = new_folder(folder, name, system, dataset.name)
     record = {
-        "schema": SCHEMA,
-        "system": system,
+        **about(system, chosen, built, settings, spent, seed, precision, compile),
         "data": dataset.name,
-        "recipe": chosen.name,
         "labels": chosen.labels,
         "labelled_fraction": chosen.labelled_fraction,
-        "model": encode(built.config),
-        "train": encode(settings),
-        "budget": str(spent),
-        "seed": seed,
-        "precision": precision,
-        "compile": compile,
-        "versions": versions(),
-        "command": " ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]]),
-        "started": stamp,
         # What turns samples into text and sound must not need the data.
         "tokenizer": encode(dataset.tokenizer),
         "sample_rate": dataset.sample_rate,
@@ -110,6 +106,47 @@ def plan_training(
     if hasattr(built, "stages"):
         record["stages"] = _stages(built.stages, chosen, train, precision)
     return Plan(built, dataset, settings, spent, where, record)
+
+
+def new_folder(folder: Path, name: str | None, system: str, subject: str) -> Path:
+    """Where a run will be written: its name, or system, data or environment, and date."""
+    where = folder / (name or f"{system}-{_slug(subject)}-{_now()}")
+    if where.exists():
+        raise RunError(
+            f"the run folder {str(where)!r} exists; choose another --name, or add --resume"
+        )
+    return where
+
+
+def about(
+    system: str,
+    recipe: Recipe,
+    model: Model,
+    settings: TrainSettings,
+    budget: Budget,
+    seed: int,
+    precision: str,
+    compile: bool,
+) -> dict[str, Any]:
+    """What the record of any training holds."""
+    return {
+        "schema": SCHEMA,
+        "system": system,
+        "recipe": recipe.name,
+        "model": encode(model.config),
+        "train": encode(settings),
+        "budget": str(budget),
+        "seed": seed,
+        "precision": precision,
+        "compile": compile,
+        "versions": versions(),
+        "command": " ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]]),
+        "started": _now(),
+    }
+
+
+def _now() -> str:
+    return datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
 def _selected(system: str, data: str | Dataset | None, recipe: str) -> Recipe:
@@ -141,7 +178,26 @@ def plan_resume(
     overrides: Mapping[str, Any],
 ) -> Plan:
     """Go on as recorded; only the budget may be another."""
-    model, train = _sort_overrides(system, dict(model), dict(train), overrides)
+    model, train = sort_overrides(system, dict(model), dict(train), overrides)
+    run, record = recorded(system, name, folder, model, train)
+    dataset = load_split(data or record["data"], "train")
+    if dataset.name != record["data"]:
+        raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {dataset.name!r}")
+    dataset = _labelled(dataset, record["labels"], record["labelled_fraction"], record["seed"])
+    spent = Budget.parse(budget or record["budget"])
+    record["budget"] = str(spent)
+    settings = decode(record["train"])
+    return Plan(described(run), dataset, settings, spent, run.path, record, resume=True)
+
+
+def recorded(
+    system: str,
+    name: str | None,
+    folder: Path,
+    model: Mapping[str, Any],
+    train: Mapping[str, Any],
+) -> tuple[Run, dict[str, Any]]:
+    """The run to go on with and its record; refuses settings that differ from it."""
     run = Run(_latest(system, folder) if name is None else folder / name)
     record = dict(run.config)
     if record["system"] != system:
@@ -152,15 +208,13 @@ def plan_resume(
         )
     _same(run, record["model"], model, "model")
     _same(run, record["train"], train, "train")
-    dataset = load_split(data or record["data"], "train")
-    if dataset.name != record["data"]:
-        raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {dataset.name!r}")
-    dataset = _labelled(dataset, record["labels"], record["labelled_fraction"], record["seed"])
-    described = run.path / "model" / "config.json"
-    built = build_from(json.loads(described.read_text()), str(described))
-    spent = Budget.parse(budget or record["budget"])
-    record["budget"] = str(spent)
-    return Plan(built, dataset, decode(record["train"]), spent, run.path, record, resume=True)
+    return run, record
+
+
+def described(run: Run) -> Model:
+    """The model of a run as it was built, before any training."""
+    path = run.path / "model" / "config.json"
+    return build_from(json.loads(path.read_text()), str(path))
 
 
 def load_split(data: str | Dataset, split: str) -> Dataset:
@@ -168,7 +222,7 @@ def load_split(data: str | Dataset, split: str) -> Dataset:
     return data if isinstance(data, Dataset) else load_data(data, split)
 
 
-def _sort_overrides(
+def sort_overrides(
     system: str, model: dict[str, Any], train: dict[str, Any], overrides: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Plain names go to the model if its constructor knows them, else to the trainer."""
@@ -218,7 +272,7 @@ def _labelled(dataset: Dataset, labels: int | None, fraction: float, seed: int) 
     return oversample_labelled(dataset.with_labels(labels, seed), fraction)
 
 
-def _initialize(model: Model, path: Path) -> None:
+def initialize(model: Model, path: Path) -> None:
     run = Run(path)
     if not run.weights:
         raise RunError(f"{str(path)!r} holds no weights")

@@ -7,7 +7,7 @@ from typing import Any
 from phosphene.core.errors import UnknownNameError
 from phosphene.core.event import Event
 
-__all__ = ["Recipe", "Stage", "recipes", "select", "suited"]
+__all__ = ["Recipe", "Stage", "recipes", "select", "select_for", "suited"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,8 @@ class Recipe:
     Args:
         name: ``default``, ``paper``, ...
         system: A name of the catalogue.
-        data: A data set's name.
+        data: A data set's name; empty for agents.
+        env: The environment that an agent is trained in; ``*`` for settings that suit any other.
         budget: As ``--budget``.
         model: Hyperparameters that differ from the constructor's defaults.
         train: Trainer settings that differ from :class:`TrainSettings`' defaults.
@@ -49,7 +50,8 @@ class Recipe:
 
     name: str
     system: str
-    data: str
+    data: str = ""
+    env: str = ""
     budget: str
     model: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class Recipe:
 def recipes() -> list[Recipe]:
     """All recipes, the first of a system being its default."""
     from phosphene.recipes import (
+        agents,
         autoencoder,
         energy,
         flows,
@@ -75,7 +78,7 @@ def recipes() -> list[Recipe]:
         vectors,
     )
 
-    families = (autoencoder, vectors, pixels, sequences, transformer, energy, flows)
+    families = (autoencoder, vectors, pixels, sequences, transformer, energy, flows, agents)
     return [recipe for family in families for recipe in family.RECIPES]
 
 
@@ -85,10 +88,7 @@ def select(system: str, data: str | None = None, name: str = "default") -> Recip
     With data that no recipe names, the system's recipe is used with its data replaced: settings
     that fit one set of images are a better start for another than the constructor's defaults.
     """
-    own = [r for r in recipes() if r.system == system]
-    named = [r for r in own if r.name == name]
-    if own and not named:
-        raise UnknownNameError(f"recipe of {system}", name, {r.name for r in own})
+    named = _named(system, name)
     for recipe in named:
         if data is None or recipe.data == data:
             return recipe
@@ -97,6 +97,34 @@ def select(system: str, data: str | None = None, name: str = "default") -> Recip
         # numbers to reach belong to the data they were measured on.
         return replace(named[0], data=data or named[0].data, reaches={}, cpu_seconds=None)
     return Recipe(name="default", system=system, data=data or "mnist-binary", budget="60s")
+
+
+def select_for(system: str, env: str | None = None, name: str = "default") -> Recipe:
+    """The recipe of that name for an agent, in that environment.
+
+    In an environment that no recipe names, it is the recipe for any other (``*``).
+
+    Example:
+        >>> select_for("ppo").env, select_for("ppo", "Pendulum-v1").env
+        ('CartPole-v1', 'Pendulum-v1')
+    """
+    named = _named(system, name)
+    for recipe in named:
+        if recipe.env == (env or named[0].env) or recipe.env == (env or "").partition("?")[0]:
+            return replace(recipe, env=env or recipe.env)
+    for recipe in named:
+        if recipe.env == "*":
+            return replace(recipe, env=env or "")
+    assert env is not None
+    return replace(named[0], env=env, reaches={}, cpu_seconds=None)
+
+
+def _named(system: str, name: str) -> list[Recipe]:
+    own = [r for r in recipes() if r.system == system]
+    named = [r for r in own if r.name == name]
+    if own and not named:
+        raise UnknownNameError(f"recipe of {system}", name, {r.name for r in own})
+    return named
 
 
 def suited(recipe: Recipe, event: Event) -> Recipe:

@@ -112,7 +112,7 @@ def sample(
     if prior is None:
         x = views.draws(model, n, context, seed=seed, mean=mean, **how)
     elif prior in get_args(Prior):
-        train = load_split(run.config["data"], "train")
+        train = load_split(run.data, "train")
         x = views.fitted_draws(model, train, n, context, seed=seed, kind=prior)
     else:
         raise UnknownNameError("prior", prior, get_args(Prior))
@@ -210,7 +210,7 @@ def inpaint(
 
 
 def _examples(run: Run, model: Model, n: int, seed: int) -> tuple[Tensor, Context | None, Dataset]:
-    test = load_split(run.config["data"], "test")
+    test = load_split(run.data, "test")
     index = torch.randperm(len(test), generator=generator(seed, 42))[:n]
     x, context = test.take(index)
     return x, context if model.context else None, test

@@ -14,14 +14,23 @@ from phosphene.core.errors import PhospheneError, RunError
 from phosphene.core.events import Listener, Started, Warned
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
+from phosphene.core.model import Model
+from phosphene.recipes.acting import (
+    Episodes,
+    Practice,
+    check_subject,
+    plan_agent,
+    resume_agent,
+)
 from phosphene.recipes.planning import Plan, load_split, plan_resume, plan_training
 from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
 from phosphene.train.folder import Run, write_atomically
-from phosphene.train.probe import choose_precision, choose_threads
+from phosphene.train.probe import available_cores, choose_precision, choose_threads
 from phosphene.train.runtime import Runtime
-from phosphene.train.source import DatasetSource
+from phosphene.train.source import DatasetSource, Source
+from phosphene.train.validation import HeldOut, Judge
 
 __all__ = ["load_split", "train"]
 
@@ -30,6 +39,7 @@ def train(
     system: str,
     *,
     data: str | Dataset | None = None,
+    env: str | None = None,
     budget: str | None = None,
     seed: int = 0,
     name: str | None = None,
@@ -44,6 +54,7 @@ def train(
     compile: bool = False,
     init_from: str | Path | None = None,
     first: str | Path | None = None,
+    workers: int | None = None,
     listeners: Sequence[Listener] = (),
     **overrides: Any,
 ) -> Run:
@@ -55,7 +66,10 @@ def train(
         system: A name of the catalogue.
         data: A data set's name, an adapter such as ``folder:PATH``, or a Dataset; None takes the
             recipe's.
-        budget: ``60s``, ``10m``, ``3000steps`` or ``5epochs``; None takes the recipe's.
+        env: The environment of an agent: a native one, any of gymnasium's, or a map (``grid:PATH``);
+            None takes the recipe's.
+        budget: ``60s``, ``10m``, ``3000steps`` or ``5epochs``; None takes the recipe's. Steps of an
+            agent are those of its environments, all together.
         seed: Seeds weights, batches and noise.
         name: The run's folder below ``folder``; defaults to system, data and date.
         recipe: Which recipe of the system: ``default``, ``paper``, ...
@@ -64,12 +78,15 @@ def train(
         model: Hyperparameters of the model.
         train: Trainer settings, see :class:`~phosphene.train.settings.TrainSettings`.
         device: ``auto``, ``cpu`` or ``cuda``.
-        threads: CPU threads; None times the first steps with one and with all.
+        threads: CPU threads; None times the first steps with one and with all. An agent of vectors
+            takes one: its networks are small.
         precision: ``fp32``, ``bf16``, or ``auto`` to take bf16 where a timing shows it pays; None
             takes the recipe's.
         compile: Try ``torch.compile`` on the losses; falls back to eager with a warning.
         init_from: A run whose weights are the start.
         first: A run that is the first stage of a system with stages; it is not trained again.
+        workers: Processes that step the environments of an agent, where those are slow and not
+            native.
         listeners: Called with each event of the training.
         overrides: Hyperparameters of the model or trainer settings, by their plain names.
 
@@ -88,24 +105,23 @@ def train(
     said: dict[str, Any] = {"model": model or {}, "train": train or {}, "overrides": overrides}
     if first is not None:
         said["model"] = first_stage(catalog.find(system).load(), first, said["model"])
-    if resume:
-        plan = plan_resume(system, data=data, budget=budget, name=name, folder=folder, **said)
+    said |= {"budget": budget, "name": name, "folder": folder}
+    anew: dict[str, Any] = {
+        "seed": seed, "recipe": recipe, "precision": precision, "compile": compile,
+        "init_from": init_from,
+    }  # fmt: skip
+    if check_subject(system, data, env):
+        plan = resume_agent(system, env=env, **said) if resume else plan_agent(
+            system, env=env, **said, **anew
+        )  # fmt: skip
+    elif resume:
+        plan = plan_resume(system, data=data, **said)
     else:
-        plan = plan_training(
-            system,
-            data=data,
-            budget=budget,
-            seed=seed,
-            name=name,
-            recipe=recipe,
-            folder=folder,
-            precision=precision,
-            compile=compile,
-            init_from=init_from,
-            **said,
-        )
+        plan = plan_training(system, data=data, **said, **anew)
     runtime = Runtime(device, plan.settings.strategy)
     try:
+        if plan.dataset is None:
+            return _practise(plan, runtime, threads, workers, listeners)
         if "stages" not in plan.record:
             return _execute(plan, runtime, threads, listeners, _held_out(plan))
         return run_stages(
@@ -127,17 +143,50 @@ def _execute(
     validation: Dataset | None,
 ) -> Run:
     plan.model.to(runtime.device)
-    settings, record = plan.settings, plan.record
+    settings, seed = plan.settings, plan.record["seed"]
+    assert plan.dataset is not None
     source = DatasetSource(
-        plan.dataset,
-        settings.batch_size,
-        record["seed"],
-        runtime.rank,
-        runtime.world,
-        runtime.device,
+        plan.dataset, settings.batch_size, seed, runtime.rank, runtime.world, runtime.device
     )
     if not plan.resume:
         _choose(plan, source, runtime, threads)
+    judged = validation is not None and type(plan.model).loss is not Model.loss
+    judge = HeldOut(validation, seed, settings.evaluate_limit) if judged and validation else None
+    return _run(plan, source, runtime, judge, listeners, plan.dataset.notes)
+
+
+def _practise(
+    plan: Plan,
+    runtime: Runtime,
+    threads: int | None,
+    workers: int | None,
+    listeners: Sequence[Listener],
+) -> Run:
+    """Train an agent on what it meets in its environments."""
+    plan.model.to(runtime.device)
+    record = plan.record
+    if not plan.resume:
+        if threads is None:
+            threads = available_cores() if plan.model.event.is_image else 1
+        record["threads"] = int(runtime.first(threads))
+        record["device"], record["world"] = str(runtime.device), runtime.world
+    practice = Practice(plan, runtime, workers)
+    try:
+        judge = Episodes(record["env"], record["seed"])
+        return _run(plan, practice.experience, runtime, judge, listeners, practice.notes)
+    finally:
+        practice.environment.close()
+
+
+def _run(
+    plan: Plan,
+    source: Source,
+    runtime: Runtime,
+    judge: Judge | None,
+    listeners: Sequence[Listener],
+    notes: Sequence[str],
+) -> Run:
+    record = plan.record
     torch.set_num_threads(record["threads"])
     if runtime.main:
         _write_record(plan)
@@ -147,19 +196,18 @@ def _execute(
     engine = Engine(
         plan.model,
         source,
-        settings,
+        plan.settings,
         plan.budget,
         plan.where,
         runtime,
-        epoch=len(plan.dataset),
-        seed=record["seed"],
-        validation=validation,
+        epoch=0 if plan.dataset is None else len(plan.dataset),
+        judge=judge,
         precision=record["precision"],
         transform=compiled(tell) if record["compile"] else (lambda f: f),
         listeners=tell,
     )
     if runtime.main:
-        _announce(plan, tell)
+        _announce(plan, tell, notes)
     try:
         engine.run(plan.resume)
     finally:
@@ -202,25 +250,26 @@ def _sinks(plan: Plan) -> list[Any]:
     return [TensorBoardSink(plan.where)]
 
 
-def _announce(plan: Plan, listeners: Sequence[Listener]) -> None:
+def _announce(plan: Plan, listeners: Sequence[Listener], notes: Sequence[str]) -> None:
     record = plan.record
     started = Started(
         system=record["system"],
-        data=plan.dataset.name,
+        data=record["env"] if plan.dataset is None else plan.dataset.name,
         folder=str(plan.where),
         parameters=sum(p.numel() for p in plan.model.parameters()),
-        examples=len(plan.dataset),
+        examples=0 if plan.dataset is None else len(plan.dataset),
         budget=str(plan.budget),
         threads=record["threads"],
         device=record["device"],
     )
     for listener in listeners:
         listener(started)
-        for note in plan.dataset.notes:
+        for note in notes:
             listener(Warned(note))
 
 
 def _held_out(plan: Plan) -> Dataset | None:
+    assert plan.dataset is not None
     return _validation(plan.dataset, labelled=plan.record["labels"] is None)
 
 

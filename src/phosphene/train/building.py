@@ -3,7 +3,9 @@
 from typing import Any
 
 from phosphene import catalog
+from phosphene.core.agent import Agent
 from phosphene.core.context import ContextSpec
+from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
@@ -14,7 +16,7 @@ __all__ = ["build"]
 
 def build(
     name: str,
-    event: Event,
+    event: Event | EnvSpec,
     context: ContextSpec | None = None,
     seed: int = 0,
     **hyperparameters: Any,
@@ -23,7 +25,7 @@ def build(
 
     Args:
         name: A name of the catalogue (``phosphene systems``).
-        event: What one example is.
+        event: What one example is; for an agent, the specification of its environment.
         context: What the model is conditioned on.
         seed: Seeds the initial weights.
         hyperparameters: The constructor's keyword arguments.
@@ -41,6 +43,11 @@ def build(
     cls = catalog.find(name).load()
     if not (isinstance(cls, type) and issubclass(cls, Model)):
         raise ConfigError(f"{name!r} is a {catalog.find(name).kind}, not a model to build")
+    agent = issubclass(cls, Agent)
+    if agent != isinstance(event, EnvSpec):
+        takes = "an EnvSpec, as decision.make(NAME).spec is" if agent else "an Event"
+        raise ConfigError(f"{name!r} is built for {takes}, not for {event}")
     cls.check_settings(hyperparameters)
+    given = {} if agent else {"context": context}
     with seeded(seed):
-        return cls(event, context=context, **hyperparameters)
+        return cls(event, **given, **hyperparameters)

@@ -3,13 +3,15 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from phosphene.core.batch import Batch, Noise
+from phosphene.core.agent import Experience
+from phosphene.core.batch import Batch
 from phosphene.core.events import (
     Evaluated,
     Finished,
@@ -20,8 +22,6 @@ from phosphene.core.events import (
     TrainingEvent,
 )
 from phosphene.core.model import Model, tensors
-from phosphene.core.phase import Loss
-from phosphene.data.dataset import Dataset
 from phosphene.train.checkpoint import Checkpoints
 from phosphene.train.ema import EMA
 from phosphene.train.folder import WEIGHTS, save_tensors
@@ -30,12 +30,13 @@ from phosphene.train.runtime import Runtime
 from phosphene.train.schedule import factor
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.sinks.jsonl import JSONLSink
-from phosphene.train.source import Source, share
+from phosphene.train.source import Source
 from phosphene.train.turns import LossFunction, PhaseRunner, StepHandle
+from phosphene.train.validation import Judge
 
 __all__ = ["Engine"]
 
-_VALIDATION = 0  # the noise stream of validation; training streams count from 1
+_EVALUATIONS = 20  # of an agent in a run, where no interval is given
 
 
 class Engine:
@@ -49,8 +50,7 @@ class Engine:
         folder: The run folder; it exists.
         runtime: This process among the others.
         epoch: Examples in an epoch, for budgets in epochs.
-        seed: Seeds validation noise.
-        validation: Where early stopping and the best weights are judged; None for neither.
+        judge: What early stopping and the best weights are decided by; None for neither.
         precision: ``fp32`` or ``bf16``.
         transform: Applied to each phase's loss, such as ``torch.compile``.
         listeners: Told of every event.
@@ -66,18 +66,17 @@ class Engine:
         runtime: Runtime,
         *,
         epoch: int,
-        seed: int = 0,
-        validation: Dataset | None = None,
+        judge: Judge | None = None,
         precision: str = "fp32",
         transform: Callable[[LossFunction], LossFunction] = lambda f: f,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self.model, self.source, self.settings = model, source, settings
-        self.budget, self.folder, self.runtime, self.seed = budget, folder, runtime, seed
-        self.validation = validation if type(model).loss is not Model.loss else None
+        self.budget, self.folder, self.runtime = budget, folder, runtime
+        self.judge = judge
         self.precision, self.transform, self.listeners = precision, transform, list(listeners)
         self.step, self.seen, self.bad_evaluations, self.best = 0, 0, 0, math.inf
-        self._elapsed = 0.0
+        self._elapsed, self._judged_at = 0.0, -1
         self._epoch = epoch
         self._terms: list[tuple[Tensor, dict[str, Tensor]]] = []
         self._sink: JSONLSink | None = None
@@ -87,7 +86,7 @@ class Engine:
 
     def setup(self, resume: bool) -> None:
         """Prepare the model on global batch 0, build phases; restore them when resuming."""
-        if not resume:
+        if not resume and type(self.model).prepare is not Model.prepare:
             self.model.prepare(self._global_batch())
         self.runtime.shard(self.model)
         arguments = (self.model, self.settings, self.runtime, self.precision, self.transform)
@@ -114,6 +113,8 @@ class Engine:
         return batch
 
     def _total_steps(self) -> int | None:
+        if self._experienced is not None:
+            return None
         if self.budget.steps is not None:
             return self.budget.steps
         if self.budget.epochs is not None:
@@ -121,7 +122,9 @@ class Engine:
             return max(1, math.ceil(self.budget.epochs * self._epoch / batch))
         return None
 
-    def _default_interval(self, per_epoch: float) -> int:
+    def _default_interval(self, per_epoch: float) -> int | None:
+        if self._experienced is not None:
+            return None
         interval = max(200, math.ceil(per_epoch))
         return min(interval, max(1, self.total // 10)) if self.total else interval
 
@@ -178,20 +181,26 @@ class Engine:
         return self._elapsed + time.perf_counter() - self._start
 
     @property
+    def _experienced(self) -> int | None:
+        """Environment steps so far, of an agent: a budget in steps counts these."""
+        return getattr(self.source, "experienced", None)
+
+    @property
     def progress(self) -> float:
         """Part of the budget that is spent, 0 to 1."""
         if self.total is not None:
             return min(1.0, self.step / self.total)
+        if self.budget.steps is not None:
+            return min(1.0, (self._experienced or 0) / self.budget.steps)
         assert self.budget.seconds is not None
         return min(1.0, self.seconds / self.budget.seconds)
 
     def _remaining(self) -> float | None:
-        if self.total is None:
-            assert self.budget.seconds is not None
+        if self.budget.seconds is not None:
             return max(0.0, self.budget.seconds - self.seconds)
-        done = self.step - self._first_step
+        done = self.progress - self._first_progress
         spent = self.seconds - self._elapsed
-        return spent / done * (self.total - self.step) if done else None
+        return spent / done * (1 - self.progress) if done else None
 
     # -- the loop ---------------------------------------------------------------------------
 
@@ -199,7 +208,7 @@ class Engine:
         """Train; returns why it ended: ``budget``, ``patience`` or ``interrupted``."""
         self._start = time.perf_counter()
         self.setup(resume)
-        self._start, self._first_step = time.perf_counter(), self.step
+        self._start, self._first_progress = time.perf_counter(), self.progress
         if resume:
             self._tell(Resumed(self.step, self._elapsed))
         else:
@@ -231,11 +240,20 @@ class Engine:
             self._take_step(progress)
             if self.step % self.settings.log_every == 0:
                 self._log(progress)
-            if self.validation is not None and self.step % self.evaluate_every == 0:
+            if self._judged_now(progress):
                 self._evaluate()
             due = time.monotonic() - self._saved_at >= self.settings.checkpoint_every
             if self.runtime.any(due):
                 self.save()
+
+    def _judged_now(self, before: float) -> bool:
+        """Whether this step ends with a judgement: every so many, or at parts of the budget."""
+        if self.judge is None:
+            return False
+        if self.evaluate_every is not None:
+            return self.step % self.evaluate_every == 0
+        after = self.runtime.first(self.progress)
+        return math.floor(after * _EVALUATIONS) > math.floor(before * _EVALUATIONS)
 
     def _take_step(self, progress: float) -> None:
         scale = factor(self.settings, self.step, progress)
@@ -282,6 +300,9 @@ class Engine:
         terms["lr"] = self.optimizers[0].param_groups[0]["lr"] if self.optimizers else 0.0
         seen = self.runtime.sum(torch.tensor(float(self.seen), device=self.runtime.device))
         terms["examples"] = float(seen)
+        if self._experienced is not None:
+            terms["environment_steps"] = float(self._experienced)
+            terms |= cast(Experience, self.source).statistics()
         remaining = self._remaining()
         self._tell(StepEnd(self.step, self.seconds, progress, remaining, terms))
 
@@ -289,59 +310,27 @@ class Engine:
 
     @torch.no_grad()
     def _evaluate(self) -> None:
-        assert self.validation is not None
-        if self.ema is not None:
-            with self.ema.applied():
-                scores = self._validate(self.validation)
-        else:
-            scores = self._validate(self.validation)
-        best = scores["loss"] < self.best
-        self.bad_evaluations = 0 if best else self.bad_evaluations + 1
-        if best:
-            self.best = scores["loss"]
-            if self.ema is not None:
-                with self.ema.applied():
-                    self._write_weights("best")
-            else:
+        assert self.judge is not None
+        with self.ema.applied() if self.ema is not None else nullcontext():
+            self.model.eval()
+            scores = self.judge(self.model, self.runtime)
+            self.model.train()
+            best = scores["loss"] <= self.best  # of equals, what has learned longest
+            self.bad_evaluations = 0 if scores["loss"] < self.best else self.bad_evaluations + 1
+            if best:
+                self.best = scores["loss"]
                 self._write_weights("best")
+        if self._experienced is not None:
+            scores = {**scores, "environment_steps": float(self._experienced)}
+        self._judged_at = self.step
         self._tell(Evaluated(self.step, self.seconds, scores, best))
-
-    def _validate(self, dataset: Dataset) -> dict[str, float]:
-        """Mean loss and terms over the validation split, with the same noise each time."""
-        self.model.eval()
-        n = min(len(dataset), self.settings.evaluate_limit)
-        first, last = share(n, self.runtime.rank, self.runtime.world)
-        sums: dict[str, Tensor] = {}
-        for start in range(first, last, 500):
-            stop = min(start + 500, last)
-            index = torch.arange(start, stop)
-            x, context = dataset.take(index)
-            noise = Noise((self.seed, _VALIDATION), start, stop - start)
-            batch = Batch(x, index, context, noise).to(self.runtime.device)
-            loss = self._loss(batch)
-            for name, value in {"loss": loss.total, **loss.terms}.items():
-                total = value.double().mean() * (stop - start)
-                sums[name] = sums[name] + total if name in sums else total
-        self.model.train()
-        means = self.runtime.sum(torch.stack(list(sums.values()))) / n
-        return dict(zip(sums, means.tolist(), strict=True))
-
-    def _loss(self, batch: Batch) -> Loss:
-        if not self.runtime.sharded:
-            return self.model.loss(batch)
-        from torch.distributed.fsdp import register_fsdp_forward_method
-
-        if "loss" not in self.model.__dict__:
-            register_fsdp_forward_method(self.model, "loss")
-        return self.model.loss(batch)
 
     # -- ending -----------------------------------------------------------------------------
 
     def _finish(self, reason: str) -> None:
         if self._terms:
             self._log(self.progress)
-        judged = self.validation is None or self.step % self.evaluate_every == 0
-        if reason != "interrupted" and not judged:
+        if reason != "interrupted" and self.judge is not None and self._judged_at != self.step:
             self._evaluate()
         self._tell(Finished(self.step, self.seconds, reason, self.runtime.gather(self.seen)))
         self.save()

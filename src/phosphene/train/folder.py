@@ -65,6 +65,25 @@ class Run:
         """``run.json``: the resolved configuration, versions, seed, threads and command."""
         return _read_json(self.path / "run.json")
 
+    @property
+    def data(self) -> str:
+        """The name of the data set that it was trained on.
+
+        Raises:
+            RunError: It is the run of an agent, which has an environment instead.
+        """
+        if "data" not in self.config:
+            raise RunError(
+                f"{str(self.path)!r} is the run of an agent in {self.config.get('env')!r}: it has "
+                "no data set; phosphene play, evaluate and report take it"
+            )
+        return str(self.config["data"])
+
+    @property
+    def env(self) -> str | None:
+        """The environment that an agent was trained in; None for a model of data."""
+        return self.config.get("env")
+
     @cached_property
     def model(self) -> Model:
         """The trained model: best on validation, else EMA, else last."""
@@ -127,10 +146,10 @@ def build_from(description: Mapping[str, Any], source: str) -> Model:
         )
     cls = catalog.find(description["system"]).load()
     config = {name: decode(value) for name, value in description["config"].items()}
-    event = config.pop("event")
+    subject = config.pop("spec") if "spec" in config else config.pop("event")
     cls.check_settings({k: v for k, v in config.items() if k != "context"})
     with seeded(0):
-        model = cls(event, **config)
+        model = cls(subject, **config)
     assert isinstance(model, Model)
     return model
 

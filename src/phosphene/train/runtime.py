@@ -174,6 +174,20 @@ class Runtime:
         own[self.rank] = value
         return tuple(self.sum(own).tolist())
 
+    def join(self, value: Tensor, dim: int = 0) -> Tensor:
+        """The ranks' parts of a tensor put together along a dimension, on every rank."""
+        if not self.distributed:
+            return value
+        own = value.movedim(dim, 0).contiguous()
+        sizes = self.gather(len(own))
+        padded = own.new_zeros(max(sizes), *own.shape[1:])
+        padded[: len(own)] = own
+        plain = padded.view(torch.uint8) if padded.dtype == torch.bool else padded
+        parts = [torch.empty_like(plain) for _ in sizes]
+        torch.distributed.all_gather(parts, plain)
+        rows = [part[:n] for part, n in zip(parts, sizes, strict=True)]
+        return torch.cat(rows).view(own.dtype).movedim(0, dim)
+
     def whole(self, value: Tensor) -> Tensor:
         """A tensor whose rows are sharded over ranks, put together on the CPU of each.
 

@@ -35,16 +35,16 @@ def make_optimizer(
     parameters: Sequence[nn.Parameter], settings: TrainSettings, device: torch.device
 ) -> Optimizer:
     """The trainer's optimiser, fused where torch has a fused kernel."""
-    lr, decay, betas = settings.lr, settings.weight_decay, settings.betas
+    lr, decay, betas, eps = settings.lr, settings.weight_decay, settings.betas, settings.eps
     sharded = any(hasattr(p, "to_local") for p in parameters)  # not every fused kernel can shard
     fused = device.type in ("cpu", "cuda") and not sharded
     if settings.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr, betas=betas, weight_decay=decay, fused=fused)
+        return torch.optim.Adam(parameters, lr, betas, eps, decay, fused=fused)
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr, betas=betas, weight_decay=decay, fused=fused)
+        return torch.optim.AdamW(parameters, lr, betas, eps, decay, fused=fused)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr, momentum=betas[0], weight_decay=decay, fused=fused)
     if settings.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr, weight_decay=decay)
+        return torch.optim.RMSprop(parameters, lr, eps=eps, weight_decay=decay)
     make_contiguous(parameters)  # torch's L-BFGS flattens them, and their gradients, as views
     return torch.optim.LBFGS(parameters, lr=lr, max_iter=20, line_search_fn="strong_wolfe")

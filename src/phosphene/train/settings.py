@@ -65,6 +65,7 @@ class TrainSettings:
         optimizer: ``adam``, ``adamw``, ``rmsprop``, ``sgd`` or ``lbfgs``.
         lr: Learning rate.
         betas: Decay rates of Adam's moments; the first is the momentum of sgd.
+        eps: Added to the denominator of adam, adamw and rmsprop.
         weight_decay: L2 decay, decoupled for ``adamw``.
         clip: Largest gradient norm; None for no clipping.
         schedule: ``constant``, ``linear`` or ``cosine`` decay over the budget.
@@ -85,6 +86,7 @@ class TrainSettings:
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd", "lbfgs"] = "adam"
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
     weight_decay: float = 0.0
     clip: float | None = None
     schedule: Literal["constant", "linear", "cosine"] = "constant"

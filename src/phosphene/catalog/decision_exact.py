@@ -1,0 +1,5 @@
+"""placeholder until written."""
+
+from phosphene.catalog.system import System
+
+SYSTEMS: tuple[System, ...] = ()

@@ -1,0 +1,124 @@
+"""The base of every agent: an environment's specification, a way to act, a source of experience."""
+
+from typing import Any, NoReturn, Protocol
+
+import torch
+from torch import Tensor
+
+from phosphene.core.batch import Batch
+from phosphene.core.environment import Environment, EnvSpec
+from phosphene.core.errors import EventError
+from phosphene.core.model import Model
+
+__all__ = ["Agent", "Alone", "Experience", "Ranks"]
+
+
+class Ranks(Protocol):
+    """This process among those that train together."""
+
+    rank: int
+    world: int
+
+    def join(self, value: Tensor, dim: int = 0) -> Tensor:
+        """The ranks' parts of a tensor put together along a dimension, on every rank."""
+        ...
+
+
+class Alone:
+    """One process by itself.
+
+    Example:
+        >>> Alone().join(torch.ones(2)).shape
+        torch.Size([2])
+    """
+
+    rank, world = 0, 1
+
+    def join(self, value: Tensor, dim: int = 0) -> Tensor:
+        """The tensor itself."""
+        return value
+
+
+class Experience(Protocol):
+    """Where an agent's batches come from: it acts, and what it meets is cut into batches.
+
+    A cycle of the engine asks for batches k, k + 1, ... of which the first may make the agent act;
+    asking for the same number again gives the same batch.
+    """
+
+    batch_size: int
+    experienced: int
+    """Environment steps taken so far, over all ranks: what a budget in steps counts."""
+
+    def next(self, k: int, model: Model, *, stream: int = 0) -> Batch:
+        """This rank's share of global batch k."""
+        ...
+
+    def statistics(self) -> dict[str, float]:
+        """What to log: returns and lengths of the episodes that ended since the last call."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must be saved for an exact resume: environments, buffers, counters."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what was saved."""
+        ...
+
+
+class Agent(Model):
+    """A model that acts in an environment and learns from what it meets there.
+
+    Subclasses take the specification first and everything else as typed keyword arguments, which
+    are their configuration; ``environments`` is among them, how many copies they learn from side
+    by side.
+
+    Args:
+        spec: What the agent sees and what it may do.
+    """
+
+    environments: int
+
+    def __init__(self, spec: EnvSpec) -> None:
+        super().__init__(spec.observation)
+        self.spec = spec
+
+    def act(
+        self,
+        observation: Tensor,
+        *,
+        greedy: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Actions for observations (n, \\*shape).
+
+        Args:
+            observation: As the environment gives them.
+            greedy: The best action, or a policy's mode; otherwise as the agent explores.
+            generator: Source of what is random.
+
+        Returns:
+            (n,) int64 where actions are discrete, else (n, d) within their bounds.
+        """
+        raise NotImplementedError
+
+    def experience(self, environment: Environment, seed: int, ranks: Ranks) -> Experience:
+        """The agent's own way to gather experience, in this rank's share of the environments."""
+        raise NotImplementedError
+
+    def refuse(self, why: str) -> NoReturn:
+        """Refuse the environment, in one sentence."""
+        raise EventError(f"{type(self).__name__} cannot act in {self.spec}: {why}")
+
+    def need_discrete(self) -> int:
+        """The number of actions; refuses continuous ones."""
+        if self.spec.actions is None:
+            self.refuse("its actions are continuous, and this agent chooses among a number of them")
+        return self.spec.actions
+
+    def need_continuous(self) -> int:
+        """The dimensions of an action; refuses discrete ones."""
+        if self.spec.discrete:
+            self.refuse("its actions are discrete, and this agent's are continuous")
+        return self.spec.action_dim

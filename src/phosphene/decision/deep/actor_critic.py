@@ -1,0 +1,132 @@
+"""What agents with a policy and a value share: networks, acting, the scale of actions."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.core.agent import Agent
+from phosphene.core.environment import EnvSpec
+from phosphene.core.errors import ConfigError
+from phosphene.decision.deep.distributions import Categorical, Distribution, Gaussian
+from phosphene.decision.deep.observations import Eyes
+from phosphene.nn.quick_mlp import QuickMLP
+
+__all__ = ["ActorCritic", "Bounds", "check_discount"]
+
+
+class Bounds(nn.Module):
+    """Between actions in [-1, 1] and an environment's own bounds.
+
+    Example:
+        >>> Bounds(EnvSpec("Pendulum-v1", Event.real(3), low=(-2.0,), high=(2.0,))).to_env(
+        ...     torch.tensor([[0.5], [3.0]])
+        ... ).flatten().tolist()
+        [1.0, 2.0]
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, spec: EnvSpec) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.tensor(spec.low), persistent=False)
+        self.register_buffer("high", torch.tensor(spec.high), persistent=False)
+        if not bool(torch.isfinite(self.low).all() and torch.isfinite(self.high).all()):
+            raise ConfigError(f"{spec.name} has actions without bounds: {spec.low}..{spec.high}")
+
+    def to_env(self, action: Tensor) -> Tensor:
+        """Actions for the environment; what lies beyond -1 and 1 is clipped."""
+        share = (action.clamp(-1, 1) + 1) / 2
+        return self.low + share * (self.high - self.low)
+
+    def from_env(self, action: Tensor) -> Tensor:
+        """Back to [-1, 1]."""
+        return (action - self.low) / (self.high - self.low) * 2 - 1
+
+
+class ActorCritic(Agent):
+    r"""A policy :math:`\pi_\theta(a | s)` and a value :math:`V_\phi(s)`.
+
+    The policy is categorical for discrete actions and, for continuous ones, a Gaussian whose mean
+    is a network's and whose log standard deviations are parameters. Actions of the policy live in
+    [-1, 1] and are stretched to the environment's bounds. Policy and value have networks of their
+    own; for images they share the convolutions.
+
+    Args:
+        spec: Of the environment.
+        hidden: Widths of both networks' hidden layers.
+        activation: Between them.
+        log_std: Where the log standard deviations begin.
+        standardize: Whether observations are put on a common scale, which is saved with the agent.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        activation: str = "tanh",
+        log_std: float = 0.0,
+        standardize: bool = False,
+    ) -> None:
+        super().__init__(spec)
+        self.eyes = Eyes(spec, standardize=standardize)
+        outputs = spec.actions or spec.action_dim
+        self.actor = QuickMLP(
+            self.eyes.size, hidden, outputs, activation=activation, gain=0.01
+        )
+        self.critic = QuickMLP(self.eyes.size, hidden, 1, activation=activation, gain=1.0)
+        self.bounds = None if spec.discrete else Bounds(spec)
+        if not spec.discrete:
+            self.log_std = nn.Parameter(torch.full((outputs,), float(log_std)))
+
+    def policy(self, features: Tensor) -> Distribution:
+        """The distribution of actions, given features (n, size)."""
+        out = self.actor(features)
+        return Categorical(out) if self.spec.discrete else Gaussian(out, self.log_std)
+
+    def value(self, features: Tensor) -> Tensor:
+        """V (n,), given features (n, size)."""
+        out: Tensor = self.critic(features)
+        return out.squeeze(1)
+
+    def noise(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+        """What actions are drawn with: Gumbel noise (*shape, A), or normal noise (*shape, d)."""
+        if self.spec.actions is not None:
+            u = torch.rand(*shape, self.spec.actions, generator=generator)
+            return -(-u.clamp_(1e-20).log_()).log_()
+        return torch.randn(*shape, self.spec.action_dim, generator=generator)
+
+    def explore(self, observation: Tensor, noise: Tensor) -> Tensor:
+        """An action of the policy for each observation, in the policy's own units."""
+        out = self.actor(self.eyes(observation))
+        if self.spec.discrete:
+            return Categorical.draw(out, noise)
+        return Gaussian(out, self.log_std).draw(noise)
+
+    def to_env(self, action: Tensor) -> Tensor:
+        """The policy's actions in the environment's units."""
+        return action if self.bounds is None else self.bounds.to_env(action)
+
+    @torch.no_grad()
+    def act(
+        self,
+        observation: Tensor,
+        *,
+        greedy: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The policy's mode, or a draw from it."""
+        if greedy:
+            return self.to_env(self.policy(self.eyes(observation)).mode())
+        noise = self.noise((len(observation),), generator).to(observation.device)
+        return self.to_env(self.explore(observation, noise))
+
+
+def check_discount(gamma: float, name: str = "gamma") -> float:
+    """Return it, or refuse what is no discount."""
+    if not 0 <= gamma <= 1 or math.isnan(gamma):
+        raise ConfigError(f"{name} must lie between 0 and 1, got {gamma}")
+    return float(gamma)

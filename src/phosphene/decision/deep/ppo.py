@@ -1,0 +1,130 @@
+r"""Proximal policy optimization: many small steps on a rollout, none of them far from it."""
+
+from collections.abc import Sequence
+
+import torch
+
+from phosphene.core.agent import Ranks
+from phosphene.core.batch import Batch
+from phosphene.core.environment import Environment, EnvSpec
+from phosphene.core.phase import Loss, Phase
+from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
+from phosphene.decision.deep.observations import RunningScale
+from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts, batches_of
+
+__all__ = ["PPO"]
+
+
+class PPO(ActorCritic):
+    r"""Proximal policy optimization with a clipped ratio (Schulman et al., 2017).
+
+    .. math::
+        L = \mathbb E\left[-\min\!\left(r A,\ \mathrm{clip}(r, 1 - \epsilon, 1 + \epsilon)\,
+        A\right) + c_v \left(V(s) - G\right)^2 - c_e H[\pi(\cdot|s)]\right],
+        \qquad r = \frac{\pi(a|s)}{\pi_{\text{old}}(a|s)}
+
+    with advantages A by generalized advantage estimation (Schulman et al., 2016) and G = A + V the
+    lambda-return. Where the ratio has left the clipping range on the side that A asks for, the
+    gradient is zero: the policy cannot run away from what the rollout knows of. An episode that the
+    time limit cuts off is worth the value of where it was cut.
+
+    Each cycle of the trainer acts for ``steps`` steps in each environment and takes ``epochs`` passes
+    over that rollout in batches of ``batch_size``.
+
+    Args:
+        spec: Of the environment; actions may be discrete or continuous.
+        environments: Copies to act in, side by side, over all ranks.
+        steps: Time steps of a rollout.
+        epochs: Passes over each rollout.
+        batch_size: Moments in a gradient step, over all ranks; it divides environments x steps.
+        gamma: Discount.
+        lambda_: Weight of longer looks ahead in the advantages, 0 to 1.
+        clip: epsilon, how far the ratio may go.
+        clip_value: How far V may move from what it was, in the same manner; None for any distance.
+        value: c_v.
+        entropy: c_e.
+        normalize: Whether advantages are normalized within each batch.
+        hidden: Widths of the hidden layers of policy and value.
+        activation: Between them.
+        log_std: Where the log standard deviations of continuous actions begin.
+        standardize: Whether observations are put on a running scale.
+        scale_rewards: Whether rewards are divided by the deviation of their discounted sums.
+
+    Raises:
+        ConfigError: batch_size does not divide a rollout, or a coefficient is out of range.
+
+    Example:
+        >>> import phosphene as ph
+        >>> agent = ph.build("ppo", ph.decision.make("CartPole-v1").spec, seed=0)
+        >>> agent.act(torch.zeros(2, 4)).shape
+        torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        *,
+        environments: int = 8,
+        steps: int = 128,
+        epochs: int = 10,
+        batch_size: int = 256,
+        gamma: float = 0.99,
+        lambda_: float = 0.95,
+        clip: float = 0.2,
+        clip_value: float | None = None,
+        value: float = 0.5,
+        entropy: float = 0.0,
+        normalize: bool = True,
+        hidden: Sequence[int] = (64, 64),
+        activation: str = "tanh",
+        log_std: float = 0.0,
+        standardize: bool = False,
+        scale_rewards: bool = False,
+    ) -> None:
+        super().__init__(
+            spec, hidden=hidden, activation=activation, log_std=log_std, standardize=standardize
+        )
+        self.environments, self.steps, self.epochs = environments, steps, epochs
+        self.batch_size = batch_size
+        self.repeat = epochs * batches_of(environments * steps, batch_size)
+        self.gamma = check_discount(gamma)
+        self.lambda_ = check_discount(lambda_, "lambda_")
+        self.clip, self.clip_value, self.c_value, self.c_entropy = clip, clip_value, value, entropy
+        self.normalize = normalize
+        self.rewards = RunningScale((), center=False) if scale_rewards else None
+
+    def experience(self, environment: Environment, seed: int, ranks: Ranks) -> Rollouts:
+        """Rollouts, each used for ``epochs`` passes."""
+        return Rollouts(
+            self, environment, seed, ranks, steps=self.steps, epochs=self.epochs,
+            batch_size=self.batch_size, gamma=self.gamma, lambda_=self.lambda_,
+            normalize=self.normalize, rewards=self.rewards,
+        )  # fmt: skip
+
+    def phases(self) -> Sequence[Phase]:
+        """All gradient steps on one rollout."""
+        return [Phase("policy", list(self.parameters()), self.loss, repeat=self.repeat)]
+
+    def loss(self, batch: Batch) -> Loss:
+        """The clipped surrogate, the value's error and the entropy."""
+        assert isinstance(batch, RolloutBatch)
+        features = self.eyes(batch.x)
+        policy, value = self.policy(features), self.value(features)
+        log_ratio = policy.log_prob(batch.action) - batch.log_prob
+        ratio, a = log_ratio.exp(), batch.advantage
+        gain = torch.minimum(ratio * a, ratio.clamp(1 - self.clip, 1 + self.clip) * a)
+        error = (value - batch.target).square()
+        if self.clip_value is not None:
+            moved = batch.value + (value - batch.value).clamp(-self.clip_value, self.clip_value)
+            error = torch.maximum(error, (moved - batch.target).square())
+        policy_loss, value_loss, entropy = -gain.mean(), error.mean(), policy.entropy().mean()
+        total = policy_loss + self.c_value * value_loss
+        if self.c_entropy:
+            total = total - self.c_entropy * entropy
+        with torch.no_grad():
+            terms = {
+                "policy": policy_loss.detach(), "value": value_loss.detach(),
+                "entropy": entropy.detach(), "kl": (ratio - 1 - log_ratio).mean(),
+                "clipped": ((ratio - 1).abs() > self.clip).float().mean(),
+            }  # fmt: skip
+        return Loss(total, terms)

@@ -1,0 +1,1 @@
+"""Environments: native vectorized ones, gymnasium by name, explicit MDPs."""

@@ -1,0 +1,1 @@
+"""Learning values in tables, from experience alone."""
