@@ -8,7 +8,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from phosphene.cli.console import ScoringConsole, TrainingConsole, number
 from phosphene.cli.output import print_json, print_table, screen
-from phosphene.cli.parsing import parse
+from phosphene.cli.parsing import mentioned, parse
 from phosphene.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,17 +19,19 @@ _SHOWN = ("bits_per_dim", "frechet_distance", "precision", "recall", "psnr")
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Train several systems on the same codes under the same budget, and compare their scores.
+    """Train several systems on the same codes, or agents in one environment, and compare them.
 
     Rows are sorted within a kind of score; a bound is never ranked against an exact value.
 
     Args:
         systems: Names of the catalogue.
         data: A data set's name; phosphene data lists them.
+        env: An environment: then the systems are agents, ranked by the returns of their episodes.
         budget: Of each training; recipe gives each system its own recipe's.
         seeds: How many trainings of each system; scores are means over them.
         recipe: Whose settings each system starts from.
         name: Of the folder below runs/.
+        episodes: Played for each score of an agent.
         samples: Samples drawn for the distances.
         particles: Importance-weighted particles an example; 500, or 1 for flows, whose bound is
             that of dequantization.
@@ -40,10 +42,12 @@ class Arguments:
 
     systems: Positional[Annotated[tuple[str, ...], arg(metavar="SYSTEM...")]] = ()
     data: Annotated[str, arg(metavar="DATA")] = "digits-binary"
+    env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
     budget: Annotated[str, arg(metavar="BUDGET")] = "30s"
     seeds: Annotated[int, arg(metavar="N")] = 1
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
+    episodes: Annotated[int, arg(metavar="N")] = 100
     samples: Annotated[int, arg(metavar="N")] = 1000
     particles: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
@@ -58,6 +62,10 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(
             "phosphene compare needs systems, such as 'phosphene compare vae beta-vae'"
         )
+    if arguments.env is not None:
+        if mentioned(argv, "--data"):
+            raise ConfigError("systems are compared on --data or in --env, not in both")
+        return _agents(arguments)
     from phosphene.recipes.comparing import compare
 
     notes = screen(stderr=True)
@@ -94,6 +102,56 @@ def main(argv: Sequence[str]) -> int:
         )
     else:
         _show(comparison)
+    return 0
+
+
+def _agents(arguments: Arguments) -> int:
+    from phosphene.recipes.comparing_agents import compare_agents
+
+    assert arguments.env is not None
+    notes = screen(stderr=True)
+
+    def announce(text: str) -> None:
+        told.stop()
+        notes.print(text, style="bold")
+
+    with TrainingConsole() as console, ScoringConsole() as told:
+        comparison = compare_agents(
+            arguments.systems,
+            env=arguments.env,
+            budget=None if arguments.budget == "recipe" else arguments.budget,
+            seeds=arguments.seeds,
+            episodes=arguments.episodes,
+            recipe=arguments.recipe,
+            name=arguments.name,
+            threads=arguments.threads,
+            listeners=[console],
+            progress=told,
+            announce=announce,
+        )
+    if arguments.json:
+        rows = [entry.to_json() for entry in comparison.entries]
+        print_json({"path": str(comparison.path), "env": arguments.env, "rows": rows})
+        return 0
+    columns = ("agent", "iqm", "95 % interval", "worst seed", "steps", "seconds")
+    print_table(
+        columns,
+        [
+            (
+                e.system,
+                number(e.iqm),
+                f"{number(e.interval[0])} .. {number(e.interval[1])}",
+                number(min(e.returns)),
+                f"{e.steps:,.0f}",
+                f"{e.seconds:.1f}",
+            )
+            for e in comparison.entries
+        ],
+        title=f"Returns in {arguments.env}, interquartile mean over {arguments.seeds} seeds",
+        right=columns[1:],
+    )
+    for name in ("compare.json", "compare.png", "report.html"):
+        screen().print(str(comparison.path / name))
     return 0
 
 

@@ -29,6 +29,15 @@ _REASONS = {
 }
 
 
+_ASIDE = ("lr", "examples", "environment_steps", "episodes")
+
+
+def _judged(event: Evaluated) -> dict[str, float]:
+    """Validation scores; of an agent, what it earned and not its negative."""
+    aside = ("loss", "environment_steps") if "return" in event.scores else ()
+    return {k: v for k, v in event.scores.items() if k not in aside}
+
+
 def clock(seconds: float) -> str:
     """Minutes and seconds, with hours where there are any.
 
@@ -70,7 +79,7 @@ class TrainingConsole:
     def __post_init__(self) -> None:
         self._progress: Progress | None = None
         self._task = TaskID(0)
-        self._terms = self._scores = ""
+        self._terms = self._scores = self._earned = ""
         self._last = 0.0
         self._announced: Started | None = None
 
@@ -114,16 +123,18 @@ class TrainingConsole:
         # then the error is all there is to say.
         self._stop()
         self.finished = self.best = None
-        self._terms = self._scores = ""
+        self._terms = self._scores = self._earned = ""
         self._last = 0.0
         self._announced = event
 
     def _announce(self, event: Started) -> None:
         self._announced = None
         threads = f"{event.threads} thread" + ("s" if event.threads != 1 else "")
+        where = f"on {event.data}" if event.examples else f"in {event.data}"
+        examples = f"{event.examples:,} examples, " if event.examples else ""
         self._say(
-            f"{event.system} on {event.data}: {event.parameters:,} parameters, "
-            f"{event.examples:,} examples, {event.budget}, {event.device}, {threads}"
+            f"{event.system} {where}: {event.parameters:,} parameters, "
+            f"{examples}{event.budget}, {event.device}, {threads}"
         )
         self._say(f"writing to {event.folder}")
         if self.console.is_terminal and self._progress is None:
@@ -139,10 +150,14 @@ class TrainingConsole:
             self._progress.start()
 
     def _step(self, event: StepEnd) -> None:
-        terms = {k: v for k, v in event.terms.items() if k not in ("lr", "examples")}
-        self._terms = "  ".join(f"{k} {number(v)}" for k, v in list(terms.items())[:4])
+        terms = {k: v for k, v in event.terms.items() if k not in _ASIDE}
+        if "return" in terms:  # of an agent, what it earns says more than what it minimizes
+            self._earned = f"return {number(terms['return'])}  "
+        some = [f"{k} {number(v)}" for k, v in terms.items() if k not in ("return", "length")]
+        self._terms = self._earned + "  ".join(some[: 3 if self._earned else 4])
         left = "" if event.remaining is None else f"{clock(event.remaining)} left"
-        text = f"step {event.step:,}  {self._terms}{self._scores}"
+        step = int(event.terms.get("environment_steps", event.step))
+        text = f"step {step:,}  {self._terms}{self._scores}"
         if self._progress is not None:
             self._progress.update(self._task, completed=event.progress, left=left, text=text)
         elif time.monotonic() - self._last >= self.every:
@@ -152,7 +167,8 @@ class TrainingConsole:
     def _evaluated(self, event: Evaluated) -> None:
         if event.best or self.best is None:
             self.best = event
-        scores = "  ".join(f"{k} {number(v)}" for k, v in list(event.scores.items())[:2])
+        shown = _judged(event)
+        scores = "  ".join(f"{k} {number(v)}" for k, v in list(shown.items())[:2])
         self._scores = f"  |  validation {scores}" + (" (best)" if event.best else "")
 
     def _stop(self) -> None:
@@ -166,8 +182,9 @@ class TrainingConsole:
         reason = _REASONS.get(event.reason, event.reason)
         line = f"{reason}: {event.step:,} steps in {clock(event.seconds)}"
         if self.best is not None:
-            scores = ", ".join(f"{k} {number(v)}" for k, v in self.best.scores.items())
-            line += f"; best validation at step {self.best.step:,}: {scores}"
+            scores = ", ".join(f"{k} {number(v)}" for k, v in _judged(self.best).items())
+            step = int(self.best.scores.get("environment_steps", self.best.step))
+            line += f"; best validation at step {step:,}: {scores}"
         self._say(line)
 
 

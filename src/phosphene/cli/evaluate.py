@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Score a run on held-out data, and write evaluation.json into it.
+    """Score a run on held-out data or in fresh episodes, and write evaluation.json into it.
 
     Likelihoods say what they are: exact, a bound, importance-weighted, an estimate. Distances
     stand beside their floor, which is what real data gets against real data.
@@ -27,6 +27,8 @@ class Arguments:
         samples: How many samples are drawn for the distances.
         particles: Importance-weighted particles an example; 500, or 1 for flows, whose bound is
             that of dequantization.
+        episodes: How many an agent plays, none of them met in training; 100 by default.
+        sampled: Let an agent draw its actions as it explores, instead of taking the best.
         split: The examples to score on.
         seed: The same seed gives the same scores.
         json: Print one JSON object; progress goes to stderr.
@@ -35,6 +37,8 @@ class Arguments:
     run: Positional[Annotated[str, arg(metavar="RUN")]]
     samples: Annotated[int, arg(metavar="N")] = 1000
     particles: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
+    episodes: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    sampled: FlagCreatePairsOff[bool] = False
     split: Literal["test", "validation", "train"] = "test"
     seed: int = 0
     json: FlagCreatePairsOff[bool] = False
@@ -51,6 +55,8 @@ def main(argv: Sequence[str]) -> int:
             run,
             samples=arguments.samples,
             particles=arguments.particles,
+            episodes=arguments.episodes,
+            greedy=not arguments.sampled,
             split=arguments.split,
             seed=arguments.seed,
             progress=told,
@@ -58,7 +64,8 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         print_json({name: score.to_json() for name, score in scores.items()})
     else:
-        print_scores(scores, f"{run.path} on {run.data}, {arguments.split} split")
+        where = f"in {run.env}" if run.env else f"on {run.data}, {arguments.split} split"
+        print_scores(scores, f"{run.path} {where}")
     return 0
 
 

@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("SYSTEM [--data D] [--budget 60s]", "train a system; the run is one folder"),
     "sample": ("RUN [-n 64] [--out FILE]", "draw samples, interpolations and traversals"),
     "evaluate": ("RUN [--json]", "score a run on its test split, with kinds and floors"),
+    "play": ("RUN [--out FILE]", "watch an agent: gif, mp4 or moments side by side"),
+    "solve": ("SOLVER [--env E]", "solve a known decision process exactly"),
     "compare": ("SYSTEM... --data D --budget B", "train several under one budget, in one table"),
     "report": ("RUN", "write a self-contained report.html"),
     "export": ("RUN [--format onnx|torchscript]", "write the decoder, and samples, for elsewhere"),
@@ -40,6 +42,7 @@ _HELP = """{bold}phosphene{plain}: machine perception as one library.
 {bold}start here{plain}
   phosphene demo
   phosphene train vae --data mnist-binary --budget 60s
+  phosphene train ppo --env CartPole-v1 --budget 60s
   phosphene train vae --help            every setting of the model and of the trainer
 
 {bold}options{plain}

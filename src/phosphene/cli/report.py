@@ -32,12 +32,12 @@ def main(argv: Sequence[str]) -> int:
     """Write the report and print its path."""
     arguments = parse(Arguments, argv, "phosphene report")
     run = open_run(arguments.run)
-    from phosphene.evaluate.report import write_report
     from phosphene.recipes.evaluating import evaluate, read_scores
+    from phosphene.recipes.reporting import report
 
     scores = {} if arguments.again else read_scores(run)
     if not scores:
         with ScoringConsole() as told:
             scores = evaluate(run, progress=told)
-    print(write_report(run, scores, seed=arguments.seed))
+    print(report(run, scores, seed=arguments.seed))
     return 0

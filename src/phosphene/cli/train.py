@@ -34,7 +34,9 @@ class Arguments:
     Args:
         system: What to train; phosphene systems lists them.
         data: A data set's name, or an adapter such as folder:./photos; phosphene data lists them.
-        budget: How long: 60s, 10m, 2h, 3000steps or 5epochs.
+        env: Where an agent acts: CartPole-v1, any name of gymnasium's, or a map, grid:FILE.
+        budget: How long: 60s, 10m, 2h, 3000steps or 5epochs; steps of an agent are environment
+            steps.
         recipe: Which recipe's settings to start from: default, paper, ...
         name: The run is written to runs/NAME; by default, system, data and date.
         seed: Of weights, batches and noise.
@@ -45,11 +47,13 @@ class Arguments:
         compile: Compile the model, where that works.
         init_from: A run whose weights to start from.
         from_run: A run that is the first stage of a system with stages; it is not trained again.
+        workers: Processes that step an agent's environments, where those are slow.
         json: Print one JSON object when done; progress goes to stderr.
     """
 
     system: Positional[Annotated[str, arg(metavar="SYSTEM", help_behavior_hint="")]] = ""
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint=quiet)] = None
+    env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint=quiet)] = None
     budget: Annotated[str | None, arg(metavar="BUDGET", help_behavior_hint=quiet)] = None
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
@@ -64,13 +68,15 @@ class Arguments:
     compile: FlagCreatePairsOff[bool] = False
     init_from: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")] = None
     from_run: Annotated[str | None, arg(name="from", metavar="RUN", help_behavior_hint="")] = None
+    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     json: FlagCreatePairsOff[bool] = False
 
 
 def main(argv: Sequence[str]) -> int:
     """Train, and say where the run lies."""
     from phosphene import catalog
-    from phosphene.recipes.recipe import select
+    from phosphene.recipes.planning import check_subject
+    from phosphene.recipes.recipe import select, select_for
 
     plain = plain_arguments()
     first = parse(plain, [a for a in argv if a not in ("-h", "--help")], PROG, strict=False)
@@ -82,14 +88,21 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(
             f"{system.name!r} is a proof: run it with 'phosphene prove {system.name}'"
         )
-    if system.kind in ("solver", "tool"):
-        raise ConfigError(f"{system.name!r} is a {system.kind}, which is not trained")
-    recipe = select(system.name, first.data, first.recipe)
+    if system.kind == "solver":
+        raise ConfigError(
+            f"{system.name!r} is a solver: run it with 'phosphene solve {system.name}'"
+        )
+    if system.kind == "tool":
+        raise ConfigError(f"{system.name!r} is a tool, which is not trained")
+    agent = check_subject(system.name, first.data, first.env)
+    choose, subject = (select_for, first.env) if agent else (select, first.data)
+    recipe = choose(system.name, subject, first.recipe)
     model = _model_options(system.load(), recipe.model)
     complete = _with_parts(_trainer_options(recipe.train), model)
     shown = complete(
-        system=system.name, data=recipe.data, budget=recipe.budget, precision=recipe.precision
-    )
+        system=system.name, data=recipe.data or None, env=recipe.env or None,
+        budget=recipe.budget, precision=recipe.precision,
+    )  # fmt: skip
     arguments = parse(complete, argv, PROG, default=shown)
     with TrainingConsole() as console:
         run = _train(arguments, argv, console)
@@ -111,6 +124,7 @@ def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Ru
     return train(
         arguments.system,
         data=top("data"),
+        env=top("env"),
         budget=top("budget"),
         precision=top("precision"),
         seed=arguments.seed,
@@ -124,6 +138,7 @@ def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Ru
         compile=arguments.compile,
         init_from=arguments.init_from,
         first=arguments.from_run,
+        workers=arguments.workers,
         listeners=[console],
     )
 
@@ -171,7 +186,7 @@ def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:
             {
                 "run": str(run.path),
                 "system": arguments.system,
-                "data": arguments.data,
+                **({"env": run.env} if run.env else {"data": arguments.data}),
                 "steps": finished.step if finished else None,
                 "seconds": round(finished.seconds, 3) if finished else None,
                 "reason": finished.reason if finished else None,

@@ -91,7 +91,7 @@ class Agent(Model):
         greedy: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Actions for observations (n, \\*shape).
+        """Actions for observations (n, ...).
 
         Args:
             observation: As the environment gives them.

@@ -78,11 +78,11 @@ class Step:
     """What n environments answer to n actions.
 
     Args:
-        observation: Where to act next (n, \\*shape); the first of a new episode where one ended.
+        observation: Where to act next (n, ...); the first of a new episode where one ended.
         reward: (n,), float32.
         terminated: (n,), bool: a terminal state was reached, after which nothing can be earned.
         truncated: (n,), bool: the episode was cut off, by its time limit, where it might go on.
-        next: What the actions led to (n, \\*shape), before a new episode began. It differs from
+        next: What the actions led to (n, ...), before a new episode began. It differs from
             ``observation`` only where an episode ended; a value beyond a truncation is its value.
     """
 

@@ -67,7 +67,8 @@ def play(
     reward_sum, clock = torch.zeros(n, dtype=torch.float64), torch.zeros(n, dtype=torch.int64)
     done = torch.zeros(n, dtype=torch.int64)
     returns = torch.zeros(each, n, dtype=torch.float64)
-    lengths, terminated = torch.zeros(each, n, dtype=torch.int64), torch.zeros(each, n, dtype=bool)
+    lengths = torch.zeros(each, n, dtype=torch.int64)
+    terminated = torch.zeros(each, n, dtype=torch.bool)
     training = agent.training
     agent.eval()
     while bool((done < each).any()):

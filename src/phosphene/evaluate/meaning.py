@@ -125,6 +125,25 @@ METRICS: dict[str, tuple[str, str, str]] = {
         "",
         "Samples that a classifier gives the label they were asked for.",
     ),
+    "return_mean": ("Mean return", "", "Sum of rewards of an episode; higher is better."),
+    "return_iqm": (
+        "Interquartile mean of returns",
+        "",
+        "The mean of the middle half of the episodes: luck and mishaps are left out.",
+    ),
+    "return_min": ("Worst return", "", "Of these episodes."),
+    "return_max": ("Best return", "", "Of these episodes."),
+    "length_mean": ("Mean length", "steps", "Of an episode."),
+    "terminated": (
+        "Episodes that terminated",
+        "",
+        "The part that reached a terminal state; the others were cut off by the limit.",
+    ),
+    "random_return": (
+        "Random actions, for comparison",
+        "",
+        "Mean return of a policy that looks at nothing.",
+    ),
     "mig": ("Mutual information gap", "", "Disentanglement; higher is better."),
     "dci_disentanglement": ("DCI disentanglement", "", "One factor a code; higher is better."),
     "dci_completeness": ("DCI completeness", "", "One code a factor; higher is better."),
@@ -153,6 +172,11 @@ KINDS: dict[str, str] = {
     "codes get that know nothing of them.",
     "against N(0, I)": "measured against as many draws from the prior; the floor is what the prior "
     "itself gets.",
+    "greedy episodes": "over whole episodes that training did not meet, played by the agent's best "
+    "actions; their standard error is over episodes, not over trainings.",
+    "sampled episodes": "over whole episodes that training did not meet, with actions drawn as the "
+    "agent explores.",
+    "random actions": "over whole episodes of uniformly random actions.",
     "largest": "the largest over test examples, not their mean.",
     "count": "counted, with no error of sampling.",
 }

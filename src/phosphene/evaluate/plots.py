@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "bands",
     "compare_figure",
     "curves",
     "data_uri",
     "density",
     "grid",
+    "histogram",
     "picture",
     "picture_of_pairs",
     "pixels",
@@ -396,6 +398,49 @@ def density(
         vmin=0.0,
         vmax=brightest,
     )
+    return figure
+
+
+def histogram(
+    values: Sequence[float], *, x: str, size: tuple[float, float] = (10.2, 2.6)
+) -> "Figure":
+    """How values are spread.
+
+    Args:
+        values: Numbers.
+        x: What they are.
+        size: Width and height in inches.
+    """
+    figure, axes = _axes(*size)
+    axes.hist(values, bins=min(40, max(8, len(values) // 4)), color=ACCENT, alpha=0.85)
+    axes.set_xlabel(x)
+    axes.set_ylabel("count")
+    return figure
+
+
+def bands(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]]],
+    *,
+    x: str,
+    y: str,
+    size: tuple[float, float] = (10.2, 4.2),
+) -> "Figure":
+    """Curves with an interval about each.
+
+    Args:
+        lines: Name to x values, middles, lows and highs.
+        x: Label of the x axis.
+        y: Label of the y axis.
+        size: Width and height in inches.
+    """
+    figure, axes = _axes(*size)
+    for k, (name, (xs, middle, low, high)) in enumerate(lines.items()):
+        color = _CLASSES[k % len(_CLASSES)]
+        axes.fill_between(xs, low, high, color=color, alpha=0.18, linewidth=0)
+        axes.plot(xs, middle, color=color, linewidth=1.8, label=name)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
     return figure
 
 

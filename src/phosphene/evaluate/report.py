@@ -18,9 +18,10 @@ from phosphene.evaluate.score import Score
 from phosphene.evaluate.sequences import Series, Sounds, Texts
 from phosphene.train.folder import Run
 
-__all__ = ["write_report"]
+__all__ = ["headline", "score_table", "settings_table", "write_report"]
 
 _HEADLINE = (
+    "return_mean", "return_iqm", "return_min", "random_return",
     "nats_per_character", "nats_per_byte", "bits_per_sample", "baseline_ngram", "baseline_lpc",
     "nll", "iwae_nll", "elbo", "bits_per_dim", "kl", "psnr_gain", "psnr", "lr_consistency",
     "accuracy", "ssim", "mse",
@@ -53,12 +54,12 @@ def write_report(
     model = run.model
     title = f"{catalog.find(run.config['system']).title} on {run.data}"
     sections = [
-        _headline(scores),
+        headline(scores),
         *_drawing(model, test)(model, test, train, seed).sections(),
         _codes(model, test),
         *_stages(run.metrics),
-        _scores(scores),
-        _settings(run),
+        score_table(scores),
+        settings_table(run),
     ]
     versions = ", ".join(f"{k} {v}" for k, v in run.config.get("versions", {}).items())
     text = page.page(title, _header(run, model, test, train, title), sections, escape(versions))
@@ -106,7 +107,7 @@ def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -
 # -- scores ---------------------------------------------------------------------------------------
 
 
-def _headline(scores: Mapping[str, Score]) -> str:
+def headline(scores: Mapping[str, Score]) -> str:
     """The few scores that matter most, as cards."""
     chosen = [name for name in _HEADLINE if name in scores]
     same = {"iwae_nll": "nll", "bits_per_dim": "bits_per_sample"}
@@ -115,7 +116,10 @@ def _headline(scores: Mapping[str, Score]) -> str:
     return f'<div class="cards">{cards}</div>' if cards else ""
 
 
-def _scores(scores: Mapping[str, Score]) -> str:
+def score_table(
+    scores: Mapping[str, Score],
+    lead: str = "On held-out test examples. Log-likelihoods are in nats per example.",
+) -> str:
     """Every score with its kind, error and floor, and what the kinds mean."""
     if not scores:
         return ""
@@ -134,7 +138,7 @@ def _scores(scores: Mapping[str, Score]) -> str:
         "All scores",
         page.table(columns, rows, columns[1:4]),
         f"<h3 style='margin-top:26px'>What the kinds mean</h3>{kinds}",
-        lead="On held-out test examples. Log-likelihoods are in nats per example.",
+        lead=lead,
     )
 
 
@@ -228,13 +232,14 @@ def _codes(model: Model, test: Dataset) -> str:
     return page.section("Latent space", page.figure(plots.svg(chart)), lead=lead)
 
 
-def _settings(run: Run) -> str:
+def settings_table(run: Run) -> str:
+    """Every setting of the model and of the trainer, folded away."""
     groups = []
     for name, key in (("Model", "model"), ("Trainer", "train")):
         values = {
             k: v
             for k, v in run.config.get(key, {}).items()
-            if k not in ("type", "event") and v is not None
+            if k not in ("type", "event", "spec") and v is not None
         }
         rows = [(f"<code>{escape(k)}</code>", escape(_setting(v))) for k, v in values.items()]
         groups.append(f"<div><h3>{name}</h3>{page.table(('setting', 'value'), rows)}</div>")

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import torch
 
-from phosphene import catalog
 from phosphene.core.agent import Agent, Experience
 from phosphene.core.config import decode
 from phosphene.core.environment import Environment
@@ -31,19 +30,9 @@ from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.source import share
 
-__all__ = ["Episodes", "Practice", "check_subject", "plan_agent", "resume_agent"]
+__all__ = ["Episodes", "Practice", "plan_agent", "resume_agent"]
 
 _JUDGED, _EVALUATED = 101, 102  # streams of seeds: episodes met in training are no others' episodes
-
-
-def check_subject(system: str, data: object | None, env: str | None) -> bool:
-    """Whether the system is an agent; refuses data for an agent, and an environment for a model."""
-    agent = catalog.find(system).kind == "agent"
-    if agent and data is not None:
-        raise ConfigError(f"{system!r} is an agent: it takes an environment (--env), not data")
-    if env is not None and not agent:
-        raise ConfigError(f"{system!r} is no agent: it takes data (--data), not an environment")
-    return agent
 
 
 def plan_agent(

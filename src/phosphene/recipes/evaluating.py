@@ -7,8 +7,10 @@ from pathlib import Path
 from phosphene.core.errors import ConfigError
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.likelihood import Progress
+from phosphene.evaluate.returns import score_episodes
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.scoring import evaluate_model
+from phosphene.recipes.playing import play_run, random_returns
 from phosphene.recipes.training import load_split
 from phosphene.train.folder import Run, write_atomically
 
@@ -20,6 +22,8 @@ def evaluate(
     *,
     samples: int = 1000,
     particles: int | None = None,
+    episodes: int | None = None,
+    greedy: bool = True,
     split: str = "test",
     seed: int = 0,
     data: str | Dataset | None = None,
@@ -34,6 +38,8 @@ def evaluate(
         particles: Importance-weighted particles per example, where the likelihood is bounded; None
             for 500, or 1 where the bound is a flow's, of dequantization, which many passes
             through the flow would hardly tighten.
+        episodes: Of an agent, how many are played, none of them met in training; 100 by default.
+        greedy: Of an agent: its best actions, or actions drawn as it explores.
         split: ``test``, ``validation`` or ``train``.
         seed: Seeds everything random; the same seed gives the same scores.
         data: Other data to score on; None takes that split of the run's own. A run that was
@@ -55,6 +61,10 @@ def evaluate(
         'bound'
     """
     run = run if isinstance(run, Run) else Run(run)
+    if run.env is not None:
+        return _evaluate_agent(run, 100 if episodes is None else episodes, greedy, seed, progress)
+    if episodes is not None:
+        raise ConfigError(f"{str(run.path)!r} is the run of a model: it has no episodes")
     if particles is None:
         particles = getattr(run.model, "scoring_particles", 500)
     for name, value in (("samples", samples), ("particles", particles)):
@@ -73,6 +83,23 @@ def evaluate(
     )
     about = {"data": held_out.name, "split": split, "samples": samples, "particles": particles}
     _write(run, scores, {**about, "seed": seed})
+    return scores
+
+
+def _evaluate_agent(
+    run: Run, episodes: int, greedy: bool, seed: int, progress: Progress | None
+) -> dict[str, Score]:
+    """Scores of whole episodes, beside those of random actions."""
+    told = progress or (lambda name, fraction: None)
+    told("episodes", 0.0)
+    played = play_run(run, episodes, seed=seed, greedy=greedy)
+    told("random actions", 0.8)
+    assert run.env is not None
+    random = random_returns(run.env, min(episodes, 100), seed=seed)
+    kind = "greedy episodes" if greedy else "sampled episodes"
+    scores = score_episodes(played, kind, random)
+    about = {"env": run.env, "episodes": episodes, "greedy": greedy, "seed": seed}
+    _write(run, scores, {**about, "returns": played.returns.tolist()})
     return scores
 
 

@@ -104,6 +104,7 @@ def _data(
     plan: Plan, number: int, folder: Path, runtime: Runtime
 ) -> tuple[Dataset, Dataset | None]:
     """The training and validation data of a stage; outputs of earlier stages are kept in files."""
+    assert plan.dataset is not None
     try:
         held_out = load_data(plan.dataset.name, "validation")
     except PhospheneError:

@@ -12,17 +12,17 @@ from phosphene import catalog
 from phosphene.core.config import encode
 from phosphene.core.errors import PhospheneError, RunError
 from phosphene.core.events import Listener, Started, Warned
+from phosphene.core.model import Model
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
-from phosphene.core.model import Model
-from phosphene.recipes.acting import (
-    Episodes,
-    Practice,
+from phosphene.recipes.acting import Episodes, Practice, plan_agent, resume_agent
+from phosphene.recipes.planning import (
+    Plan,
     check_subject,
-    plan_agent,
-    resume_agent,
+    load_split,
+    plan_resume,
+    plan_training,
 )
-from phosphene.recipes.planning import Plan, load_split, plan_resume, plan_training
 from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
@@ -66,8 +66,8 @@ def train(
         system: A name of the catalogue.
         data: A data set's name, an adapter such as ``folder:PATH``, or a Dataset; None takes the
             recipe's.
-        env: The environment of an agent: a native one, any of gymnasium's, or a map (``grid:PATH``);
-            None takes the recipe's.
+        env: The environment of an agent: a native one, any of gymnasium's, or a map,
+            ``grid:PATH``; None takes the recipe's.
         budget: ``60s``, ``10m``, ``3000steps`` or ``5epochs``; None takes the recipe's. Steps of an
             agent are those of its environments, all together.
         seed: Seeds weights, batches and noise.

@@ -1,6 +1,6 @@
 """Build any system of the catalogue by name."""
 
-from typing import Any
+from typing import Any, cast
 
 from phosphene import catalog
 from phosphene.core.agent import Agent
@@ -48,6 +48,7 @@ def build(
         takes = "an EnvSpec, as decision.make(NAME).spec is" if agent else "an Event"
         raise ConfigError(f"{name!r} is built for {takes}, not for {event}")
     cls.check_settings(hyperparameters)
-    given = {} if agent else {"context": context}
     with seeded(seed):
-        return cls(event, **given, **hyperparameters)
+        if isinstance(event, EnvSpec):
+            return cls(cast(Any, event), **hyperparameters)
+        return cls(event, context=context, **hyperparameters)

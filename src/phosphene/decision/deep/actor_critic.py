@@ -92,6 +92,14 @@ class ActorCritic(Agent):
         out: Tensor = self.critic(features)
         return out.squeeze(1)
 
+    def assess(self, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Values of all features, and log-probabilities of the actions in the first of them."""
+        log_prob = self.policy(features[: len(action)]).log_prob(action)
+        return self.value(features), log_prob
+
+    def begin(self, experienced: int) -> None:
+        """A rollout begins; the policy explores by itself, however much was seen."""
+
     def noise(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
         """What actions are drawn with: Gumbel noise (*shape, A), or normal noise (*shape, d)."""
         if self.spec.actions is not None:

@@ -15,7 +15,7 @@ _MOST = 10.0  # standardized observations are clipped here: a rare reading must 
 
 
 class RunningScale(nn.Module):
-    r"""Mean and variance of everything seen so far; :math:`(x - \mu) / \sqrt{v + \epsilon}`, clipped.
+    r"""Mean and variance of all that was seen; :math:`(x - \mu) / \sqrt{v + \epsilon}`, clipped.
 
     Moments of a batch are merged by the formula of Chan, Golub and LeVeque (1983). They are
     buffers: a saved agent scales what it sees as it did in training.
@@ -84,7 +84,8 @@ class Eyes(nn.Module):
     def __init__(self, spec: EnvSpec, *, standardize: bool = False) -> None:
         super().__init__()
         self.event = spec.observation
-        self.scale = RunningScale(self.event.shape) if standardize and self.event.kind == "real" else None
+        scaled = standardize and self.event.kind == "real"
+        self.scale = RunningScale(self.event.shape) if scaled else None
         self.states = spec.states
         self.convolutions = _convolutions(self.event) if self.event.is_image else None
         self.size = self.states or self.event.dimensions

@@ -28,8 +28,8 @@ class PPO(ActorCritic):
     gradient is zero: the policy cannot run away from what the rollout knows of. An episode that the
     time limit cuts off is worth the value of where it was cut.
 
-    Each cycle of the trainer acts for ``steps`` steps in each environment and takes ``epochs`` passes
-    over that rollout in batches of ``batch_size``.
+    Each cycle of the trainer acts for ``steps`` steps in each environment and takes ``epochs``
+    passes over that rollout in batches of ``batch_size``.
 
     Args:
         spec: Of the environment; actions may be discrete or continuous.

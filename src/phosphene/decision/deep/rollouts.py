@@ -1,7 +1,7 @@
 """Experience of agents that learn from what their present policy meets, and then forget it."""
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -14,12 +14,11 @@ from phosphene.core.environment import Environment
 from phosphene.core.errors import ConfigError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator, mix
-from phosphene.decision.deep.actor_critic import ActorCritic
 from phosphene.decision.deep.episodes import EpisodeLog
-from phosphene.decision.deep.observations import RunningScale
+from phosphene.decision.deep.observations import Eyes, RunningScale
 from phosphene.kernels.returns import advantages
 
-__all__ = ["RolloutBatch", "Rollouts"]
+__all__ = ["Player", "RolloutBatch", "Rollouts", "batches_of"]
 
 _ACTING, _SHUFFLING = 1, 2  # streams of random numbers
 
@@ -41,6 +40,42 @@ class RolloutBatch(Batch):
     value: Tensor = field(default_factory=lambda: torch.zeros(0))
     advantage: Tensor = field(default_factory=lambda: torch.zeros(0))
     target: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+
+class Player(Protocol):
+    """What rollouts ask of an agent."""
+
+    environments: int
+    eyes: Eyes
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters lie."""
+        ...
+
+    def begin(self, experienced: int) -> None:
+        """A rollout begins after so many environment steps."""
+        ...
+
+    def noise(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+        """What actions are drawn with (*shape, ...)."""
+        ...
+
+    def explore(self, observation: Tensor, noise: Tensor) -> Tensor:
+        """An action for each observation, in the agent's own units."""
+        ...
+
+    def to_env(self, action: Tensor) -> Tensor:
+        """The agent's actions in the environment's units."""
+        ...
+
+    def value(self, features: Tensor) -> Tensor:
+        """What states are worth (n,), given features (n, size)."""
+        ...
+
+    def assess(self, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Values of all features, and log-probabilities of the actions in the first of them."""
+        ...
 
 
 class Rollouts:
@@ -68,7 +103,7 @@ class Rollouts:
 
     def __init__(
         self,
-        agent: ActorCritic,
+        agent: Player,
         environment: Environment,
         seed: int,
         ranks: Ranks,
@@ -98,7 +133,7 @@ class Rollouts:
         """This rank's share of global batch k; the first of an iteration makes the agent act."""
         iteration, turn = divmod(k, self.epochs * self.minibatches)
         if iteration != self.iteration:
-            self._act(cast(ActorCritic, model), iteration)
+            self._act(cast(Player, model), iteration)
         epoch, i = divmod(turn, self.minibatches)
         size, rank, world = self.batch_size, self.ranks.rank, self.ranks.world
         whole = {key: v[i * size : (i + 1) * size] for key, v in self._epoch(epoch).items()}
@@ -122,8 +157,9 @@ class Rollouts:
         return self._shuffled[1]
 
     @torch.no_grad()
-    def _act(self, agent: ActorCritic, iteration: int) -> None:
+    def _act(self, agent: Player, iteration: int) -> None:
         self._standardize(agent)
+        agent.begin(self.experienced)
         found = self._rollout(agent, iteration)
         found = {key: self.ranks.join(v, dim=1) for key, v in found.items()}
         ends = found["terminated"] | found["truncated"]
@@ -132,19 +168,19 @@ class Rollouts:
         shape = (self.steps + 1, self.n)
         observations = found["x"].to(agent.device)
         features = agent.eyes(observations.flatten(0, 1))
-        policy = agent.policy(features[: self.steps * self.n])
-        values = agent.value(features).cpu().view(shape)
+        action = found["action"].flatten(0, 1).to(agent.device)
+        worth, log_prob = agent.assess(features, action)
+        values = worth.cpu().view(shape)
         following = self._following(agent, values, found)
         advantage = advantages(
             reward, values[:-1], following, found["terminated"], ends,
             gamma=self.gamma, lambda_=self.lambda_,
         )  # fmt: skip
-        action = found["action"].flatten(0, 1).to(agent.device)
         flat = {
             "x": observations[:-1].flatten(0, 1),
             "index": torch.arange(self.steps * self.n),
             "action": action,
-            "log_prob": policy.log_prob(action),
+            "log_prob": log_prob,
         }
         rest = {"value": values[:-1], "advantage": advantage, "target": advantage + values[:-1]}
         self._columns = flat | {k: v.flatten().to(agent.device) for k, v in rest.items()}
@@ -155,7 +191,7 @@ class Rollouts:
         self.iteration = iteration
         self.experienced += self.steps * self.n
 
-    def _rollout(self, agent: ActorCritic, iteration: int) -> dict[str, Tensor]:
+    def _rollout(self, agent: Player, iteration: int) -> dict[str, Tensor]:
         """Steps of this rank's environments, each (steps, n, ...); observations one step longer."""
         own = slice(self.first, self.first + self.environment.n)
         noise = agent.noise((self.steps, self.n), generator(self.seed, _ACTING, iteration))
@@ -183,7 +219,7 @@ class Rollouts:
         }
 
     def _following(
-        self, agent: ActorCritic, values: Tensor, found: dict[str, Tensor]
+        self, agent: Player, values: Tensor, found: dict[str, Tensor]
     ) -> Tensor:
         """V of what each action led to; beyond a time limit, of the state it cut off."""
         following = values[1:].clone()
@@ -193,7 +229,7 @@ class Rollouts:
             following[cut] = agent.value(agent.eyes(lost)).cpu()
         return following
 
-    def _standardize(self, agent: ActorCritic) -> None:
+    def _standardize(self, agent: Player) -> None:
         """Take the last rollout into the scale: within an iteration the scale stands still."""
         if self._pending is not None and agent.eyes.scale is not None:
             agent.eyes.scale.merge(*self._pending)
@@ -208,7 +244,8 @@ class Rollouts:
             sums[t] = self._discounted
             self._discounted = self._discounted * ~ends[t]
         self.rewards.update(sums.flatten().to(self.rewards.mean.device))
-        return self.rewards(reward.to(self.rewards.mean.device)).cpu()
+        scaled: Tensor = self.rewards(reward.to(self.rewards.mean.device))
+        return scaled.cpu()
 
     def statistics(self) -> dict[str, float]:
         """Returns and lengths of the episodes that ended since the last call."""

@@ -1,0 +1,68 @@
+"""``phosphene play``: an agent at work, as a moving picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from phosphene.cli.output import print_json
+from phosphene.cli.parsing import parse
+from phosphene.cli.runs import open_run
+from phosphene.core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Play episodes of a trained agent and write what it looks like.
+
+    Args:
+        run: A run folder, or its name below runs/.
+        out: Where the picture goes: .gif, .mp4, or .png for eight moments side by side; by default
+            play.gif in the run.
+        episodes: How many, one after the other.
+        seed: Which ones; training met none of them.
+        sampled: Draw actions as the agent explores, instead of its best ones.
+        fps: Frames a second.
+        most: Frames at most; of a longer film every second, third, ... one is kept.
+        json: Print one JSON object.
+    """
+
+    run: Positional[Annotated[str, arg(metavar="RUN")]]
+    out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    episodes: Annotated[int, arg(metavar="N")] = 1
+    seed: int = 0
+    sampled: FlagCreatePairsOff[bool] = False
+    fps: Annotated[int, arg(metavar="N")] = 30
+    most: Annotated[int, arg(metavar="N")] = 600
+    json: FlagCreatePairsOff[bool] = False
+
+
+def main(argv: Sequence[str]) -> int:
+    """Play, and name the file."""
+    arguments = parse(Arguments, argv, "phosphene play")
+    for name in ("episodes", "fps", "most"):
+        if getattr(arguments, name) < 1:
+            raise ConfigError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
+    run = open_run(arguments.run)
+    from phosphene.recipes.playing import check_film, film, write_film
+
+    out = Path(arguments.out) if arguments.out else run.path / "play.gif"
+    check_film(out)
+    shown = film(
+        run,
+        episodes=arguments.episodes,
+        seed=arguments.seed,
+        greedy=not arguments.sampled,
+        most=arguments.most,
+    )
+    write_film(shown, out, arguments.fps)
+    if arguments.json:
+        lengths = list(shown.lengths)
+        print_json({"out": str(out), "returns": list(shown.returns), "lengths": lengths})
+    else:
+        for value, length in zip(shown.returns, shown.lengths, strict=True):
+            print(f"return {value:g} in {length} steps")
+        print(out)
+    return 0

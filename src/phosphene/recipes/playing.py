@@ -1,0 +1,212 @@
+"""Episodes of a trained agent, as scores and as moving pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from phosphene.core.agent import Agent
+from phosphene.core.environment import Environment, Step
+from phosphene.core.errors import ConfigError, RunError
+from phosphene.core.rng import generator, mix
+from phosphene.decision.environments.table import make
+from phosphene.decision.playing import Played, play
+from phosphene.recipes.acting import evaluation_seed
+from phosphene.train.folder import Run
+
+__all__ = ["Film", "film", "play_run", "random_returns", "write_film"]
+
+_ENDINGS = (".gif", ".mp4", ".png")
+_SLOTS = 32  # environments side by side in an evaluation
+
+
+@dataclass(frozen=True)
+class Film:
+    """Pictures of episodes.
+
+    Args:
+        frames: (frames, height, width, 3), codes 0..255.
+        returns: Of each episode.
+        lengths: Steps of each.
+    """
+
+    frames: NDArray[np.uint8]
+    returns: tuple[float, ...]
+    lengths: tuple[int, ...]
+
+
+def play_run(
+    run: Run,
+    episodes: int,
+    *,
+    seed: int = 0,
+    greedy: bool = True,
+    workers: int | None = None,
+) -> Played:
+    """Play episodes that training did not meet; the same seed plays the same ones."""
+    agent, env = _agent(run)
+    if episodes < 1:
+        raise ConfigError(f"episodes must be at least 1, got {episodes}")
+    begun = evaluation_seed(mix(run.config["seed"], seed))
+    environment = make(env, min(episodes, _SLOTS), seed=begun, workers=workers)
+    try:
+        return play(agent, environment, episodes, greedy=greedy, generator=generator(begun, 1))
+    finally:
+        environment.close()
+
+
+def random_returns(env: str, episodes: int, *, seed: int = 0) -> Tensor:
+    """Returns of uniformly random actions: what an agent must at least beat."""
+    environment = make(env, min(episodes, _SLOTS), seed=mix(seed, 3))
+    try:
+        return play(
+            _Random(environment), environment, episodes, generator=generator(seed, 4)
+        ).returns
+    finally:
+        environment.close()
+
+
+class _Random(Agent):
+    """Acts at random, whatever it sees."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment.spec)
+
+    def act(
+        self,
+        observation: Tensor,
+        *,
+        greedy: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        n = len(observation)
+        if self.spec.actions is not None:
+            return torch.randint(self.spec.actions, (n,), generator=generator)
+        low, high = torch.tensor(self.spec.low), torch.tensor(self.spec.high)
+        return low + torch.rand(n, len(low), generator=generator) * (high - low)
+
+
+def film(
+    run: Run,
+    *,
+    episodes: int = 1,
+    seed: int = 0,
+    greedy: bool = True,
+    most: int | None = None,
+) -> Film:
+    """Play episodes one after the other and draw each step.
+
+    Args:
+        run: Of an agent.
+        episodes: How many.
+        seed: Which ones.
+        greedy: Best actions, or as it explores.
+        most: Frames at most; of a longer film every second, third, ... frame is kept.
+    """
+    agent, env = _agent(run)
+    environment = make(env, 1, seed=evaluation_seed(mix(run.config["seed"], seed)))
+    frames: list[NDArray[np.uint8]] = []
+
+    def watch(action: Tensor, step: Step) -> None:
+        if not bool(step.done):  # else the picture would be of the next episode
+            frames.append(environment.render())
+
+    try:
+        played = play(
+            agent, environment, episodes, greedy=greedy, generator=generator(seed, 5), watch=watch,
+            longest=2000,
+        )  # fmt: skip
+    finally:
+        environment.close()
+    step = 1 if most is None else max(1, -(-len(frames) // most))
+    return Film(
+        np.stack(frames[::step]),
+        tuple(played.returns.tolist()),
+        tuple(played.lengths.tolist()),
+    )
+
+
+def write_film(shown: Film, path: str | Path, fps: int = 30) -> Path:
+    """Write a film as ``.gif`` or ``.mp4``, or eight of its frames side by side as ``.png``.
+
+    Raises:
+        ConfigError: Another ending, or the package that writes mp4 is missing.
+    """
+    path = Path(path)
+    check_film(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match path.suffix.lower():
+        case ".gif":
+            path.write_bytes(gif(shown.frames, fps))
+        case ".mp4":
+            _write_mp4(shown.frames, path, fps)
+        case _:
+            strip(shown.frames).save(path)
+    return path
+
+
+def check_film(path: Path) -> None:
+    """Refuse what cannot be written, before anything is played."""
+    if path.suffix.lower() not in _ENDINGS:
+        raise ConfigError(f"a film is written as {', '.join(_ENDINGS)}, not as {path.suffix!r}")
+    if path.suffix.lower() == ".mp4":
+        try:
+            import imageio_ffmpeg  # noqa: F401
+        except ImportError:
+            raise ConfigError(
+                "mp4 needs imageio with ffmpeg: pip install 'phosphene[rl]'; .gif needs nothing"
+            ) from None
+
+
+def gif(frames: NDArray[np.uint8], fps: int = 30) -> bytes:
+    """A GIF that begins again when it ends, with one palette for all frames."""
+    from io import BytesIO
+
+    sample = np.concatenate(list(frames[:: max(1, len(frames) // 8)][:8]))
+    palette = Image.fromarray(sample).quantize(128)
+    pictures = [
+        Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in frames
+    ]
+    buffer = BytesIO()
+    # Players show no frame for less than 20 ms; the last one is held.
+    each = max(20, round(1000 / fps))
+    times = [each] * (len(pictures) - 1) + [900]
+    pictures[0].save(
+        buffer, "GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0
+    )
+    return buffer.getvalue()
+
+
+def strip(frames: NDArray[np.uint8], n: int = 8, gap: int = 6) -> Image.Image:
+    """So many frames, evenly spaced in time, in two rows."""
+    picks = np.linspace(0, len(frames) - 1, n).round().astype(int)
+    height, width = frames.shape[1:3]
+    columns = -(-n // 2)
+    sheet = Image.new("RGB", (columns * (width + gap) - gap, 2 * (height + gap) - gap), "white")
+    for k, i in enumerate(picks):
+        sheet.paste(
+            Image.fromarray(frames[i]), (k % columns * (width + gap), k // columns * (height + gap))
+        )
+    return sheet
+
+
+def _write_mp4(frames: NDArray[np.uint8], path: Path, fps: int) -> None:
+    import imageio.v2 as imageio
+
+    with imageio.get_writer(path, fps=fps, macro_block_size=2) as writer:
+        for frame in frames:
+            cast(Any, writer).append_data(frame)
+
+
+def _agent(run: Run) -> tuple[Agent, str]:
+    if run.env is None:
+        raise RunError(
+            f"{str(run.path)!r} is the run of a model, which plays nothing; "
+            "phosphene sample takes it"
+        )
+    return cast(Agent, run.model), run.env
