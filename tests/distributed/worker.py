@@ -19,8 +19,7 @@ from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.source import DatasetSource
-from phosphene.train.validation import HeldOut
-from tests.train.toys import OnePhase, TwoPhase, dataset
+from tests.train.toys import OnePhase, TwoPhase, dataset, judge
 
 KINDS = {"one": OnePhase, "two": TwoPhase}
 
@@ -61,7 +60,7 @@ def run(job: dict) -> None:
         folder,
         runtime,
         epoch=len(data),
-        judge=HeldOut(dataset(64, "validation"), 0, 2000),
+        judge=judge(model),
         listeners=[listen],
     )
     if "die_at" in job:

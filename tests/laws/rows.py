@@ -9,11 +9,13 @@ from collections.abc import Callable
 import torch
 
 from phosphene.catalog import System
+from phosphene.core.agent import Agent
 from phosphene.core.config import encode
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.model import Model
 from tests.laws import small
+from tests.laws.agents import ENVIRONMENTS
 from tests.laws.support import LABELS, one_sentence
 
 RowLaw = Callable[[System], None]
@@ -35,9 +37,9 @@ def law_row_is_filled_in(row: System) -> None:
     assert row.rows, "the row names no system of the course"
     assert all(1 <= number <= 183 for number in row.rows), f"rows {row.rows}"
     assert re.search(r"\b(1[6-9]|20)\d\d\b", row.paper), f"the paper {row.paper!r} has no year"
-    unknown = set(row.events) - set(small.events(row))
+    unknown = set(row.events) - set(ENVIRONMENTS if row.kind == "agent" else small.events(row))
     assert not unknown, f"the laws know no event called {unknown}"
-    assert row.kind != "model" or row.events, "a model takes some event"
+    assert row.kind not in ("model", "agent") or row.events, "it takes some event"
 
 
 @row_law
@@ -48,6 +50,9 @@ def law_target_imports(row: System) -> None:
     if row.kind == "model":
         assert inspect.isclass(target), f"{row.target} is not a class"
         assert issubclass(target, Model), f"{row.target} is not a Model"
+    if row.kind == "agent":
+        assert inspect.isclass(target), f"{row.target} is not a class"
+        assert issubclass(target, Agent), f"{row.target} is not an Agent"
 
 
 @row_law
@@ -64,7 +69,8 @@ def law_docstring_cites(row: System) -> None:
     assert any(author in text for author in authors), f"no author of {row.paper!r} is named"
     years = re.findall(r"\b(?:1[6-9]|20)\d\d\b", row.paper)
     assert any(year in text for year in years), f"no year of {row.paper!r} is named"
-    if row.kind == "model":
+    if row.kind in ("model", "agent"):
+        text = row.load().__doc__ or ""
         assert ">>>" in text, "the docstring shows no example"
         silent = [name for name in _settings(row) if not re.search(rf"\b{name}\b", text)]
         assert not silent, f"the docstring does not explain {', '.join(silent)}"
@@ -109,7 +115,7 @@ def law_constructor_is_the_configuration(row: System) -> None:
 @row_law
 def law_unknown_settings_are_refused(row: System) -> None:
     """A misspelt setting is named, with the nearest known one."""
-    if row.kind != "model":
+    if row.kind not in ("model", "agent"):
         return
     for name in [*list(_settings(row))[:1], "no_such_setting"]:
         try:

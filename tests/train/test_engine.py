@@ -16,8 +16,7 @@ from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.source import DatasetSource
-from phosphene.train.validation import HeldOut
-from tests.train.toys import OnePhase, TwoPhase, dataset
+from tests.train.toys import OnePhase, TwoPhase, dataset, judge
 
 
 def make(kind, folder: Path, budget="8steps", listeners=(), validate=True, seed=0, **settings):
@@ -35,7 +34,7 @@ def make(kind, folder: Path, budget="8steps", listeners=(), validate=True, seed=
         folder,
         Runtime("cpu"),
         epoch=len(data),
-        judge=HeldOut(dataset(64, "validation"), 0, 2000) if validate else None,
+        judge=judge(model) if validate else None,
         listeners=listeners,
     )
 

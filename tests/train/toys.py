@@ -10,6 +10,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.data.dataset import Dataset
+from phosphene.train.validation import HeldOut
 
 D = 6
 
@@ -65,3 +66,8 @@ class TwoPhase(Model):
             Phase("generator", list(self.generator.parameters()), self.generator_loss),
             Phase("level", [], update=self.adapt, every=2),
         ]
+
+
+def judge(model: Model) -> HeldOut | None:
+    """Held-out examples, for a model with a loss of its own."""
+    return None if type(model).loss is Model.loss else HeldOut(dataset(64, "validation"), 0, 2000)

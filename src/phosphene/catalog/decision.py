@@ -13,6 +13,7 @@ _AGENTS: tuple[System, ...] = (
         family="decision",
         title="Proximal policy optimization (PPO)",
         kind="agent",
+        events=("states", "discrete", "continuous", "pixels"),
         rows=(99, 102),
         paper="Schulman, Wolski, Dhariwal, Radford and Klimov, 2017",
         target=f"{_DEEP}.ppo:PPO",

@@ -6,6 +6,7 @@ __all__ = ["SYSTEMS"]
 
 _DEEP = "phosphene.decision.deep"
 _PROOFS = "phosphene.recipes.proofs"
+_ACTS_IN = ("states", "discrete", "continuous", "pixels")
 
 SYSTEMS: tuple[System, ...] = (
     System(
@@ -13,6 +14,7 @@ SYSTEMS: tuple[System, ...] = (
         family="decision",
         title="REINFORCE (Monte-Carlo policy gradient, with a baseline)",
         kind="agent",
+        events=_ACTS_IN,
         rows=(99, 100, 101),
         paper="Williams, 1992",
         target=f"{_DEEP}.reinforce:REINFORCE",
@@ -22,6 +24,7 @@ SYSTEMS: tuple[System, ...] = (
         family="decision",
         title="Advantage actor-critic (A2C)",
         kind="agent",
+        events=_ACTS_IN,
         rows=(99, 102),
         paper="Barto, Sutton and Anderson, 1983; Mnih et al., 2016",
         target=f"{_DEEP}.a2c:A2C",

@@ -20,7 +20,8 @@ class System:
         kind: ``model`` (trained, perhaps sampled), ``agent``, ``fit`` (to one example), ``solver``,
             ``tool`` (functions) or ``proof`` (a statement that is checked by running it).
         events: Examples of the kinds of event it takes, for the laws: ``binary``, ``image``,
-            ``real``, ``tokens``, ``audio``, ``binary-image``.
+            ``real``, ``tokens``, ``audio``, ``binary-image``; of an agent, the environments that it
+            acts in: ``states``, ``discrete``, ``continuous``, ``pixels``.
         context: Whether it may, must or cannot be given a context: ``none``, ``optional``,
             ``required``.
         rows: Rows of the course's list of systems that it realises.

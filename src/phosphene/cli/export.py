@@ -14,12 +14,12 @@ from phosphene.core.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Write the decoder or the encoder as ONNX or TorchScript, and samples as npz and PNG.
+    """Write a decoder, encoder or policy as ONNX or TorchScript, and samples as npz and PNG.
 
     Args:
         run: A run folder, or its name below runs/.
         format: onnx needs the extra 'onnx'; torchscript needs nothing.
-        what: Which half of the model.
+        what: Which part of the model; by default the decoder, or the policy of an agent.
         samples: Also write this many samples, as npz and as a picture.
         seed: Of the samples.
         out: The file of the model; by default in export/ of the run.
@@ -28,7 +28,10 @@ class Arguments:
 
     run: Positional[Annotated[str, arg(metavar="RUN")]]
     format: Literal["onnx", "torchscript"] = "onnx"
-    what: Literal["decoder", "encoder"] = "decoder"
+    what: Annotated[
+        Literal["decoder", "encoder", "policy"] | None,
+        arg(metavar="{decoder,encoder,policy}", help_behavior_hint=""),
+    ] = None
     samples: Annotated[int, arg(metavar="N")] = 0
     seed: int = 0
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
@@ -48,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         drawn = sampling.sample(run, arguments.samples, seed=arguments.seed)
         folder = run.path / "export"
         written += sampling.save_drawn(run, drawn, folder / "samples.png", npz=True)
-    if not arguments.samples or hasattr(run.model, "decode"):
+    if not arguments.samples or hasattr(run.model, "decode") or run.env:
         path = exporting.export(
             run, format=arguments.format, what=arguments.what, out=arguments.out
         )

@@ -9,7 +9,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.output import print_json
 from phosphene.cli.parsing import parse
 from phosphene.cli.runs import open_run
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from phosphene.recipes.sampling import Drawn
@@ -65,6 +65,11 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(Arguments, argv, "phosphene sample")
     _check(arguments)
     run = open_run(arguments.run)
+    if run.env is not None:
+        raise RunError(
+            f"{str(run.path)!r} is the run of an agent, which draws no samples; "
+            f"'phosphene play {arguments.run}' shows it at work"
+        )
     from phosphene.recipes import sampling
 
     drawn = _draw(arguments, run)

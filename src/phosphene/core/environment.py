@@ -68,6 +68,14 @@ class EnvSpec:
         event = self.observation
         return event.levels if event.kind == "tokens" and event.shape == (1,) else None
 
+    def observation_example(self, n: int) -> "Tensor":
+        """Zeros in the shape and type of n observations."""
+        import torch
+
+        kinds = {"real": torch.float32, "tokens": torch.int64}
+        event = self.observation
+        return torch.zeros(n, *event.shape, dtype=kinds.get(event.kind, torch.uint8))
+
     def __str__(self) -> str:
         acts = f"{self.actions} actions" if self.discrete else f"{self.action_dim}-d actions"
         return f"{self.name} ({self.observation}; {acts})"

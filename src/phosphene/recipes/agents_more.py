@@ -10,7 +10,14 @@ RECIPES: tuple[Recipe, ...] = (
         system="pqn",
         env="CartPole-v1",
         budget="200000steps",
-        model={},
-        train={"lr": 1e-3, "clip": 10.0, "schedule": "linear"},
+        train={"lr": 2e-3, "clip": 10.0, "schedule": "linear"},
+    ),
+    Recipe(
+        name="default",
+        system="sac",
+        env="Pendulum-v1",
+        budget="20000steps",
+        model={"hidden": (64, 64)},
+        train={"lr": 1e-3, "log_every": 100},
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Write a decoder or an encoder for programs that have no phosphene."""
+"""Write a decoder, an encoder or a policy for programs that have no phosphene."""
 
 import warnings
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from phosphene.core.agent import Agent
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
@@ -18,9 +19,11 @@ from phosphene.train.folder import Run, load
 __all__ = ["Format", "Part", "export", "part_of"]
 
 Format = Literal["onnx", "torchscript"]
-Part = Literal["decoder", "encoder"]
+Part = Literal["decoder", "encoder", "policy"]
 _SUFFIX: dict[str, str] = {"onnx": ".onnx", "torchscript": ".pt"}
-_OUTPUT: dict[str, tuple[str, str]] = {"decoder": ("z", "x"), "encoder": ("x", "z")}
+_OUTPUT: dict[str, tuple[str, str]] = {
+    "decoder": ("z", "x"), "encoder": ("x", "z"), "policy": ("observation", "action"),
+}  # fmt: skip
 
 
 class _Decoder(nn.Module):
@@ -53,6 +56,17 @@ class _Encoder(nn.Module):
         return encoded
 
 
+class _Policy(nn.Module):
+    """Observations (n, ...) to an agent's best actions."""
+
+    def __init__(self, agent: Agent) -> None:
+        super().__init__()
+        self.agent = agent
+
+    def forward(self, observation: Tensor) -> Tensor:
+        return self.agent.act(observation)
+
+
 class _Unchecked(Event):
     """An event that trusts its batches: checks of values cannot be part of a traced program."""
 
@@ -77,17 +91,23 @@ class _UncheckedContext:
 
 
 def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """The decoder or encoder of a run as a plain module, and example inputs for it.
+    """The decoder, encoder or policy of a run as a plain module, and example inputs for it.
 
     Args:
-        run: A trained run whose model encodes and decodes.
-        what: Which half.
+        run: A trained run whose model encodes and decodes, or acts.
+        what: Which part.
         rows: Rows of the example inputs.
 
     Raises:
         EventError: The model does not encode and decode, or is conditioned on more than a label.
     """
     model = load(run.path)  # its own copy: its checks are taken out below
+    if isinstance(model, Agent):
+        if what != "policy":
+            raise EventError(f"{type(model).__name__} has a policy to export, and no {what}")
+        return _Policy(model).eval(), (model.spec.observation_example(rows),)
+    if what == "policy":
+        raise EventError(f"{type(model).__name__} is no agent: it has no policy to export")
     if not (hasattr(model, "encode") and hasattr(model, "decode")):
         raise EventError(
             f"{type(model).__name__} has no {what} to export; --samples writes samples"
@@ -109,17 +129,19 @@ def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tenso
 
 
 def export(
-    run: Run, *, format: Format = "onnx", what: Part = "decoder", out: str | Path | None = None
+    run: Run, *, format: Format = "onnx", what: Part | None = None, out: str | Path | None = None
 ) -> Path:
-    """Write the decoder or encoder of a run as ONNX or TorchScript, for any number of rows.
+    """Write the decoder, encoder or policy of a run as ONNX or TorchScript, for any number of rows.
 
     The decoder takes ``z`` (and ``label``, for conditional models) and gives ``x``, the mean
-    example on the scale of the event's codes; the encoder takes such codes as floats.
+    example on the scale of the event's codes; the encoder takes such codes as floats. The policy
+    takes ``observation`` and gives ``action``, the best one.
 
     Args:
         run: A trained run.
         format: ``onnx`` or ``torchscript``.
-        what: ``decoder`` or ``encoder``.
+        what: ``decoder``, ``encoder`` or ``policy``; None for the policy of an agent and the
+            decoder of a model.
         out: The file; None for ``export/`` in the run.
 
     Raises:
@@ -128,6 +150,7 @@ def export(
     """
     if format == "onnx":
         _require_onnx()
+    what = what or ("policy" if run.env else "decoder")
     module, inputs = part_of(run, what)
     path = Path(out) if out is not None else run.path / "export" / f"{what}{_SUFFIX[format]}"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -26,8 +26,8 @@ __all__ = ["prove"]
 _STATEMENT = (
     "E[b(s) grad log pi(a | s)] = b(s) grad sum_a pi(a | s) = 0: a baseline that does not look at "
     "the action leaves the mean of REINFORCE's estimate alone, and the variance falls when it is "
-    "near what is earned on average. The constant of least variance is b* = E[g . h] / E[h . h] with "
-    "h = sum_t gamma^t grad log pi and g the estimate without a baseline. Over all trajectories."
+    "near what is earned on average. The constant of least variance is b* = E[g . h] / E[h . h], "
+    "h = sum_t gamma^t grad log pi, g the estimate without a baseline. Over all trajectories."
 )
 _GAMMA, _LIFT = 0.7, 2.0
 
@@ -88,7 +88,9 @@ def _agent(seed: int, **settings: Any) -> REINFORCE:
     return prepared(REINFORCE(SPEC, **kept, **settings), seed)
 
 
-def _bias(agent: REINFORCE, paths: Trajectories, exact: Tensor, extra: Tensor | None = None) -> Tensor:
+def _bias(
+    agent: REINFORCE, paths: Trajectories, exact: Tensor, extra: Tensor | None = None
+) -> Tensor:
     return (expected_gradient(agent, paths, extra) - exact).abs().max()
 
 

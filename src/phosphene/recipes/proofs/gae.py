@@ -8,13 +8,14 @@ from phosphene.decision.deep.rollouts import RolloutBatch
 from phosphene.kernels.returns import advantages
 from phosphene.recipes.proofs.proof import Proof, above, below, equal
 from phosphene.recipes.proofs.tiny_mdp import (
+    ACTIONS,
     HORIZON,
     SPEC,
+    STATES,
     TinyMDP,
     Trajectories,
     flat,
     prepared,
-    scores,
 )
 
 __all__ = ["prove"]
@@ -22,8 +23,9 @@ __all__ = ["prove"]
 _STATEMENT = (
     "A_t = sum_k (gamma lambda)^k (r_{t+k} + gamma V(s_{t+k+1}) - V(s_{t+k})). With lambda = 1 the "
     "sum is G_t - V(s_t), with lambda = 0 the residual r_t + gamma V(s_{t+1}) - V(s_t). With the "
-    "right V the policy's gradient is exact for every lambda; with a wrong V it is biased for "
-    "lambda < 1 and exact for lambda = 1, at the price of variance. Over all trajectories."
+    "right V the policy's gradient is exact for every lambda, and the variance of A grows with "
+    "lambda: Var[A_t | s_t, a_t] = sum_k (gamma lambda)^2k Var[residual_{t+k}]. With a wrong V the "
+    "gradient is biased for lambda < 1 and exact for lambda = 1. Over all trajectories."
 )
 _GAMMA = 0.7
 _LAMBDAS = torch.linspace(0, 1, 11, dtype=torch.float64)
@@ -54,19 +56,24 @@ def prove(seed: int = 0) -> Proof:
         for name, v in (("right", right), ("wrong", wrong)):
             found = _gradient(agent, paths, _advantage(paths, v, value))
             curves[name].append((found - exact).abs().max())
-        curves["variance"].append(_variance(agent, paths, _advantage(paths, wrong, value)))
+        curves["variance"].append(_variance(agent, paths, _advantage(paths, right, value)[0]))
     bias, variance = torch.stack(curves["wrong"]), torch.stack(curves["variance"])
+    predicted = sum(
+        (_GAMMA * _LAMBDAS) ** (2 * k) * _variance(agent, paths, residual)
+        for k, residual in enumerate(_advantage(paths, right, 0.0))
+    )
     rows += [
         equal("right V, any lambda: |E[estimate] - grad J|", torch.stack(curves["right"]).max(),
               0, 1e-12),
+        equal("right V, any lambda: |E Var[A_0 | s_0, a_0] - the sum|",
+              (variance - predicted).abs().max(), 0, 1e-12),
+        above("the variance with lambda = 1, part of lambda = 0's", variance[10] / variance[0], 1),
         above("wrong V, lambda = 0: |E[estimate] - grad J|, part of |grad J|",
               bias[0] / exact.abs().max(), 1e-2),
         below("the same with lambda = 0.9, part of it", bias[9] / bias[0], 0.5),
         equal("the same with lambda = 1", bias[10], 0, 1e-12),
-        above("wrong V: variance with lambda = 1, part of lambda = 0's",
-              variance[10] / variance[0], 1.0),
     ]  # fmt: skip
-    figure = {"x": _LAMBDAS, "bias, wrong V": bias, "variance, wrong V": variance}
+    figure = {"x": _LAMBDAS, "bias of the gradient, wrong V": bias, "E Var[A | s, a]": variance}
     return Proof("generalized-advantage", "Advantages by lambda", _STATEMENT, rows, figure)
 
 
@@ -115,9 +122,11 @@ def _gradient(agent: A2C, paths: Trajectories, advantage: Tensor) -> Tensor:
     return -flat(agent.loss(batch).total, agent)
 
 
-def _variance(agent: A2C, paths: Trajectories, advantage: Tensor) -> Tensor:
-    """The trace of the covariance of one trajectory's estimate."""
-    visited = scores(agent)[paths.state[:, :-1], paths.action]
-    own = torch.einsum("nt,ntp->np", _credit(advantage), visited)
-    p = paths.probability(agent)
-    return p @ own.square().sum(1) - (p @ own).square().sum()
+def _variance(agent: A2C, paths: Trajectories, value: Tensor) -> Tensor:
+    """E Var[value | s_0, a_0], of a value of each trajectory (n,)."""
+    p, groups = paths.probability(agent), STATES * ACTIONS
+    where = paths.state[:, 0] * ACTIONS + paths.action[:, 0]
+    weight, mean = (
+        torch.zeros(groups, dtype=p.dtype).index_add(0, where, w) for w in (p, p * value)
+    )
+    return p @ (value - (mean / weight)[where]).square()

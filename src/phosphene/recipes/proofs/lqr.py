@@ -100,7 +100,7 @@ def prove(seed: int = 0, steps: int = 200) -> Proof:
     """Find the gain three ways.
 
     Kalman (1960); Fazel, Ge, Kakade and Mesbahi (2018) for descent on J(K), which is not convex and
-    has no other minimum; Williams (1992) for the gradient from samples.
+    has no other stationary point; Williams (1992) for the gradient from samples.
 
     Args:
         seed: Of the first weights and of all that is random in the episodes.
@@ -116,7 +116,8 @@ def prove(seed: int = 0, steps: int = 200) -> Proof:
     learned = gains[len(gains) // 2 :].mean(0)  # averaged: the steps' noise goes
 
     def off(gain: Tensor) -> Tensor:
-        return (gain - best).norm() / best.norm()
+        distance: Tensor = (gain - best).norm() / best.norm()
+        return distance
 
     trace = torch.stack([off(gain) for gain in gains])
     rows = [
@@ -131,7 +132,7 @@ def prove(seed: int = 0, steps: int = 200) -> Proof:
 
 def riccati(rounds: int = 1000) -> Tensor:
     """K* (1, 2), by iterating Riccati's equation."""
-    p = _Q
+    p, gain = _Q, torch.zeros(1, 2)
     for _ in range(rounds):
         gain = torch.linalg.solve(_R + _GAMMA * _B.T @ p @ _B, _GAMMA * _B.T @ p @ _A)
         p = _Q + _GAMMA * _A.T @ p @ (_A - _B @ gain)
@@ -144,7 +145,8 @@ def _cost(gain: Tensor) -> Tensor:
     each = _Q + gain.T @ _R @ gain  # P = each + g loop' P loop, as a linear system
     system = torch.eye(4, dtype=torch.float64) - _GAMMA * torch.kron(loop.T, loop.T)
     p = torch.linalg.solve(system, each.flatten()).view(2, 2)
-    return p.trace() + _GAMMA / (1 - _GAMMA) * _NOISE**2 * p.trace()
+    begun: Tensor = p.trace()
+    return begun + _GAMMA / (1 - _GAMMA) * _NOISE**2 * begun
 
 
 def _descend(steps: int = 200) -> Tensor:
@@ -204,4 +206,5 @@ def _reinforce(seed: int, steps: int) -> Tensor:
 def _gain(agent: REINFORCE) -> Tensor:
     """What the policy's mean is multiplied by, in the environment's units."""
     zero, unit = agent.actor(torch.zeros(1, 2)), agent.actor(torch.eye(2))
-    return -_REACH * (unit - zero).T.double()
+    gain: Tensor = -_REACH * (unit - zero).T.double()
+    return gain

@@ -150,7 +150,7 @@ def expected_gradient(agent: REINFORCE, paths: Trajectories, extra: Tensor | Non
 
 
 def total_variance(agent: REINFORCE, paths: Trajectories, extra: Tensor | None = None) -> Tensor:
-    r"""The trace of the covariance of one trajectory's estimate :math:`\sum_t c_t \nabla \log\pi`."""
+    r"""The trace of the covariance of one estimate :math:`\sum_t c_t \nabla \log\pi`."""
     credit, _ = agent.credit(paths.x, paths.reward, paths.lived)
     if extra is not None:
         credit = credit + extra

@@ -1,0 +1,83 @@
+"""Pictures made small for learning: gray, scaled down, several of them at once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from phosphene.core.errors import ConfigError
+from phosphene.core.event import Event
+
+__all__ = ["Pixels"]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What is done to each picture (channels, height, width) before an agent sees it.
+
+    As for Atari games by Mnih et al. (2015): ``?gray=true&size=84&stack=4&skip=4``.
+
+    Args:
+        gray: Replace red, green and blue by their luma (ITU-R BT.601).
+        size: Height and width that it is scaled to, by the mean over areas.
+        stack: How many of the latest pictures are shown together, the oldest first; before there
+            are as many, the first is repeated.
+    """
+
+    gray: bool = False
+    size: tuple[int, int] | None = None
+    stack: int = 1
+
+    def __bool__(self) -> bool:
+        return self != Pixels()
+
+    @classmethod
+    def of(cls, gray: bool, size: str | None, stack: int) -> "Pixels":
+        """From options; the size as ``84`` or ``64x96``.
+
+        Example:
+            >>> Pixels.of(True, "64x96", 4)
+            Pixels(gray=True, size=(64, 96), stack=4)
+        """
+        if stack < 1:
+            raise ConfigError(f"stack must be 1 or more, got {stack}")
+        if size is None:
+            return cls(gray, None, stack)
+        parts = size.split("x")
+        if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+            raise ConfigError(f"size must be pixels, as 84 or 64x96 (height x width), got {size!r}")
+        return cls(gray, (int(parts[0]), int(parts[-1])), stack)
+
+    def event(self, event: Event, name: str) -> Event:
+        """What pictures of ``event`` become.
+
+        Raises:
+            ConfigError: They are no pictures of 256 levels, or have no color to lose.
+        """
+        if not self:
+            return event
+        if not event.is_image:
+            raise ConfigError(f"gray, size and stack are for pictures, and {name} shows {event}")
+        channels, height, width = event.shape
+        if self.gray and channels not in (1, 3):
+            raise ConfigError(f"gray=true needs 3 channels, and {name} shows {event}")
+        if (self.gray or self.size) and event.levels != 256:
+            raise ConfigError(f"gray and size need 256 levels, and {name} shows {event}")
+        size = self.size or (height, width)
+        return Event.image((1 if self.gray else channels) * self.stack, size, event.levels or 256)
+
+    def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One picture, gray and scaled; stacking is up to who holds those before it."""
+        if self.gray and len(picture) == 3:
+            red, green, blue = picture.astype(np.float32)
+            picture = np.rint(0.299 * red + 0.587 * green + 0.114 * blue).astype(np.uint8)[None]
+        if self.size is not None and picture.shape[1:] != self.size:
+            picture = np.stack([_scaled(channel, self.size) for channel in picture])
+        return picture
+
+
+def _scaled(channel: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[Any]:
+    image = Image.fromarray(np.ascontiguousarray(channel))
+    return np.asarray(image.resize(size[::-1], Image.Resampling.BOX))

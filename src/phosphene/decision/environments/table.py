@@ -1,0 +1,139 @@
+"""Environments by name: native ones, explicit processes, gymnasium, or a function of the user's."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from phosphene.core.environment import Environment, EnvSpec
+from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.data.loading import parse
+from phosphene.decision.environments.options import convert, settings
+
+__all__ = ["make", "names", "spec"]
+
+_HERE = "phosphene.decision.environments"
+_NATIVE = {
+    "CartPole-v1": f"{_HERE}.cartpole:CartPole",
+    "Acrobot-v1": f"{_HERE}.acrobot:Acrobot",
+    "MountainCar-v0": f"{_HERE}.mountain_car:MountainCar",
+    "MountainCarContinuous-v0": f"{_HERE}.mountain_car:MountainCarContinuous",
+    "Pendulum-v1": f"{_HERE}.pendulum:Pendulum",
+    "Catch": f"{_HERE}.catch:Catch",
+}
+_TABULAR: dict[str, tuple[str, int | None, dict[str, str]]] = {
+    "FrozenLake-v1": (f"{_HERE}.tabular:frozen_lake", 100, {}),
+    "FrozenLake8x8-v1": (f"{_HERE}.tabular:frozen_lake", 200, {"map_name": "8x8"}),
+    "CliffWalking-v1": (f"{_HERE}.tabular:cliff_walking", None, {}),
+    "CliffWalkingSlippery-v1": (f"{_HERE}.tabular:cliff_walking", None, {"is_slippery": "true"}),
+    "Taxi-v4": (f"{_HERE}.tabular:taxi", 200, {}),
+}
+"""Functions that make the process, its limit in steps, and options that the name stands for."""
+
+
+_OURS = ("limit",)
+
+
+def names() -> list[str]:
+    """The environments that are ours: with known dynamics, and with known tables.
+
+    Example:
+        >>> names()[:3]
+        ['CartPole-v1', 'Acrobot-v1', 'MountainCar-v0']
+    """
+    return [*_NATIVE, *_TABULAR]
+
+
+def make(
+    name: str,
+    n: int = 1,
+    *,
+    seed: int = 0,
+    first: int = 0,
+    native: bool | None = None,
+    workers: int | None = None,
+) -> Environment:
+    """Environments of one kind, side by side, which begin new episodes by themselves.
+
+    Args:
+        name: One of :func:`names`; a map (``grid:gridworld``, ``grid:./maze.txt?slip=0.1``); an id
+            of gymnasium's; or ``module:function``. Options follow a question mark:
+            ``FrozenLake-v1?map_name=8x8&is_slippery=false``, ``CartPole-v1?limit=200``;
+            ``limit=0`` takes the limit away.
+        n: How many environments.
+        seed: Of all random numbers.
+        first: The number of the first of these environments among all.
+        native: True for ours or nothing, False for gymnasium's; None takes ours where there is one.
+        workers: Processes that hold gymnasium's environments. Ours need none.
+
+    Raises:
+        UnknownNameError: There is no such environment or option.
+        ConfigError: An option has a value that it cannot take, or a package is missing.
+
+    Example:
+        >>> environment = make("CartPole-v1?limit=200", n=8)
+        >>> environment.spec.limit, environment.reset().shape
+        (200, torch.Size([8, 4]))
+    """
+    base = parse(name)[0]
+    ours = (base in _NATIVE or base in _TABULAR or base == "grid") and native is not False
+    if native and not ours:
+        raise UnknownNameError("native environment", base, names())
+    if not ours:
+        from phosphene.decision.environments.gym import GymEnvironment
+
+        return GymEnvironment(name, n, seed=seed, first=first, workers=workers)
+    built, limit = _built(name)
+    given: dict[str, Any] = {"seed": seed, "first": first, "limit": limit, "name": name}
+    if base in _NATIVE:
+        from phosphene.decision.environments.vectorized import VectorEnvironment
+
+        return VectorEnvironment(built, n, **given)
+    from phosphene.decision.environments.tabular import TabularEnvironment
+
+    return TabularEnvironment(built, n, **given)
+
+
+def spec(name: str, *, native: bool | None = None) -> EnvSpec:
+    """What an agent for that environment is built for.
+
+    Example:
+        >>> str(spec("Pendulum-v1"))
+        'Pendulum-v1 (real 3; 1-d actions)'
+    """
+    base = parse(name)[0]
+    if native is False or not (base in _NATIVE or base in _TABULAR or base == "grid"):
+        from phosphene.decision.environments.gym import describe
+
+        return describe(name)
+    return make(name, native=native).spec
+
+
+def _built(name: str) -> tuple[Any, int | None]:
+    """The dynamics or the process of one of ours, and the limit; None where it is the usual one."""
+    base, argument, options = parse(name)
+    limit: int | None = None
+    text = options.pop("limit", None)
+    if text is not None:
+        limit = convert(base, "limit", text, int)
+        if limit is not None and limit < 0:
+            raise ConfigError(f"limit of {base} must be 0 (for none) or more, got {limit}")
+    if base == "grid":
+        if not argument:
+            raise ConfigError("'grid' needs a map: grid:gridworld, or grid:PATH of a text file")
+        function = _function(f"{_HERE}.tabular:grid")
+        return function(argument, **settings("grid", function, options, _OURS)), limit
+    if argument:
+        raise ConfigError(f"{base} takes options after '?', got {name.removeprefix(base)!r}")
+    if base in _NATIVE:
+        kind = _function(_NATIVE[base])
+        return kind(**settings(base, kind.__init__, options, _OURS)), limit
+    target, usual, meant = _TABULAR[base]
+    function = _function(target)
+    process = function(**settings(base, function, {**meant, **options}, _OURS))
+    return process, (usual or 0) if limit is None else limit
+
+
+def _function(target: str) -> Callable[..., Any]:
+    module, _, attribute = target.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return function
