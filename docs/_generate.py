@@ -58,6 +58,44 @@ def events_table() -> str:
     )
 
 
+def environments_table() -> str:
+    """Every environment that needs nothing else."""
+    from phosphene.decision.environments.table import listed_specs
+
+    return table(
+        ("environment", "observation", "actions", "limit"),
+        [
+            (
+                f"`{s.name}`",
+                str(s.observation),
+                str(s.actions)
+                if s.discrete
+                else ", ".join(f"{a:g}..{b:g}" for a, b in zip(s.low, s.high, strict=True)),
+                str(s.limit or "none"),
+            )
+            for s in listed_specs()
+        ],
+    )
+
+
+def agents_table() -> str:
+    """Which environments an agent takes."""
+    from phosphene.catalog import systems
+
+    return table(
+        ("agent", "acts in", "class"),
+        [
+            (
+                f"`{s.name}`",
+                ", ".join(s.events),
+                f"{{py:class}}`~{s.target.replace(':', '.')}`",
+            )
+            for s in systems()
+            if s.kind == "agent"
+        ],
+    )
+
+
 def data_table() -> str:
     """Every embedded or computed data set."""
     from phosphene.data.table import names
@@ -104,10 +142,14 @@ def recipes_list(system: str | None = None) -> str:
 
 def _recipe(recipe: Any) -> str:
     which = "" if recipe.name == "default" else f" --recipe {recipe.name}"
-    command = f"phosphene train {recipe.system} --data {recipe.data}{which}"
-    facts = [f"Recipe `{recipe.name}` on `{recipe.data}`, {recipe.budget}."]
+    subject = f"--env {recipe.env}" if recipe.env else f"--data {recipe.data}"
+    command = f"phosphene train {recipe.system} {subject}{which}".replace("--env *", "--env ENV")
+    named = f"`{recipe.env or recipe.data}`".replace("`*`", "any other environment")
+    where = f"in {named}" if recipe.env else f"on {named}"
+    facts = [f"Recipe `{recipe.name}` {where}, {recipe.budget}."]
     if recipe.reaches:
-        facts.append(f"Must reach {_reaches(recipe)} on the test split.")
+        held_out = "in fresh episodes" if recipe.env else "on the test split"
+        facts.append(f"Must reach {_reaches(recipe)} {held_out}.")
     if recipe.notes:
         facts.append(recipe.notes)
     settings = _settings(recipe.model, "model") + _settings(recipe.train, "train")
@@ -236,6 +278,8 @@ def write_all(out: Path = OUT) -> None:
     pages = {
         "systems": systems_table(),
         "events": events_table(),
+        "agents": agents_table(),
+        "environments": environments_table(),
         "data": data_table(),
         "adapters": adapters_table(),
         "recipes": recipes_list(),
@@ -244,7 +288,7 @@ def write_all(out: Path = OUT) -> None:
         "extras": extras_table(),
     }
     pages |= figures()
-    pages |= {f"recipes-{s.name}": recipes_list(s.name) for s in systems() if s.kind == "model"}
+    pages |= {f"recipes-{s.name}": recipes_list(s.name) for s in systems() if s.kind in ("model", "agent")}
     for name, text in pages.items():
         path = out / f"{name}.md"
         # Sphinx rebuilds what changed: an equal file keeps its date.

@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "systems": ("[--family F] [--json]", "list what can be trained, solved or proved"),
     "data": ("[NAME] [--json] [--out FILE]", "list the data sets, or look at one"),
+    "environments": ("[NAME] [--json]", "list where agents can act"),
     "train": ("SYSTEM [--data D] [--budget 60s]", "train a system; the run is one folder"),
     "sample": ("RUN [-n 64] [--out FILE]", "draw samples, interpolations and traversals"),
     "evaluate": ("RUN [--json]", "score a run on its test split, with kinds and floors"),

@@ -11,7 +11,7 @@ from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.decision.deep.distributions import Categorical, Distribution, Gaussian
 from phosphene.decision.deep.observations import Eyes
-from phosphene.nn.quick_mlp import QuickMLP
+from phosphene.nn.quick_mlp import QuickMLP, quick_mlps
 
 __all__ = ["ActorCritic", "Bounds", "check_discount"]
 
@@ -99,6 +99,16 @@ class ActorCritic(Agent):
 
     def begin(self, experienced: int) -> None:
         """A rollout begins; the policy explores by itself, however much was seen."""
+
+    def both(self, features: Tensor) -> tuple[Distribution, Tensor]:
+        """Policy and value of the same features, at the price of little more than one."""
+        out, value = quick_mlps((self.actor, self.critic), features)
+        policy = Categorical(out) if self.spec.discrete else Gaussian(out, self.log_std)
+        return policy, value.squeeze(1)
+
+    def state_values(self, observations: Tensor) -> Tensor:
+        """V (n,) of observations."""
+        return self.value(self.eyes(observations))
 
     def noise(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
         """What actions are drawn with: Gumbel noise (*shape, A), or normal noise (*shape, d)."""

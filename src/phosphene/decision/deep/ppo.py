@@ -108,8 +108,7 @@ class PPO(ActorCritic):
     def loss(self, batch: Batch) -> Loss:
         """The clipped surrogate, the value's error and the entropy."""
         assert isinstance(batch, RolloutBatch)
-        features = self.eyes(batch.x)
-        policy, value = self.policy(features), self.value(features)
+        policy, value = self.both(self.eyes(batch.x))
         log_ratio = policy.log_prob(batch.action) - batch.log_prob
         ratio, a = log_ratio.exp(), batch.advantage
         gain = torch.minimum(ratio * a, ratio.clamp(1 - self.clip, 1 + self.clip) * a)

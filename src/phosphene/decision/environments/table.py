@@ -8,8 +8,9 @@ from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.data.loading import parse
 from phosphene.decision.environments.options import convert, settings
+from phosphene.decision.mdp.grid import BUILT_IN
 
-__all__ = ["make", "names", "spec"]
+__all__ = ["listed_specs", "make", "names", "spec"]
 
 _HERE = "phosphene.decision.environments"
 _NATIVE = {
@@ -41,6 +42,13 @@ def names() -> list[str]:
         ['CartPole-v1', 'Acrobot-v1', 'MountainCar-v0']
     """
     return [*_NATIVE, *_TABULAR]
+
+
+def listed_specs() -> list[EnvSpec]:
+    """The specifications of those that need no other package, the maps among them."""
+    grids = [f"grid:{name}" for name in BUILT_IN]
+    plain = [name for name in names() if name != "Taxi-v4"]  # its table is gymnasium's
+    return [spec(name) for name in (*plain, *grids)]
 
 
 def make(
