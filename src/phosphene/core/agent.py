@@ -47,8 +47,11 @@ class Experience(Protocol):
     """
 
     batch_size: int
-    experienced: int
-    """Environment steps taken so far, over all ranks: what a budget in steps counts."""
+
+    @property
+    def experienced(self) -> int:
+        """Environment steps taken so far, over all ranks: what a budget in steps counts."""
+        ...
 
     def next(self, k: int, model: Model, *, stream: int = 0) -> Batch:
         """This rank's share of global batch k."""

@@ -24,7 +24,16 @@ _PUBLIC = {
     "value_iteration": "phosphene.decision.mdp.value_iteration",
 }
 
-__all__ = [*_PUBLIC]
+__all__ = [
+    "MDP",
+    "Solution",
+    "evaluate_policy",
+    "linear_programming",
+    "linear_solve",
+    "make",
+    "policy_iteration",
+    "value_iteration",
+]
 
 if TYPE_CHECKING:
     from phosphene.decision.environments.table import make

@@ -51,7 +51,8 @@ def advantages(
         )
     out = torch.empty_like(parts[0])
     ends = [x.contiguous().view(torch.uint8) for x in (terminated, done)]
-    call("advantages", reward.dtype, *reward.shape, *parts, *ends, float(gamma), float(lambda_), out)
+    shape, weights = reward.shape, (float(gamma), float(lambda_))
+    call("advantages", reward.dtype, *shape, *parts, *ends, *weights, out)
     return out
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from phosphene.recipes import agents_more, agents_policy, agents_tabular, agents_value
 from phosphene.recipes.recipe import Recipe
 
 __all__ = ["RECIPES"]
 
 _PPO: Mapping[str, Any] = {"lr": 3e-4, "eps": 1e-5, "clip": 0.5}
 
-RECIPES: tuple[Recipe, ...] = (
+_PPO_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="ppo",
@@ -41,3 +42,11 @@ RECIPES: tuple[Recipe, ...] = (
         train=_PPO,
     ),
 )  # fmt: skip
+
+RECIPES: tuple[Recipe, ...] = (
+    *agents_tabular.RECIPES,
+    *agents_value.RECIPES,
+    *agents_policy.RECIPES,
+    *_PPO_RECIPES,
+    *agents_more.RECIPES,
+)

@@ -1,5 +1,6 @@
 """Exact solutions by name: a process from a string, a solver from the catalogue."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.policy_iteration import policy_iteration
 from phosphene.decision.mdp.solution import Solution
 from phosphene.decision.mdp.value_iteration import value_iteration
+from phosphene.decision.tabular.td import td_prediction
 
 __all__ = ["process", "solve"]
 
@@ -20,10 +22,38 @@ _SOLVERS: dict[str, Callable[[MDP, float, float], Solution]] = {
     "value-iteration": lambda m, gamma, e: value_iteration(m, gamma=gamma, tolerance=e),
     "policy-iteration": lambda m, gamma, e: policy_iteration(m, gamma=gamma),
     "linear-programming": lambda m, gamma, e: linear_programming(m, gamma=gamma),
+    "temporal-difference": lambda m, gamma, e: _by_td(m, gamma),
     "bellman-evaluation": lambda m, gamma, e: evaluate_policy(
         m, np.full((m.states, m.actions), 1 / m.actions), gamma=gamma, tolerance=e
     ),
 }
+
+
+_EPISODES = 20_000
+
+
+def _by_td(mdp: MDP, gamma: float) -> Solution:
+    """The values of random actions, learned from episodes; the residual tells how well."""
+    begun = time.perf_counter()
+    policy = np.full((mdp.states, mdp.actions), 1 / mdp.actions)
+    found = td_prediction(
+        mdp, policy, episodes=_EPISODES, gamma=gamma, alpha="harmonic:1:0.7visits",
+        limit=mdp.limit or 1000,
+    )  # fmt: skip
+    values = found.values.numpy()
+    beyond = np.add.reduceat(mdp.weight * values[mdp.next], mdp.indptr[:-1])
+    q = mdp.rewards + gamma * beyond.reshape(mdp.states, mdp.actions)
+    return Solution(
+        values=values,
+        policy=q.argmax(1),
+        q=q,
+        iterations=found.steps,
+        residual=float(np.abs((policy * q).sum(1) - values).max()),
+        contraction=np.zeros(0),
+        seconds=time.perf_counter() - begun,
+        method="temporal-difference",
+        gamma=gamma,
+    )
 
 
 def process(name: str) -> MDP:

@@ -12,6 +12,7 @@ from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.model import Model
 from phosphene.core.phase import Phase, Step
 from phosphene.decision.tabular.learner import Learner
+from phosphene.decision.tabular.schedules import Schedule
 
 __all__ = ["Rate", "TableAgent", "TableExperience"]
 
@@ -71,11 +72,12 @@ class TableAgent(Agent):
         greedy: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """The first of the best actions; or a draw, epsilon-greedy with what epsilon began at."""
+        """The first of the best actions; or a draw, epsilon-greedy with the least epsilon."""
         best = self.table[observation.long().flatten()].argmax(1)
-        epsilon = self.learning.get("epsilon", 0.0)
-        if greedy or not isinstance(epsilon, float):
+        if greedy:
             return best
+        given = self.learning.get("epsilon", 0.0)
+        epsilon = Schedule.parse(given).bounds[0] if isinstance(given, str) else float(given)
         u = torch.rand(len(best), generator=generator)
         other = torch.randint(self.table.shape[1], (len(best),), generator=generator)
         return torch.where(u < epsilon, other, best)

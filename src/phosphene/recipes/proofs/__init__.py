@@ -33,6 +33,16 @@ PROOFS: dict[str, str] = {
     "multi-head": "multi_head",
     "positional-encoding": "positional_encoding",
     "reverse-kl": "reverse_kl",
+    "random-walk": "random_walk",
+    "batch-td": "batch_td",
+    "exploration": "exploration",
+    "cliff-walking": "cliff_walking",
+    "windy-gridworld": "windy_gridworld",
+    "maximization-bias": "maximization_bias",
+    "policy-gradient": "policy_gradient",
+    "baseline": "baseline",
+    "generalized-advantage": "gae",
+    "linear-quadratic": "lqr",
 }
 """Name on the command line to module of this folder."""
 

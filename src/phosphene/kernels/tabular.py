@@ -1,0 +1,209 @@
+"""Learning in tables, one step of an environment after another: native, and its reference.
+
+One loop serves every method of learning without a model. Its state is tensors (:class:`Progress`),
+so that a run may be cut anywhere and goes on bit for bit; each of its random numbers is a function
+of a key, the number of the step, and what the number is for. The reference has the same bits; it
+also acts in environments that are no tables.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from phosphene.kernels.library import backend, call, usable
+from phosphene.kernels.tabular_reference import Reference
+from phosphene.kernels.tabular_state import (
+    METHODS,
+    Progress,
+    ScheduleCode,
+    Settings,
+    World,
+    uniform,
+)
+
+__all__ = [
+    "METHODS",
+    "Progress",
+    "Record",
+    "ScheduleCode",
+    "Settings",
+    "TableWorld",
+    "World",
+    "advance",
+    "advance_reference",
+    "tabular_usable",
+    "uniform",
+]
+
+_CHUNK = 1 << 20  # steps of one call: Python answers to Ctrl-C in between
+_ROOM = 1 << 16  # the same where all of an episode is kept
+
+
+@dataclass(frozen=True)
+class TableWorld:
+    """A process whose outcomes are known, as flat tensors.
+
+    Args:
+        actions: How many actions.
+        indptr: (S * A + 1,), int64: the outcomes of (s, a) are those from indptr[s A + a] on.
+        next: int32, one for each outcome; so are those below.
+        cumulative: float64, probabilities summed within a row, 1 at its end.
+        reward: float64.
+        ends: uint8: nothing can be earned after it.
+        start: (S,), float64: where episodes begin, summed, 1 at the end.
+    """
+
+    actions: int
+    indptr: Tensor
+    next: Tensor
+    cumulative: Tensor
+    reward: Tensor
+    ends: Tensor
+    start: Tensor
+
+    def begin(self, u: float, episode: int) -> int:
+        """The first state whose cumulated probability passes u."""
+        return bisect_right(self.lists[5], u)
+
+    def step(self, state: int, action: int, u: float) -> tuple[float, int, bool, bool]:
+        """The outcome at u."""
+        row = state * self.actions + action
+        indptr, next, cumulative, reward, ends, _ = self.lists
+        k = bisect_right(cumulative, u, indptr[row], indptr[row + 1])
+        return reward[k], next[k], bool(ends[k]), False
+
+    @cached_property
+    def lists(self) -> tuple[list[Any], ...]:
+        """The tensors as lists, whose elements Python reaches faster."""
+        parts = (self.indptr, self.next, self.cumulative, self.reward, self.ends, self.start)
+        return tuple(part.tolist() for part in parts)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What n steps met.
+
+    Args:
+        path: (n, 4), int64: state, action, next state, and 1 for an end, 2 for a cut.
+        reward: (n,), float64.
+    """
+
+    path: Tensor
+    reward: Tensor
+
+
+def tabular_usable(world: World) -> bool:
+    """Whether the native kernel can act in this: a table, and a library that has the kernel."""
+    if not isinstance(world, TableWorld) or not usable(world.cumulative):
+        return False
+    return hasattr(backend().library, "ph_tabular_f64")
+
+
+def advance(
+    world: World,
+    settings: Settings,
+    progress: Progress,
+    *,
+    steps: int,
+    episodes: int | None = None,
+    policy: Tensor | None = None,
+    record: bool = False,
+) -> Record | None:
+    """Take steps and learn from them; ``progress`` is written to.
+
+    Args:
+        world: What is acted in.
+        settings: What is learned and how.
+        progress: How far it has come.
+        steps: At most so many steps.
+        episodes: Stop when so many episodes have ended, over all calls.
+        policy: (2, S, A), float64: cumulated probabilities of actions, and the probabilities.
+        record: Return what was met.
+
+    Example:
+        >>> world = TableWorld(
+        ...     1, torch.tensor([0, 2]), torch.tensor([0, 0], dtype=torch.int32),
+        ...     torch.tensor([0.5, 1.0]).double(), torch.ones(2).double(),
+        ...     torch.tensor([0, 1], dtype=torch.uint8), torch.ones(1).double())
+        >>> constant = ScheduleCode(0, 0, 0.5)
+        >>> settings = Settings(1, 1, 1, "sarsa", "epsilon-greedy", constant, constant)
+        >>> progress = Progress.begin(settings, torch.zeros(1, 1).double())
+        >>> advance(world, settings, progress, steps=10**6, episodes=100)
+        >>> int(progress.at[3])
+        100
+    """
+    if not tabular_usable(world):
+        return advance_reference(
+            world, settings, progress, steps=steps, episodes=episodes, policy=policy, record=record
+        )
+    assert isinstance(world, TableWorld)
+    most = (1 << 62) if episodes is None else episodes
+    chunk = _ROOM if settings.method == "monte-carlo" or record else _CHUNK
+    parts: list[Record] = []
+    end = int(progress.at[4]) + steps
+    while (left := end - int(progress.at[4])) > 0 and int(progress.at[3]) < most:
+        count = min(left, chunk)
+        if settings.method == "monte-carlo":
+            progress.make_room(count)
+        part = _room(count) if record else None
+        before = int(progress.at[4])
+        _native(world, settings, progress, count, most, policy, part)
+        if part is not None:
+            taken = int(progress.at[4]) - before
+            parts.append(Record(part.path[:taken], part.reward[:taken]))
+    return _joined(parts) if record else None
+
+
+def advance_reference(
+    world: World,
+    settings: Settings,
+    progress: Progress,
+    *,
+    steps: int,
+    episodes: int | None = None,
+    policy: Tensor | None = None,
+    record: bool = False,
+) -> Record | None:
+    """The same in Python, in any environment; an error leaves ``progress`` as it was."""
+    loop = Reference(world, settings, progress, policy)
+    met, end = [], loop.steps + steps
+    while loop.steps < end and (episodes is None or loop.episode < episodes):
+        transition = loop.step()
+        if record:
+            met.append(transition)
+    loop.close()
+    if not record:
+        return None
+    path = torch.tensor([m[:4] for m in met], dtype=torch.int64).reshape(-1, 4)
+    return Record(path, torch.tensor([m.reward for m in met], dtype=torch.float64))
+
+
+def _native(
+    world: TableWorld,
+    settings: Settings,
+    p: Progress,
+    steps: int,
+    episodes: int,
+    policy: Tensor | None,
+    record: Record | None,
+) -> None:
+    call(
+        "tabular", torch.float64, world.indptr, world.next, world.cumulative, world.reward,
+        world.ends, world.start, policy, *settings.packed, steps, episodes, p.at, p.score, p.table,
+        p.visits, p.trace, p.pending, p.live, p.seen, p.keys, p.rewards, p.firsts, len(p.keys),
+        p.returns, p.lengths, *(record.path, record.reward) if record else (None, None),
+    )  # fmt: skip
+
+
+def _room(steps: int) -> Record:
+    path = torch.zeros(steps, 4, dtype=torch.int64)
+    return Record(path, torch.zeros(steps, dtype=torch.float64))
+
+
+def _joined(parts: list[Record]) -> Record:
+    parts = parts or [_room(0)]
+    return Record(torch.cat([p.path for p in parts]), torch.cat([p.reward for p in parts]))

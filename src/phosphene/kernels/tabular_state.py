@@ -1,0 +1,221 @@
+"""Learning in tables: what the kernel is told, what it keeps, what it acts in."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "METHODS",
+    "Progress",
+    "ScheduleCode",
+    "Settings",
+    "Transition",
+    "World",
+    "uniform",
+]
+
+METHODS = (
+    "none", "monte-carlo", "sarsa", "expected-sarsa", "q-learning", "double-q-learning", "n-step",
+)  # fmt: skip
+EXPLORATIONS = ("epsilon-greedy", "softmax", "policy")
+KINDS = ("constant", "linear", "exponential", "harmonic")
+UNITS = ("step", "episode", "visit")
+_MASK = (1 << 64) - 1
+
+
+def uniform(key: int, step: int, slot: int) -> float:
+    """A number in [0, 1) as a function of counters: SplitMix64 (Steele, Lea and Flood, 2014)."""
+    x = (key + (step * 8 + slot + 1) * 0x9E3779B97F4A7C15) & _MASK
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & _MASK
+    return ((x ^ (x >> 31)) >> 11) * 2.0**-53
+
+
+class ScheduleCode(NamedTuple):
+    """A number that changes as learning goes on, as the kernel knows it; t counts the unit.
+
+    ``constant``: a. ``linear``: from a to b over c units. ``exponential``: max(b, a c^t).
+    ``harmonic``: (a / (a + t))^b.
+    """
+
+    kind: int
+    unit: int
+    a: float
+    b: float = 0.0
+    c: float = 1.0
+
+    def at(self, step: int, episode: int, visit: int) -> float:
+        """The value before this step, this episode, this visit (all count from 0)."""
+        kind, unit, a, b, c = self
+        if kind == 0:
+            return a
+        t = float((step, episode, visit)[unit])
+        if kind == 1:
+            return b if t >= c else a + (b - a) * (t / c)
+        if kind == 2:
+            return max(a * math.pow(c, t), b)
+        value = a / (a + t)
+        return value if b == 1 else math.pow(value, b)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is learned and how.
+
+    Args:
+        states: How many states.
+        actions: How many actions.
+        width: Entries of a state in the table: ``actions`` for Q, 1 for V.
+        method: One of METHODS.
+        exploration: One of EXPLORATIONS.
+        alpha: Step size.
+        epsilon: Probability of a random action, or the temperature of ``softmax``.
+        gamma: Discount.
+        lambda_: How fast traces fade; for ``sarsa``.
+        first_tie: The first of equally good actions is taken, rather than any.
+        n: Steps of ``n-step``.
+        first_visit: ``monte-carlo`` learns from the first visit of an episode only.
+        replacing: Traces are set to 1 rather than raised by 1.
+        offline: Changes by traces are made when the episode ends.
+        limit: Steps after which an episode is cut off; 0 for none.
+        history: How many episodes' returns are kept.
+        key: Decides all random numbers.
+    """
+
+    states: int
+    actions: int
+    width: int
+    method: str
+    exploration: str
+    alpha: ScheduleCode
+    epsilon: ScheduleCode
+    gamma: float = 1.0
+    lambda_: float = 0.0
+    first_tie: bool = False
+    n: int = 1
+    first_visit: bool = True
+    replacing: bool = False
+    offline: bool = False
+    limit: int = 0
+    history: int = 1000
+    key: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width != self.actions:  # there is no Q to choose by, or to take the best of
+            assert self.width == 1, self.width
+            assert self.exploration == "policy", self.exploration
+            assert self.method in ("none", "monte-carlo", "sarsa", "n-step"), self.method
+
+    @cached_property
+    def packed(self) -> tuple[Tensor, Tensor]:
+        """Integers and numbers, in the kernel's order."""
+        codes = METHODS.index(self.method), EXPLORATIONS.index(self.exploration)
+        whole = (
+            self.states, self.actions, self.width, *codes, self.first_tie, self.n,
+            self.first_visit, self.replacing, self.offline, self.limit, self.history, self.key,
+            *self.alpha[:2], *self.epsilon[:2],
+        )  # fmt: skip
+        number = (self.gamma, self.lambda_, *self.alpha[2:], *self.epsilon[2:])
+        return torch.tensor(whole, dtype=torch.int64), torch.tensor(number, dtype=torch.float64)
+
+
+def _whole() -> Tensor:
+    return torch.zeros(0, dtype=torch.int64)
+
+
+def _real() -> Tensor:
+    return torch.zeros(0, dtype=torch.float64)
+
+
+@dataclass
+class Progress:
+    """How far learning has come: everything that changes.
+
+    Args:
+        table: (S, width), or (2, S, A) for double Q-learning.
+        visits: How often each entry was visited, or learned from; like ``table``.
+        returns: (history,), undiscounted sum of rewards of episode i at i % history.
+        lengths: (history,), steps of the same.
+        at: state, action already chosen (-1: none), steps of this episode, episodes that ended,
+            steps, entries with a trace, whether a new episode is to begin.
+        score: (1,), rewards of this episode so far.
+        trace: Eligibility of each entry.
+        pending: Changes to be made when the episode ends.
+        live: Entries with a trace.
+        seen: The number of the last episode that met an entry, from 1.
+        keys: Entries of the last transitions.
+        rewards: Rewards of the same.
+        firsts: Whether each was the entry's first in its episode.
+    """
+
+    table: Tensor
+    visits: Tensor
+    returns: Tensor
+    lengths: Tensor
+    at: Tensor = field(default_factory=lambda: torch.tensor([0, -1, 0, 0, 0, 0, 1]))
+    score: Tensor = field(default_factory=lambda: torch.zeros(1, dtype=torch.float64))
+    trace: Tensor = field(default_factory=_real)
+    pending: Tensor = field(default_factory=_real)
+    live: Tensor = field(default_factory=_whole)
+    seen: Tensor = field(default_factory=_whole)
+    keys: Tensor = field(default_factory=_whole)
+    rewards: Tensor = field(default_factory=_real)
+    firsts: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.uint8))
+
+    @classmethod
+    def begin(cls, settings: Settings, table: Tensor) -> "Progress":
+        """Nothing learned yet but ``table``, which is kept and written to."""
+        history = settings.history
+        made = cls(
+            table,
+            torch.zeros_like(table, dtype=torch.int64),
+            torch.zeros(history, dtype=torch.float64),
+            torch.zeros(history, dtype=torch.int64),
+        )
+        if settings.method == "sarsa" and (settings.lambda_ > 0 or settings.offline):
+            made.trace, made.live = torch.zeros_like(table), torch.zeros_like(made.visits)
+            if settings.offline:
+                made.pending = torch.zeros_like(table)
+        if settings.method == "monte-carlo":
+            made.seen = torch.zeros_like(made.visits)
+        if settings.method == "n-step":
+            made.keys = torch.zeros(settings.n, dtype=torch.int64)
+            made.rewards = torch.zeros(settings.n, dtype=torch.float64)
+        return made
+
+    def make_room(self, steps: int) -> None:
+        """Let an episode go on for so many steps: ``monte-carlo`` keeps all of its transitions."""
+        need = int(self.at[2]) + steps
+        if need <= len(self.keys):
+            return
+        for name in ("keys", "rewards", "firsts"):
+            old = getattr(self, name)
+            new = torch.zeros(max(need, 2 * len(old)), dtype=old.dtype)
+            new[: len(old)] = old
+            setattr(self, name, new)
+
+
+class Transition(NamedTuple):
+    """What one step met; ``how`` is 1 where the episode ended, 2 where it was cut off."""
+
+    state: int
+    action: int
+    next: int
+    how: int
+    reward: float
+
+
+class World(Protocol):
+    """What is acted in."""
+
+    def begin(self, u: float, episode: int) -> int:
+        """The first state of an episode."""
+        ...
+
+    def step(self, state: int, action: int, u: float) -> tuple[float, int, bool, bool]:
+        """Reward, next state, whether the episode ended, whether it was cut off."""
+        ...
