@@ -10,7 +10,7 @@ from phosphene.evaluate.likelihood import likelihood
 from phosphene.evaluate.super_resolution import super_resolution
 from phosphene.recipes.recipe import recipes
 
-NUMBERED = [recipe for recipe in recipes() if recipe.reaches]
+NUMBERED = [recipe for recipe in recipes() if recipe.reaches and recipe.data]
 
 
 def independent(train, test):

@@ -197,8 +197,9 @@ class Rollouts:
         noise = agent.noise((self.steps, self.n), generator(self.seed, _ACTING, iteration))
         noise = noise[:, own].to(agent.device)
         seen, did, steps = [self.observation], [], []
+        device = agent.device
         for t in range(self.steps):
-            action = agent.explore(self.observation.to(agent.device), noise[t])
+            action = agent.explore(self.observation.to(device), noise[t])
             step = self.environment.step(agent.to_env(action).cpu())
             self.observation = step.observation
             seen.append(step.observation)

@@ -1,0 +1,44 @@
+"""Agents reach the returns that their recipes state, over seeds; random actions do not."""
+
+import pytest
+import torch
+
+import phosphene as ph
+from phosphene.recipes.playing import random_returns
+from phosphene.recipes.recipe import recipes
+
+NUMBERED = [recipe for recipe in recipes() if recipe.reaches and recipe.env]
+SEEDS = 5
+
+
+def test_random_actions_do_not_reach_the_numbers():
+    for recipe in NUMBERED:
+        if recipe.env.startswith(("LunarLander", "Bipedal")):
+            pytest.importorskip("Box2D")
+        returns = random_returns(recipe.env, 30)
+        (least,) = recipe.reaches.values()
+        room = 0.25 * abs(least)
+        assert returns.mean() + 3 * returns.std() / 30**0.5 < least - room, recipe
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("recipe", NUMBERED, ids=[f"{r.system}-{r.env}" for r in NUMBERED])
+def test_recipe_reaches_its_number(recipe, tmp_path):
+    """At least four of five trainings reach it, and so does their mean, over 100 episodes each."""
+    if recipe.env.startswith(("LunarLander", "Bipedal")):
+        pytest.importorskip("Box2D")
+    ((name, least),) = recipe.reaches.items()
+    found = []
+    for seed in range(SEEDS):
+        run = ph.train(
+            recipe.system, env=recipe.env, recipe=recipe.name, folder=tmp_path, name=f"{seed}",
+            seed=seed, threads=1,
+        )  # fmt: skip
+        scores = ph.evaluate(run, episodes=100)
+        found.append(scores[name].value)
+        print(recipe.system, recipe.env, seed, scores[name], scores["return_min"].value, flush=True)
+    values = torch.tensor(found)
+    print(recipe.system, recipe.env, "mean", float(values.mean()), found)
+    assert int((values >= least).sum()) >= SEEDS - 1, found
+    assert float(values.mean()) >= least, found
