@@ -82,6 +82,8 @@ class Agent(Model):
     """
 
     environments: int
+    shared = True
+    """Whether processes share the environments; otherwise each learns the same alone."""
 
     def __init__(self, spec: EnvSpec) -> None:
         super().__init__(spec.observation)

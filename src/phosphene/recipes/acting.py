@@ -108,7 +108,9 @@ class Practice:
 
     def __init__(self, plan: Plan, runtime: Runtime, workers: int | None = None) -> None:
         agent = cast(Agent, plan.model)
-        first, last = share(agent.environments, runtime.rank, runtime.world)
+        first, last = 0, agent.environments
+        if agent.shared:
+            first, last = share(agent.environments, runtime.rank, runtime.world)
         if last == first:
             raise ConfigError(
                 f"{runtime.world} processes cannot share {agent.environments} environments; "
@@ -138,7 +140,7 @@ class Episodes:
     Args:
         env: The environment's name.
         seed: Of the run.
-        episodes: How many.
+        episodes: How many; None for 50, or 10 where the environment is no native one.
 
     Example:
         >>> import phosphene as ph
@@ -148,7 +150,11 @@ class Episodes:
         True
     """
 
-    def __init__(self, env: str, seed: int, episodes: int = 20) -> None:
+    def __init__(self, env: str, seed: int, episodes: int | None = None) -> None:
+        if episodes is None:
+            probe = make(env, 1)
+            episodes = 50 if probe.exact else 10
+            probe.close()
         self.env, self.seed, self.episodes = env, seed, episodes
         self._environment: Environment | None = None
 

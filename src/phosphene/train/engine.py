@@ -12,6 +12,7 @@ from torch import Tensor
 
 from phosphene.core.agent import Experience
 from phosphene.core.batch import Batch
+from phosphene.core.errors import DivergedError, PhospheneError
 from phosphene.core.events import (
     Evaluated,
     Finished,
@@ -237,7 +238,14 @@ class Engine:
             patience = self.settings.patience
             if patience is not None and self.bad_evaluations >= patience:
                 return "patience"
-            self._take_step(progress)
+            try:
+                self._take_step(progress)
+            except DivergedError:
+                raise
+            except PhospheneError:
+                if self._experienced is not None:  # an environment broke; what was learned stands
+                    self.save()
+                raise
             if self.step % self.settings.log_every == 0:
                 self._log(progress)
             if self._judged_now(progress):

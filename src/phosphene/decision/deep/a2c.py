@@ -97,7 +97,7 @@ class A2C(ActorCritic):
         """The policy's gradient, the value's error and the entropy."""
         assert isinstance(batch, RolloutBatch)
         features = self.eyes(batch.x)
-        policy, value = self.policy(features), self.value(features)
+        policy, value = self.both(features)
         policy_loss = -(policy.log_prob(batch.action) * batch.advantage).mean()
         value_loss = (value - batch.target).square().mean()
         entropy = policy.entropy().mean()

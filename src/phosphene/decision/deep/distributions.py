@@ -116,8 +116,10 @@ class SquashedGaussian:
 
     def draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions (n, d) made of standard normal noise, and their log-density (n,)."""
-        u = self.base.draw(noise)
-        return u.tanh(), self.base.log_prob(u) - _log_slope(u)
+        u, d = self.base.draw(noise), noise.shape[1]
+        # (u - mu) / sigma is the noise itself: nothing is divided, and gradients have less to do.
+        normal = -(0.5 * noise.square() + self.base.log_std).sum(1) - d * _HALF_LOG_2PI
+        return u.tanh(), normal - _log_slope(u)
 
     def log_prob(self, action: Tensor) -> Tensor:
         """Of actions (n, d) within (-1, 1): (n,)."""

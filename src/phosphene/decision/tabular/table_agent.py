@@ -39,6 +39,7 @@ class TableAgent(Agent):
 
     table: Tensor
     environments = 1
+    shared = False
 
     def __init__(self, spec: EnvSpec, method: str, steps: int, settings: Mapping[str, Any]) -> None:
         super().__init__(spec)

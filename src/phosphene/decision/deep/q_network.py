@@ -1,0 +1,173 @@
+"""What agents that learn the values of actions share: the network, and acting by it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.core.agent import Agent
+from phosphene.core.environment import EnvSpec
+from phosphene.core.errors import ConfigError
+from phosphene.decision.deep.actor_critic import check_discount
+from phosphene.decision.deep.observations import Eyes
+from phosphene.decision.deep.replay import Replay
+from phosphene.nn.quick_mlp import QuickMLP, quick_mlps
+
+__all__ = ["QAgent", "QNetwork"]
+
+
+class QNetwork(nn.Module):
+    r"""Q(s, a) of all actions at once: eyes, then fully connected layers.
+
+    With ``dueling`` (Wang et al., 2016) two streams follow the eyes, and
+
+    .. math::
+        Q(s, a) = V(s) + A(s, a) - \frac{1}{|\mathcal A|} \sum_{a'} A(s, a')
+
+    Without hidden layers, where observations are numbers of states, it is a table that begins at
+    zero: one weight for each state and action, and no bias.
+
+    Args:
+        spec: Of the environment; actions are discrete.
+        hidden: Widths of the hidden layers, of each stream.
+        activation: Between them.
+        dueling: Whether V and A have streams of their own.
+
+    Example:
+        >>> spec = EnvSpec("maze", Event.tokens(1, 16), actions=4)
+        >>> QNetwork(spec, hidden=()).advantage.weight.shape
+        torch.Size([4, 16])
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        activation: str = "relu",
+        dueling: bool = False,
+    ) -> None:
+        super().__init__()
+        assert spec.actions is not None, "continuous actions are refused before"
+        self.eyes = Eyes(spec)
+        size = self.eyes.size
+        self.value: QuickMLP | None = None
+        self.advantage: QuickMLP | nn.Linear
+        if not hidden and spec.states is not None:
+            self.advantage = nn.Linear(size, spec.actions, bias=False)
+            nn.init.zeros_(self.advantage.weight)
+            return
+        self.advantage = QuickMLP(size, hidden, spec.actions, activation=activation, gain=None)
+        if dueling:
+            self.value = QuickMLP(size, hidden, 1, activation=activation, gain=None)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        r"""Map (n, \*shape) to (n, actions)."""
+        features = self.eyes(observation)
+        if isinstance(self.advantage, nn.Linear):
+            q: Tensor = self.advantage(features.to(self.advantage.weight.dtype))
+            return q
+        features = features.to(self.advantage.layers[0].weight.dtype)
+        if self.value is None:
+            return quick_mlps((self.advantage,), features)[0]
+        q, value = quick_mlps((self.advantage, self.value), features)
+        return value + q - q.mean(1, keepdim=True)
+
+
+class QAgent(Agent):
+    r"""Acts by the greatest Q, and at random with probability :math:`\epsilon`.
+
+    epsilon falls linearly over ``epsilon_steps`` environment steps; before ``warmup`` transitions
+    are there all actions are random. A random action is uniform over all of them, the greedy one
+    included.
+
+    Args:
+        spec: Of the environment.
+        environments: Copies to act in, side by side, over all ranks.
+        act_steps: Steps in each of them a cycle.
+        turns: Gradient steps a cycle.
+        batch_size: Transitions in a gradient step, over all ranks.
+        capacity: Transitions kept.
+        warmup: Transitions before the first gradient step.
+        gamma: Discount.
+        epsilon_start: At first.
+        epsilon_end: At last.
+        epsilon_steps: Environment steps from the one to the other.
+
+    Raises:
+        EventError: Actions are continuous.
+        ConfigError: A number is out of its range.
+    """
+
+    online: QNetwork
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        *,
+        environments: int,
+        act_steps: int,
+        turns: int,
+        batch_size: int,
+        capacity: int,
+        warmup: int,
+        gamma: float,
+        epsilon_start: float,
+        epsilon_end: float,
+        epsilon_steps: int,
+    ) -> None:
+        super().__init__(spec)
+        self.actions = self.need_discrete()
+        self.environments, self.act_steps, self.turns = environments, act_steps, turns
+        self.batch_size, self.capacity, self.warmup = batch_size, capacity, warmup
+        self.gamma = check_discount(gamma)
+        for name, value in (("epsilon_start", epsilon_start), ("epsilon_end", epsilon_end)):
+            if not 0 <= value <= 1:
+                raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
+        if epsilon_steps < 1:
+            raise ConfigError(f"epsilon_steps must be 1 or more, got {epsilon_steps}")
+        self.epsilon_start, self.epsilon_end = epsilon_start, epsilon_end
+        self.epsilon_steps = epsilon_steps
+        self.replay: Replay | None = None
+
+    def epsilon(self, experienced: int) -> float:
+        """The probability of a random action after so many environment steps."""
+        if experienced < self.warmup:
+            return 1.0
+        share = min(1.0, experienced / self.epsilon_steps)
+        return self.epsilon_start + (self.epsilon_end - self.epsilon_start) * share
+
+    def exploration(self, experienced: int) -> dict[str, float]:
+        """epsilon, to be logged."""
+        return {"epsilon": self.epsilon(experienced)}
+
+    def noise(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+        r"""Uniform numbers (\*shape, 2): whether to act at random, and how."""
+        return torch.rand(*shape, 2, generator=generator)
+
+    def explore(self, observation: Tensor, noise: Tensor, experienced: int) -> Tensor:
+        """Actions (n,), random ones where the noise lies below epsilon."""
+        epsilon = self.epsilon(experienced)
+        chance, which = noise.unbind(1)
+        at_random = (which * self.actions).long()
+        if epsilon >= 1:
+            return at_random
+        return torch.where(chance < epsilon, at_random, self.online(observation).argmax(1))
+
+    def to_env(self, action: Tensor) -> Tensor:
+        """The action itself."""
+        return action
+
+    @torch.no_grad()
+    def act(
+        self,
+        observation: Tensor,
+        *,
+        greedy: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The best action (n,) by Q; otherwise a random one with probability ``epsilon_end``."""
+        if greedy:
+            return self.online(observation).argmax(1)
+        noise = self.noise((len(observation),), generator).to(observation.device)
+        return self.explore(observation, noise, max(self.epsilon_steps, self.warmup))
