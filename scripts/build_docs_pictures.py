@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+import agent_pictures  # beside this file
 import numpy as np
 import torch
 from PIL import Image
@@ -27,7 +28,7 @@ import phosphene as ph
 from phosphene.cli.main import main as cli
 from phosphene.evaluate import plots, super_resolution, transfers, views
 from phosphene.evaluate.likelihood import importance_weighted
-from phosphene.recipes.recipe import recipes, select
+from phosphene.recipes.recipe import recipes, select, select_for
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "docs" / "_static"
@@ -48,10 +49,24 @@ class Studio:
         recipe = select(system, data)
         data, budget = data or recipe.data, self.budget or recipe.budget
         name = "-".join([system, data, *(f"{k}-{v}" for k, v in settings.items())])
-        path = RUNS / name
         words = ["train", system, "--data", data, "--budget", budget, "--seed", "0"]
         for key, value in settings.items():
             words += [f"--model.{key.replace('_', '-')}", str(value)]
+        return self.trained(words, name)
+
+    def agent(self, system: str, env: str) -> ph.Run:
+        """A run of an agent, by its recipe for the environment."""
+        budget = self.budget or select_for(system, env).budget
+        words = ["train", system, "--env", env, "--budget", budget, "--seed", "0"]
+        return self.trained(words, f"{system}-{env}")
+
+    def command(self, words: list[str]) -> None:
+        """Run a command line in this process."""
+        command(words)
+
+    def trained(self, words: list[str], name: str) -> ph.Run:
+        """The run of that name, trained by that command unless it is there already."""
+        path = RUNS / name
         if self.again and path.exists() and path not in self.made:
             shutil.rmtree(path)
         self.made.add(path)
@@ -59,7 +74,8 @@ class Studio:
             shutil.rmtree(path, ignore_errors=True)
             command([*words, "--name", f"docs/{name}"])
         run = ph.Run(path)
-        steps = max(row["step"] for row in run.metrics if "step" in row)
+        counts = [row.get("environment_steps", row["step"]) for row in run.metrics if "step" in row]
+        steps = round(max(counts))
         spent = run.config["budget"]  # of a run that was there already
         words[words.index("--budget") + 1] = spent
         self.commands.append({"command": f"phosphene {' '.join(words)}", "steps": steps})
@@ -309,9 +325,18 @@ def compared(studio: Studio) -> Image.Image:
 
 
 def report(studio: Studio) -> Image.Image | None:
-    """The upper part of the report, by a browser; nothing where there is none."""
+    """The upper part of the report of a model."""
+    return photographed(studio.run("vae", "mnist-binary"))
+
+
+def agent_report(studio: Studio) -> Image.Image | None:
+    """The upper part of the report of an agent."""
+    return photographed(studio.agent("ppo", "CartPole-v1"))
+
+
+def photographed(run: ph.Run) -> Image.Image | None:
+    """The upper part of a run's report, by a browser; nothing where there is none."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
-    run = studio.run("vae", "mnist-binary")
     if browser is None:
         return None
     command(["report", str(run.path)])
@@ -355,6 +380,10 @@ PICTURES: dict[str, tuple[Callable[[Studio], Image.Image | None], tuple[str, ...
     "glow": (glow, ("glow",)),
     "srflow": (srflow, ("srflow",)),
     "c-flow": (cflow, ("c-flow",)),
+    "agents": (agent_pictures.agents, ("ppo", "sac", "dqn")),
+    "value-map": (agent_pictures.value_maps, ("sarsa", "q-learning")),
+    "agents-learning": (agent_pictures.learning, ("ppo", "pqn", "dqn")),
+    "agent-report": (agent_report, ("ppo",)),
 }
 """Name to the function that draws it and the systems it needs."""
 

@@ -25,6 +25,7 @@ EXAMPLES = {
     "resume": [],
     "conditional": ["20steps"],
     "variational_inference": ["20steps"],
+    "maze": ["3000steps"],
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]

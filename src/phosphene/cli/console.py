@@ -153,7 +153,10 @@ class TrainingConsole:
         terms = {k: v for k, v in event.terms.items() if k not in _ASIDE}
         if "return" in terms:  # of an agent, what it earns says more than what it minimizes
             self._earned = f"return {number(terms['return'])}  "
-        some = [f"{k} {number(v)}" for k, v in terms.items() if k not in ("return", "length")]
+        shown = {k: v for k, v in terms.items() if k not in ("return", "length")}
+        if shown.get("loss") == 0.0 and len(shown) > 1:  # of what learns without one
+            del shown["loss"]
+        some = [f"{k} {number(v)}" for k, v in shown.items()]
         self._terms = self._earned + "  ".join(some[: 3 if self._earned else 4])
         left = "" if event.remaining is None else f"{clock(event.remaining)} left"
         step = int(event.terms.get("environment_steps", event.step))

@@ -53,6 +53,20 @@ _PPO_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="ppo",
+        env="LunarLander-v3",
+        budget="600000steps",
+        model={
+            "environments": 16, "steps": 512, "epochs": 6, "batch_size": 512, "gamma": 0.999,
+            "lambda_": 0.98, "entropy": 0.01, "standardize": True, "scale_rewards": True,
+        },
+        train={**_PPO, "lr": 1e-3, "schedule": "linear"},
+        reaches={"return_mean": 240.0},
+        cpu_seconds=400,
+        notes="pip install 'phosphene[box2d]'.",
+    ),
+    Recipe(
+        name="default",
+        system="ppo",
         env="Catch",
         budget="100000steps",
         model={

@@ -256,7 +256,7 @@ def _announce(plan: Plan, listeners: Sequence[Listener], notes: Sequence[str]) -
         system=record["system"],
         data=record["env"] if plan.dataset is None else plan.dataset.name,
         folder=str(plan.where),
-        parameters=sum(p.numel() for p in plan.model.parameters()),
+        parameters=_size(plan.model),
         examples=0 if plan.dataset is None else len(plan.dataset),
         budget=str(plan.budget),
         threads=record["threads"],
@@ -266,6 +266,11 @@ def _announce(plan: Plan, listeners: Sequence[Listener], notes: Sequence[str]) -
         listener(started)
         for note in notes:
             listener(Warned(note))
+
+
+def _size(model: Model) -> int:
+    """How many numbers are learned: parameters, or the entries of tables."""
+    return sum(p.numel() for p in model.parameters()) or sum(b.numel() for b in model.buffers())
 
 
 def _held_out(plan: Plan) -> Dataset | None:
