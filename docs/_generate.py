@@ -249,8 +249,8 @@ FIGURES = {
     "three draws at 0.8, the true digits.",
     "c-flow": "Sprites, on the left, as they would be for the segmentation maps above; their own "
     "maps give them back.",
-    "agents": "Six moments of an episode: PPO balances a pole and swings up two links, SAC swings up "
-    "a pendulum, DQN leaves a valley.",
+    "agents": "Six moments of an episode: PPO balances a pole and swings up two links, SAC swings "
+    "up a pendulum, DQN leaves a valley.",
     "value-map": "What SARSA and Q-learning have learned of the cliff, and the exact values of the "
     "slippery lake.",
     "agents-learning": "Returns of greedy episodes over environment steps: interquartile mean of "
@@ -295,9 +295,8 @@ def write_all(out: Path = OUT) -> None:
         "extras": extras_table(),
     }
     pages |= figures()
-    pages |= {
-        f"recipes-{s.name}": recipes_list(s.name) for s in systems() if s.kind in ("model", "agent")
-    }
+    trained = [s.name for s in systems() if s.kind in ("model", "agent")]
+    pages |= {f"recipes-{name}": recipes_list(name) for name in trained}
     for name, text in pages.items():
         path = out / f"{name}.md"
         # Sphinx rebuilds what changed: an equal file keeps its date.

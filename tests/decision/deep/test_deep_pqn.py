@@ -59,9 +59,9 @@ def values(agent):
 
 def scripted(lambda_, gamma, **script):
     environment = Script([1.0, -2.0, 3.0, 0.5], **script)
-    agent = PQN(
-        environment.spec, environments=1, steps=4, epochs=1, batch_size=4, gamma=gamma,
-        lambda_=lambda_, hidden=(8,),
+    agent = ph.build(
+        "pqn", environment.spec, seed=0, environments=1, steps=4, epochs=1, batch_size=4,
+        gamma=gamma, lambda_=lambda_, hidden=(8,),
     )  # fmt: skip
     batch = agent.experience(environment, 0, Alone()).next(0, agent)
     order = batch.index.argsort()
@@ -115,7 +115,7 @@ def test_the_loss_is_half_the_squared_error_of_the_action_taken():
 
 def test_the_targets_of_a_rollout_have_no_gradient_and_stand_still():
     environment = make("CartPole-v1", 4)
-    agent = PQN(environment.spec, **SMALL)
+    agent = ph.build("pqn", environment.spec, seed=0, **SMALL)
     rollouts = agent.experience(environment, 0, Alone())
     first = rollouts.next(0, agent)
     with torch.no_grad():
@@ -145,7 +145,8 @@ def test_the_network_is_linear_layers_normalized(norm):
 
 
 def test_exploration_fades_with_experience():
-    agent = PQN(VECTOR, epsilon_start=0.9, epsilon_end=0.1, epsilon_steps=200, **SMALL)
+    agent = ph.build("pqn", VECTOR, seed=0, epsilon_start=0.9, epsilon_end=0.1,
+                     epsilon_steps=200, **SMALL)  # fmt: skip
     assert [agent.epsilon(n) for n in (0, 100, 200, 900)] == pytest.approx([0.9, 0.5, 0.1, 0.1])
     x, g = torch.zeros(4000, 3), torch.Generator().manual_seed(0)
     best = int(agent.act(x[:1]))

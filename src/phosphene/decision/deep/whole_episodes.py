@@ -102,6 +102,7 @@ class WholeEpisodes:
         self.experienced += found["lived"].numel()
         rows = {key: v.transpose(0, 1).contiguous() for key, v in found.items()}
         x, reward, lived = (rows[key].to(agent.device) for key in ("x", "reward", "lived"))
+        x = x * lived.view(*lived.shape, *[1] * (x.ndim - 2))  # padding is the same for any ranks
         credit, target = cast(Judges, agent).credit(x, reward, lived)
         self._columns = {
             "x": x, "index": torch.arange(self.n), "action": rows["action"].to(agent.device),
