@@ -23,7 +23,7 @@ __all__ = [
     "write_json",
 ]
 
-MODULES = {"scikit-learn": "sklearn"}
+MODULES = {"scikit-learn": "sklearn", "pymdptoolbox": "mdptoolbox"}
 """Import names of peers that differ from their names on the index."""
 
 

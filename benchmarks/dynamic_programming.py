@@ -28,7 +28,6 @@ from phosphene.kernels.library import backend
 __all__ = ["cases", "main"]
 
 PEERS = ("quantecon", "pymdptoolbox")
-MODULES.setdefault("pymdptoolbox", "mdptoolbox")
 GAMMA, TOLERANCE, ACTIONS = 0.99, 5e-7, 4
 STATES, QUICK = (2_000, 100_000, 1_000_000), (2_000, 20_000)
 TOOLBOX = 5_000

@@ -168,7 +168,9 @@ def test_its_turns_are_critics_actor_temperature_on_one_batch(temperature):
     batches = [replay.next(0, agent, stream=i) for i in range(3)]
     assert all(torch.equal(batches[0].index, batch.index) for batch in batches)
     assert not torch.equal(batches[0].normal((2,)), batches[1].normal((2,)))
-    assert [replay.experienced for k in range(7) if replay.next(k, agent)] == [10] * 3 + [12] * 3 + [14]
+    assert [replay.experienced for k in range(7) if replay.next(k, agent)] == [10] * 3 + [
+        12
+    ] * 3 + [14]
 
 
 def test_actions_fill_the_bounds_and_stay_within():

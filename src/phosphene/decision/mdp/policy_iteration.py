@@ -145,10 +145,10 @@ def _modified(
         changes.append(max(choice.high, -choice.low))
         if record:
             path.append(values)
+        refuse_unresolved(tolerance, error, 4.0 * bounds.factor * rounding(values, p.rewards))
         if error <= tolerance:
             middle = bounds.middle(values, choice.low, choice.high)
             return _Run(Trace(middle, np.array(changes), path), policy, rounding(values, p.rewards))
-        refuse_unresolved(tolerance, error, 4.0 * bounds.factor * rounding(values, p.rewards))
         # Closer than this says more of a policy than is known of its successor.
         values = run_sweeps(
             p, values, policy=policy, count=count,

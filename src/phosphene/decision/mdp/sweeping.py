@@ -165,17 +165,20 @@ def _contract(
         done += len(swept.changes)
         if record:
             path.append(values)
+        refuse_unresolved(tolerance, error, 4.0 * bounds.factor * rounding(values, p.rewards))
         if error <= tolerance:
             break
-        refuse_unresolved(tolerance, error, 4.0 * bounds.factor * rounding(values, p.rewards))
     if not seidel:
         values = bounds.middle(values, swept.low, swept.high)
     return Trace(values, np.concatenate(changes), path)
 
 
 def refuse_unresolved(tolerance: float, error: float, floor: float) -> None:
-    """A tolerance that rounding does not let one reach is refused, instead of sweeping forever."""
-    if error <= floor:
+    """A tolerance that rounding does not let one reach is refused, instead of sweeping forever.
+
+    Nor is it reached where values stand still, in a fixed point of rounded arithmetic.
+    """
+    if tolerance < error <= floor or 16.0 * tolerance < floor:
         raise ConfigError(
             f"tolerance {tolerance:.3g} is finer than float64 resolves for values of this size: "
             f"it must be {2.0 * floor:.1e} or more"
