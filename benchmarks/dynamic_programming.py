@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.common import MODULES, Case, Row, Watch, arguments, installed, run_all, write_json
+from benchmarks.common import Case, Row, Watch, arguments, installed, run_all, write_json
 from phosphene.decision.mdp.evaluation import linear_solve
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.policy_iteration import policy_iteration

@@ -188,3 +188,13 @@ def test_a_gain_that_does_not_exist():
 def test_scipy_that_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     refused(lambda: linear_programming(MDP(P, R), 0.9), "scipy", "pip install")
+
+
+def test_episodes_that_hardly_ever_end_are_not_swept_forever():
+    """Always up, nearly: the goal of the cliff is below, some hundred million steps away."""
+    mdp = MDP.from_grid("cliff")
+    policy = np.full((mdp.states, 4), 0.025)
+    policy[:, 0] += 0.9
+    with pytest.raises(ConfigError, match="solve the equations instead"):
+        evaluate_policy(mdp, policy, gamma=1.0, tolerance=1e-6)
+    assert linear_solve(mdp, policy, gamma=1.0)[36] < -1e5

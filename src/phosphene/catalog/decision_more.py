@@ -10,7 +10,7 @@ SYSTEMS: tuple[System, ...] = (
     System(
         name="pqn",
         family="decision",
-        title="Parallelised Q-network (PQN)",
+        title="Parallelized Q-network (PQN)",
         kind="agent",
         events=("states", "discrete", "pixels"),
         rows=(97, 98),

@@ -46,6 +46,7 @@ class DeepQLearning(QAgent):
         epsilon_steps: Environment steps from the one to the other.
         hidden: Widths of the hidden layers.
         activation: Between them.
+        standardize: Whether observations are put on a common scale, that of all met so far.
 
     Raises:
         EventError: Actions are continuous.
@@ -74,19 +75,23 @@ class DeepQLearning(QAgent):
         epsilon_steps: int = 10_000,
         hidden: Sequence[int] = (128, 128),
         activation: str = "relu",
+        standardize: bool = False,
     ) -> None:
         super().__init__(
             spec, environments=environments, act_steps=act_steps, turns=turns,
             batch_size=batch_size, capacity=capacity, warmup=warmup, gamma=gamma,
             epsilon_start=epsilon_start, epsilon_end=epsilon_end, epsilon_steps=epsilon_steps,
         )  # fmt: skip
-        self.online = QNetwork(spec, hidden=hidden, activation=activation)
+        self.online = QNetwork(
+            spec, hidden=hidden, activation=activation, standardize=standardize
+        )
 
     def experience(self, environment: Environment, seed: int, ranks: Ranks) -> Replay:
         """Transitions, drawn alike."""
         self.replay = Replay(
             self, environment, seed, ranks, capacity=self.capacity, batch_size=self.batch_size,
             warmup=self.warmup, act_steps=self.act_steps, turns=self.turns, gamma=self.gamma,
+            seen=self.online.eyes.update if self.online.eyes.scale else None,
         )  # fmt: skip
         return self.replay
 

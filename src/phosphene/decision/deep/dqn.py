@@ -68,6 +68,7 @@ class DQN(QAgent):
         beta_steps: Environment steps until then.
         hidden: Widths of the hidden layers, of each stream.
         activation: Between them.
+        standardize: Whether observations are put on a common scale, that of all met so far.
 
     Raises:
         EventError: Actions are continuous.
@@ -106,6 +107,7 @@ class DQN(QAgent):
         beta_steps: int = 100_000,
         hidden: Sequence[int] = (128, 128),
         activation: str = "relu",
+        standardize: bool = False,
     ) -> None:
         super().__init__(
             spec, environments=environments, act_steps=act_steps, turns=turns,
@@ -120,7 +122,9 @@ class DQN(QAgent):
         # nn.Module has a method called double.
         self._double, self.huber, self.prioritized = double, huber, prioritized
         self.alpha, self.beta, self.beta_steps = alpha, beta, beta_steps
-        self.online = QNetwork(spec, hidden=hidden, activation=activation, dueling=dueling)
+        self.online = QNetwork(
+            spec, hidden=hidden, activation=activation, dueling=dueling, standardize=standardize
+        )
         self.target = deepcopy(self.online).requires_grad_(False)
         self._errors: list[Tensor] = []
 
@@ -133,7 +137,7 @@ class DQN(QAgent):
             self, environment, seed, ranks, capacity=self.capacity, batch_size=self.batch_size,
             warmup=self.warmup, act_steps=self.act_steps, turns=self.turns, gamma=self.gamma,
             n_step=self.n_step, priorities=priorities if self.prioritized else None,
-            ahead=self.value_ahead,
+            ahead=self.value_ahead, seen=self.online.eyes.update if self.online.eyes.scale else None,
         )  # fmt: skip
         return self.replay
 
@@ -176,6 +180,8 @@ class DQN(QAgent):
         self._errors = []
         if self.replay is not None and not self.replay.passed(self.target_every):
             return
+        for mine, its in zip(self.target.buffers(), self.online.buffers(), strict=True):
+            mine.copy_(its)
         old, new = list(self.target.parameters()), list(self.online.parameters())
         if self.tau == 1:
             torch._foreach_copy_(old, new)

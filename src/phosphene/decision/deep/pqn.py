@@ -1,4 +1,4 @@
-r"""Parallelised Q-network: Q-learning without memory, by many environments and normalised layers."""
+"""Parallelized Q-network: no memory, but many environments and layers that are normalized."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ __all__ = ["PQN", "NormedMLP"]
 
 
 class NormedMLP(nn.Module):
-    r"""Linear layers, each but the last followed by layer normalisation and an activation.
+    r"""Linear layers, each but the last followed by layer normalization and an activation.
 
     .. math:: h \leftarrow f\left(g \odot \frac{u - \bar u}{\sqrt{\mathrm{var}\, u + \epsilon}} + b
               \right), \qquad u = W h + c
@@ -30,7 +30,7 @@ class NormedMLP(nn.Module):
         hidden: Widths of the hidden layers.
         outputs: Size of the output.
         activation: The name of f.
-        norm: Whether layers are normalised (Ba, Kiros and Hinton, 2016).
+        norm: Whether layers are normalized (Ba, Kiros and Hinton, 2016).
 
     Example:
         >>> NormedMLP(4, (64, 64), 2)(torch.zeros(3, 4)).shape
@@ -70,21 +70,22 @@ class NormedMLP(nn.Module):
 
 
 class PQN(Agent):
-    r"""Parallelised Q-network (Gallici, Fellows, Ellis, Pou, Masmitja, Foerster and Martin, 2024).
+    r"""Parallelized Q-network (Gallici, Fellows, Ellis, Pou, Masmitja, Foerster and Martin, 2024).
 
     .. math::
         L = \tfrac12\, \mathbb E\left(Q_\theta(s_t, a_t) - G_t\right)^2, \qquad
         G_t = r_t + \gamma \left[(1 - \lambda) \max_a Q(s_{t+1}, a) + \lambda\, G_{t+1}\right]
 
     It is Q-learning with neither memory nor target network. Many environments side by side give
-    batches that are diverse enough; layer normalisation keeps the bootstrapped values from growing
+    batches that are diverse enough; layer normalization keeps the bootstrapped values from growing
     without bound. The lambda-returns G are made once, by the network that acted: within a cycle the
     targets stand still. Beyond a terminal state nothing is earned; an episode that the time limit
     cuts off is worth max Q of where it was cut.
 
     Actions are random with probability epsilon, which falls linearly over ``epsilon_steps``
-    environment steps and stands still within a rollout, and otherwise greedy. Each cycle of the trainer acts for ``steps`` steps in each
-    environment and takes ``epochs`` passes over that rollout in batches of ``batch_size``.
+    environment steps and stands still within a rollout, and otherwise greedy. Each cycle of the
+    trainer acts for ``steps`` steps in each environment and takes ``epochs`` passes over that
+    rollout in batches of ``batch_size``.
 
     Args:
         spec: Of the environment; actions are discrete.
@@ -99,7 +100,7 @@ class PQN(Agent):
         epsilon_steps: Environment steps from the one to the other.
         hidden: Widths of the hidden layers.
         activation: After each of them.
-        norm: Whether each hidden layer is normalised.
+        norm: Whether each hidden layer is normalized.
         standardize: Whether observations are put on a running scale.
         scale_rewards: Whether rewards are divided by the deviation of their discounted sums.
 

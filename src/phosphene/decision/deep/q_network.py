@@ -32,6 +32,7 @@ class QNetwork(nn.Module):
         hidden: Widths of the hidden layers, of each stream.
         activation: Between them.
         dueling: Whether V and A have streams of their own.
+        standardize: Whether observations are put on a common scale, which is saved with it.
 
     Example:
         >>> spec = EnvSpec("maze", Event.tokens(1, 16), actions=4)
@@ -46,10 +47,11 @@ class QNetwork(nn.Module):
         hidden: Sequence[int] = (64, 64),
         activation: str = "relu",
         dueling: bool = False,
+        standardize: bool = False,
     ) -> None:
         super().__init__()
         assert spec.actions is not None, "continuous actions are refused before"
-        self.eyes = Eyes(spec)
+        self.eyes = Eyes(spec, standardize=standardize)
         size = self.eyes.size
         self.value: QuickMLP | None = None
         self.advantage: QuickMLP | nn.Linear

@@ -102,6 +102,7 @@ class Replay:
         priorities: How transitions are preferred; None for all alike.
         ahead: Maps the ``next`` of all of a cycle's batches (turns x n, \*shape) to what the loss
             needs of them, where that does not change within a cycle.
+        seen: Told of the observations (n, \*shape) that a cycle met, before it learns.
 
     Raises:
         ConfigError: A number is out of its range.
@@ -123,13 +124,15 @@ class Replay:
         n_step: int = 1,
         priorities: Priorities | None = None,
         ahead: Callable[[Tensor], Tensor] | None = None,
+        seen: Callable[[Tensor], None] | None = None,
     ) -> None:
         self.agent, self.environment, self.seed, self.ranks = agent, environment, seed, ranks
         self.batch_size, self.warmup, self.act_steps = batch_size, warmup, act_steps
         self.turns, self.gamma, self.n_step = turns, gamma, n_step
         self.n, self.first = agent.environments, agent.environments * ranks.rank // ranks.world
         check_replay(capacity, batch_size, warmup, act_steps, turns, n_step, environments=self.n)
-        self.ring, self.priorities, self.ahead = Ring(capacity), priorities, ahead
+        self.ring, self.priorities = Ring(capacity), priorities
+        self.ahead, self.seen = ahead, seen
         self.experienced, self.gained, self.cycle = 0, 0, -1
         self.log = EpisodeLog(self.n)
         self.observation = environment.reset()
@@ -159,7 +162,10 @@ class Replay:
         self.gained = steps * self.n
         self.experienced += self.gained
         found["reward"] = found["reward"].to(agent.dtype)
-        self._keep({key: v.to(agent.device) for key, v in found.items()})
+        found = {key: v.to(agent.device) for key, v in found.items()}
+        if self.seen is not None:
+            self.seen(found["x"].flatten(0, 1))
+        self._keep(found)
 
     def _walk(self, agent: Explorer, cycle: int, steps: int) -> dict[str, Tensor]:
         """Steps of this rank's environments, each (steps, n, ...)."""

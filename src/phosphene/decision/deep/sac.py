@@ -185,9 +185,7 @@ class SAC(Agent):
         """Draws of the policy (n, d); before ``warmup`` transitions, uniform ones."""
         if experienced < self.warmup:
             return torch.erf(noise / 2**0.5)  # 2 Phi(z) - 1
-        out = self.actor(self.eyes(observation))
-        mean, log_std = out.chunk(2, 1)
-        return (mean + log_std.clamp(*_LOG_STD).exp() * noise).tanh()
+        return self.policy(observation).base.draw(noise).tanh()
 
     def to_env(self, action: Tensor) -> Tensor:
         """Actions within the environment's bounds."""

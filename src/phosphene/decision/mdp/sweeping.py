@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 _WORK = 2_000_000_000
 """Outcomes that are read between two chances to interrupt."""
+_MOST = 1_000_000
+"""Sweeps without a discount, before one is told that they come to no end."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,12 @@ def _settle(
             path.append(values)
         floor = rounding(values, p.rewards)
         if swept.changes[-1] > max(goal, floor):
+            if sum(map(len, changes)) >= _MOST:
+                raise ConfigError(
+                    f"after {_MOST:,} sweeps without a discount values still change by "
+                    f"{swept.changes[-1]:.2g}: episodes last too long for sweeps; solve the "
+                    "equations instead (linear_solve, policy_iteration), or take gamma below 1"
+                )
             continue
         patience = 10 + sum(map(len, changes))
         found = _enclosed(lambda v: backup(v).values, values, tolerance * living, floor, patience)
