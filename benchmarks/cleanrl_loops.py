@@ -25,7 +25,7 @@ Pause = Callable[[int, Act], None]
 
 
 def environments(name: str, n: int) -> Any:
-    """n copies in one vector environment, each of which keeps its episodes' statistics."""
+    """Copies in one vector environment, each of which keeps its episodes' statistics."""
     import gymnasium
     from gymnasium.vector import AutoresetMode, SyncVectorEnv
 

@@ -39,7 +39,7 @@ EVERY, EPISODES = 2048, 20  # environment steps between pauses; greedy episodes 
 PEERS = (*dynamic_programming.PEERS, "gymnasium", sb3.PEER)
 
 
-class Reached(Exception):  # noqa: N818 (no error: the end of a training)
+class Reached(Exception):
     """The agent plays well enough."""
 
 
@@ -169,7 +169,7 @@ def ours(system: str, budget: str | None = None, threads: int = 1) -> Entrant:
                 referee.judge()
                 referee.clock.go()
 
-        judged = mock.patch.object(training, "Episodes", lambda env, seed: play)
+        judged = mock.patch.object(training, "Episodes", return_value=play)
         often = {"evaluate_every": max(1, EVERY // cycle)}
         with TemporaryDirectory() as folder, judged:
             training.train(
@@ -180,9 +180,7 @@ def ours(system: str, budget: str | None = None, threads: int = 1) -> Entrant:
     return Entrant(f"our {system}", "", run, threads)
 
 
-def zoo(
-    system: str, n: int, settings: Mapping[str, Any], steps: int, threads: int = 1
-) -> Entrant:
+def zoo(system: str, n: int, settings: Mapping[str, Any], steps: int, threads: int = 1) -> Entrant:
     """stable-baselines3 with its zoo's settings; PPO's rate and clip fall, as there."""
 
     def run(seed: int, referee: Referee) -> None:

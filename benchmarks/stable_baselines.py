@@ -59,7 +59,7 @@ Rows = list[tuple[Tensor, Any, Tensor]]
 
 
 def made(
-    system: str, env: str, n: int, settings: Mapping[str, Any], seed: int = 0, *, falls: bool = False
+    system: str, env: str, n: int, settings: Mapping[str, Any], seed: int = 0, falls: bool = False
 ) -> Any:
     """An agent of the package's in n environments; with ``falls``, rate and clip fall to zero."""
     import stable_baselines3
@@ -138,9 +138,7 @@ def copy_sac(ours: SAC, model: Any) -> tuple[Rows, Rows, Rows]:
 
 
 def _copied(ours: nn.Module, theirs: Sequence[nn.Module]) -> Pairs:
-    pairs = list(
-        zip(ours.parameters(), [p for m in theirs for p in m.parameters()], strict=True)
-    )
+    pairs = list(zip(ours.parameters(), [p for m in theirs for p in m.parameters()], strict=True))
     with torch.no_grad():
         for own, other in pairs:
             other.copy_(own)
@@ -191,7 +189,7 @@ def dqn_gradients(model: Any, batch: TransitionBatch) -> dict[Tensor, Tensor]:
 def sac_gradients(model: Any, batch: TransitionBatch, noise: Tensor) -> dict[Tensor, Tensor]:
     """Of critics', actor's and temperature's losses, all of which draw with the same noise."""
     optimizers = [model.critic.optimizer, model.actor.optimizer, model.ent_coef_optimizer]
-    draw = mock.patch("torch.distributions.normal._standard_normal", lambda *args, **kw: noise)
+    draw = mock.patch("torch.distributions.normal._standard_normal", return_value=noise)
     with _noted(optimizers) as found, _replayed(model, batch), draw:
         model.train(gradient_steps=1, batch_size=len(batch))
     return found
@@ -224,4 +222,4 @@ def _replayed(model: Any, batch: TransitionBatch) -> Any:
         observations=batch.x, actions=action, next_observations=batch.next,
         dones=(batch.discount == 0).float()[:, None], rewards=batch.reward[:, None],
     )  # fmt: skip
-    return mock.patch.object(model.replay_buffer, "sample", lambda *args, **kw: samples)
+    return mock.patch.object(model.replay_buffer, "sample", return_value=samples)
