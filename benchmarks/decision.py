@@ -213,19 +213,19 @@ class Size:
     Args:
         quick: Whether the other parts are at their small sizes.
         learners: Of deep agents' learners.
-        seeds: Trainings of each entrant.
+        seeds: Trainings of each entrant, of agents with policies and of those with values.
         scripts: The most environment steps of a loop with CleanRL's settings; 0 for no such loop.
         rounds: Measurements of each case.
     """
 
     quick: bool = False
     learners: deep_agents.Size = field(default_factory=deep_agents.Size)
-    seeds: int = 3
+    seeds: tuple[int, int] = (5, 3)
     scripts: int = 250_000
     rounds: int = 5
 
 
-QUICK = Size(quick=True, learners=deep_agents.QUICK, seeds=1, scripts=0, rounds=3)
+QUICK = Size(quick=True, learners=deep_agents.QUICK, seeds=(1, 1), scripts=0, rounds=3)
 
 
 def races(size: Size, threads: deep_agents.Threads) -> list[list[Entrant]]:
@@ -278,7 +278,9 @@ def _row(
 
 def cases(size: Size, threads: deep_agents.Threads) -> Iterator[Case]:
     """All that are measured in turns; those of a peer that is missing are left out."""
+    torch.set_num_threads(2)  # as in the parts' own commands
     yield from dynamic_programming.cases(size.quick)
+    torch.set_num_threads(1)
     yield from tabular.cases(tabular.QUICK if size.quick else tabular.Size())
     if installed("gymnasium"):
         yield from environments.cases(size.quick)
@@ -288,13 +290,12 @@ def cases(size: Size, threads: deep_agents.Threads) -> Iterator[Case]:
 def main(argv: Sequence[str] | None = None) -> list[Row]:
     """Measure, print, and write the table."""
     options = arguments("Reinforcement learning, all parts, against the packages at hand", argv)
-    torch.set_num_threads(2)
     size, threads = QUICK if options.quick else Size(), deep_agents.Threads()
     print(f"kernels: {backend().name} ({backend().why})")
     rows = run_all(cases(size, threads), size.rounds, PEERS)
     print(f"\nto a mean return of {SOLVED:g} in {EPISODES} greedy episodes, played every {EVERY:,}")
-    for entrants in races(size, threads):
-        for row in race(entrants, size.seeds):
+    for entrants, seeds in zip(races(size, threads), size.seeds, strict=True):
+        for row in race(entrants, seeds):
             rows.append(row)
             print(
                 f"{row.case:70} {f'{row.peer} {row.version}':20} {row.peer_ms:9.0f} "

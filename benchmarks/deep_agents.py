@@ -165,6 +165,7 @@ def _per_part(watch: Watch, parts: int) -> None:
 
 
 def _case(
+    size: Size,
     threads: Threads,
     name: str,
     keys: tuple[str, str],
@@ -178,7 +179,7 @@ def _case(
     runs = [threads.best(key, made) for key, made in zip(keys, (theirs, ours), strict=True)]
     counts = [str(threads.of(key)) for key in keys]
     where = counts[0] if counts[0] == counts[1] else "/".join(counts)
-    return Case(f"{name}, {where} thr.", peer, check, *runs)
+    return Case(f"{name}, {where} thr.", peer, check, *runs, size.rounds)
 
 
 def cases(size: Size, threads: Threads) -> Iterator[Case]:
@@ -213,7 +214,7 @@ def ppo_zoo(size: Size, threads: Threads) -> Case:
 
     theirs = _theirs(prepare, size.iterations)
     name, keys = "PPO iteration, SB3 zoo's: 8 x 32 steps, 20 updates of 256", ("sb3 ppo", "ppo")
-    return _case(threads, name, keys, sb3.PEER, same_ppo_zoo, theirs, ours)
+    return _case(size, threads, name, keys, sb3.PEER, same_ppo_zoo, theirs, ours)
 
 
 def ppo_cleanrl(size: Size, threads: Threads) -> Case:
@@ -230,7 +231,7 @@ def ppo_cleanrl(size: Size, threads: Threads) -> Case:
 
     theirs = _theirs(prepare, size.iterations)
     name = "PPO iteration, CleanRL's: 4 x 128 steps, 16 updates of 128"
-    return _case(threads, name, ("loop ppo", "ppo 512"), LOOP, same_ppo_cleanrl, theirs, ours)
+    return _case(size, threads, name, ("loop ppo", "ppo 512"), LOOP, same_ppo_cleanrl, theirs, ours)
 
 
 def _rollout(settings: Mapping[str, Any], *, normalize: bool) -> tuple[PPO, Any]:
@@ -258,7 +259,7 @@ def same_ppo_zoo() -> float:
 
 
 def same_ppo_cleanrl() -> float:
-    """The same of ours and of the loop; also the advantages of the loop's rollout."""
+    """The same of ours and of the loop, and the loss."""
     agent, batch = _rollout(PPO_CLEANRL, normalize=True)
     _, raw = _rollout(PPO_CLEANRL, normalize=False)
     loop = PPOLoop(CARTPOLE)
@@ -296,7 +297,7 @@ def dqn_zoo(size: Size, threads: Threads, n: int) -> Case:
     theirs = _theirs(prepare, size.iterations)
     keys = (f"sb3 dqn {n}", f"dqn {n}")
     name = f"DQN, SB3 zoo's: 256 steps in {n} env., 128 updates of 64"
-    return _case(threads, name, keys, sb3.PEER, same_dqn_zoo, theirs, ours)
+    return _case(size, threads, name, keys, sb3.PEER, same_dqn_zoo, theirs, ours)
 
 
 def dqn_cleanrl(size: Size, threads: Threads) -> Case:
@@ -316,7 +317,7 @@ def dqn_cleanrl(size: Size, threads: Threads) -> Case:
     theirs = _theirs(prepare, size.iterations)
     name = "DQN, CleanRL's: 500 steps in 1 env., 50 updates of 128"
     keys = ("loop dqn", "dqn 500")
-    return _case(threads, name, keys, LOOP, same_dqn_cleanrl, theirs, ours)
+    return _case(size, threads, name, keys, LOOP, same_dqn_cleanrl, theirs, ours)
 
 
 def _transitions(settings: Mapping[str, Any]) -> tuple[DQN, Any]:
@@ -373,7 +374,7 @@ def sac_zoo(size: Size, threads: Threads) -> Case:
 
     theirs = _theirs(prepare, n)
     name = "SAC, SB3 zoo's, Pendulum: a step, an update of 256"
-    return _case(threads, name, ("sb3 sac", "sac"), sb3.PEER, same_sac_zoo, theirs, ours)
+    return _case(size, threads, name, ("sb3 sac", "sac"), sb3.PEER, same_sac_zoo, theirs, ours)
 
 
 def same_sac_zoo() -> float:

@@ -17,6 +17,7 @@ from phosphene.train.ema import EMA
 from phosphene.train.runtime import Runtime
 from phosphene.train.schedule import make_optimizer
 from phosphene.train.settings import TrainSettings
+from phosphene.train.stepping import Stepper
 
 __all__ = ["PhaseRunner", "StepHandle"]
 
@@ -48,6 +49,7 @@ class PhaseRunner:
         self.phase, self.model, self.settings, self.runtime = phase, model, settings, runtime
         self.precision, self.transform = precision, transform
         self.parameters = list(phase.parameters)
+        self._flags: list[tuple[nn.Parameter, bool]] | None = None
         self.optimizer: Optimizer | None = None
         if phase.loss is not None:
             make = phase.optimizer
@@ -57,10 +59,12 @@ class PhaseRunner:
                 else make_optimizer(self.parameters, settings, runtime.device)
             )
             self.base_lr = [group["lr"] for group in self.optimizer.param_groups]
+            self._step = Stepper()
         self.rewrap()
 
     def rewrap(self) -> None:
         """Build the wrapper (again), while only this phase's parameters require gradients."""
+        self._flags = None
         if self.phase.loss is None:
             self.wrapped: nn.Module | None = None
             return
@@ -69,9 +73,12 @@ class PhaseRunner:
 
     def freeze_others(self) -> None:
         """Let only this phase's parameters collect gradients."""
-        own = {id(p) for p in self.parameters}
-        for p in self.model.parameters():
-            p.requires_grad_(id(p) in own)
+        if self._flags is None:
+            own = {id(p) for p in self.parameters}
+            self._flags = [(p, id(p) in own) for p in self.model.parameters()]
+        for p, wanted in self._flags:
+            if p.requires_grad is not wanted:
+                p.requires_grad_(wanted)
 
     def gradient_step(self, batch: Batch, scale: float, step: int) -> tuple[Tensor, Terms]:
         """Loss, gradients, clipping and one optimiser step; returns total and terms."""
@@ -83,7 +90,7 @@ class PhaseRunner:
             return self._closure_step(optimizer, batch, step)
         total, terms = self._backward(batch, step)
         self._clip()
-        optimizer.step()
+        self._step(optimizer)
         return total, terms
 
     def _closure_step(
@@ -101,8 +108,15 @@ class PhaseRunner:
         return first[0]
 
     def _clip(self) -> None:
-        if self.settings.clip is not None:
+        if self.settings.clip is None:
+            return
+        if self.runtime.sharded:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+            return
+        grads = [p.grad for p in self.parameters if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+        scale = (self.settings.clip / (norm + 1e-6)).clamp_(max=1.0)
+        torch._foreach_mul_(grads, scale)
 
     def _backward(self, batch: Batch, step: int) -> tuple[Tensor, Terms]:
         """Gradients of the mean over the global batch, by micro-batches."""

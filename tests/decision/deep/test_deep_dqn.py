@@ -51,15 +51,16 @@ def test_the_loss_is_that_of_the_formula(double, huber):
     agent, batch = unlike(double=double, huber=huber, prioritized=True), batch_of(weight=weight)
     total, count = 0.0, {"chose": 0}
     for i in range(32):
-        learns, aims = agent.online(batch.next[i : i + 1])[0], agent.target(batch.next[i : i + 1])[0]
+        learns, aims = (
+            agent.online(batch.next[i : i + 1])[0],
+            agent.target(batch.next[i : i + 1])[0],
+        )
         best = int(learns.argmax()) if double else int(aims.argmax())
         count["chose"] += int(learns.argmax()) != int(aims.argmax())
         aim = float(batch.reward[i]) + float(batch.discount[i]) * float(aims[best])
         error = aim - float(agent.online(batch.x[i : i + 1]).detach()[0, batch.action[i]])
-        if huber:
-            loss = 0.5 * error**2 if abs(error) < 1 else abs(error) - 0.5
-        else:
-            loss = error**2
+        linear = abs(error) - 0.5 if abs(error) >= 1 else 0.5 * error**2
+        loss = linear if huber else error**2
         total += float(weight[i]) * loss / 32
     assert agent.loss(batch).total.item() == pytest.approx(total, rel=1e-5)
     assert count["chose"] > 3  # else both ways would aim at the same
@@ -106,7 +107,9 @@ def test_the_target_network_follows_at_its_intervals(tau):
         if all(torch.equal(b, t) for b, t, _ in pairs):
             continue
         followed.append(experience.experienced)
-        for b, t, o in zip(before, agent.target.parameters(), agent.online.parameters(), strict=True):
+        for b, t, o in zip(
+            before, agent.target.parameters(), agent.online.parameters(), strict=True
+        ):
             torch.testing.assert_close(t, b + tau * (o - b))
     assert followed == [24, 48]  # 16 steps at first, then 8 a cycle
 
@@ -145,6 +148,19 @@ def test_errors_become_priorities_of_what_was_drawn():
     assert all(float(tree[64 + place]) == 1.0 for place in rest)
 
 
+def test_the_scale_is_that_of_all_met_and_the_target_network_takes_it_over():
+    agent = DQN(VECTOR, standardize=True, **SMALL)
+    experience = agent.experience(Vectors(2), 0, Alone())
+    for cycle in range(3):
+        batch = experience.next(3 * cycle, agent, stream=1)
+        agent.follow(batch, None)
+        own, other = agent.online.eyes.scale, agent.target.eyes.scale
+        met = experience.ring.columns["x"][: experience.experienced]
+        torch.testing.assert_close(own.mean, met.mean(0))
+        torch.testing.assert_close(own.variance, met.var(0, correction=0))
+        assert torch.equal(own.mean, other.mean) == experience.passed(24)
+
+
 def test_only_the_network_that_learns_is_trained():
     agent = DQN(VECTOR, **SMALL)
     q, target = agent.phases()
@@ -179,6 +195,7 @@ class Vectors:
     [
         ("dqn", {}),
         ("dqn", {"n_step": 3, "prioritized": True, "dueling": True, "tau": 0.5}),
+        ("dqn", {"hold": 5, "standardize": True}),
         ("deep-q-learning", {}),
     ],
 )
@@ -212,31 +229,18 @@ def test_resume_is_bit_exact(system, more, tmp_path):
 def test_other_environments_are_refused(tmp_path):
     with pytest.raises(EventError, match="its actions are continuous"):
         ph.train("dqn", env="Pendulum-v1", folder=tmp_path, budget="10steps")
-    with pytest.raises(ConfigError, match="capacity 50 is below batch_size, which is 64"):
+    with pytest.raises(ConfigError, match="capacity 50 is below batch_size, which is 128"):
         ph.train("dqn", env="CartPole-v1", folder=tmp_path, budget="10steps", capacity=50)
-    for bad in ({"n_step": 0}, {"tau": 0.0}, {"target_every": 0}, {"beta": 2.0}):
+    for bad in ({"n_step": 0}, {"hold": 0}, {"tau": 0.0}, {"target_every": 0}, {"beta": 2.0}):
         with pytest.raises(ConfigError, match=f"{next(iter(bad))}.* must"):
             ph.train("dqn", env="CartPole-v1", folder=tmp_path, budget="10steps", model=bad)
 
 
-def score(env, system, seed, folder, episodes=100, **settings):
-    run = ph.train(system, env=env, seed=seed, folder=folder, **settings)
-    environment = make(env, episodes, seed=evaluation_seed(seed))
-    return float(play(run.model, environment, episodes).returns.mean())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_the_recipe_balances_the_pole(seed, tmp_path):
-    assert score("CartPole-v1", "dqn", seed, tmp_path) >= 475
-
-
-@pytest.mark.slow
-def test_the_recipe_climbs_the_mountain(tmp_path):
-    scores = sorted(score("MountainCar-v0", "dqn", seed, tmp_path) for seed in range(3))
-    assert scores[1] >= -115
-
-
-@pytest.mark.slow
-def test_the_recipe_catches_what_it_sees_as_pixels(tmp_path):
-    assert score("Catch", "dqn", 0, tmp_path) >= 0.95
+def test_it_learns_to_balance_in_a_few_thousand_steps(tmp_path):
+    """Random actions keep the pole up for 22 steps."""
+    scores = []
+    for seed in range(2):
+        run = ph.train("dqn", seed=seed, folder=tmp_path, name=f"{seed}", budget="4000steps")
+        environment = make("CartPole-v1", 50, seed=evaluation_seed(seed))
+        scores.append(float(play(run.model, environment, 50).returns.mean()))
+    assert min(scores) >= 150, scores

@@ -7,7 +7,7 @@ import torch
 
 from phosphene.core.errors import ConfigError
 from phosphene.decision.deep.priorities import Priorities
-from phosphene.decision.deep.replay import Ring, n_step_returns
+from phosphene.decision.deep.ring import Ring, n_step_returns
 from phosphene.kernels.library import forced
 from phosphene.kernels.sum_tree import (
     tree_draw,
@@ -106,6 +106,26 @@ def test_the_first_request_of_a_cycle_acts_and_streams_share_batches():
     noise = [experience.next(2, experience.agent, stream=s).normal((2,)) for s in (0, 1, 0)]
     assert torch.equal(noise[0], noise[2])
     assert not torch.equal(noise[0], noise[1])
+
+
+@pytest.mark.parametrize("hold", [1, 3, 7])
+def test_noise_is_held_for_a_while_wherever_cycles_end(hold):
+    def acted(act_steps, steps=42):
+        experience = replay(3, capacity=300, act_steps=act_steps, warmup=3, hold=hold)
+        for cycle in range(steps // act_steps):
+            experience.next(2 * cycle, experience.agent)
+        return experience.ring.columns["action"][: 3 * steps].view(steps, 3)
+
+    actions = acted(6)
+    if hold == 1:
+        changes = actions[1:] != actions[:-1]
+        assert 0.6 < float(changes.double().mean()) < 0.98  # of 5 actions: 0.8
+        return
+    assert torch.equal(actions, acted(2))
+    assert torch.equal(actions, acted(21))
+    for i in range(3):
+        at = {t % hold for t in range(1, 42) if actions[t, i] != actions[t - 1, i]}
+        assert at == {-(i * hold // 3) % hold}
 
 
 def test_statistics_tell_of_whole_episodes():
@@ -292,6 +312,7 @@ def test_new_transitions_have_the_greatest_priority():
         ({"warmup": 59, "capacity": 59}, "which is 60"),
         ({"act_steps": 30}, r"\(act_steps \+ n_step\) x environments, which is 93"),
         ({"n_step": 0}, "n_step must be 1 or more, got 0"),
+        ({"hold": 0}, "hold must be 1 or more, got 0"),
         ({"turns": 0}, "turns must be 1 or more"),
         ({"batch_size": 0}, "batch_size must be 1 or more"),
         ({"warmup": 0}, "warmup must be 1 or more"),

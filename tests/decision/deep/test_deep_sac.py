@@ -18,8 +18,6 @@ from phosphene.core.events import StepEnd
 from phosphene.decision.deep.replay import TransitionBatch
 from phosphene.decision.deep.sac import SAC
 from phosphene.decision.environments.table import make
-from phosphene.decision.playing import play
-from phosphene.recipes.acting import evaluation_seed
 
 SPEC = EnvSpec("any", Event.real(3), low=(-2.0, 0.0), high=(2.0, 10.0))
 SMALL = {"environments": 2, "turns": 3, "batch_size": 8, "warmup": 10, "capacity": 64,
@@ -269,15 +267,3 @@ def test_it_learns_to_do_what_it_sees(seed):
     assert before > 0.5
     assert float((agent.act(x) - x).square().mean()) < 0.05
     assert float(agent.temperature) < 0.5, "there is one thing to do, and no need of chance"
-
-
-def score(env, seed, folder, **settings):
-    run = ph.train("sac", env=env, seed=seed, folder=folder, **settings)
-    environment = make(env, 100, seed=evaluation_seed(seed))
-    return float(play(run.model, environment, 100).returns.mean())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_the_recipe_swings_the_pendulum_up(seed, tmp_path):
-    assert score("Pendulum-v1", seed, tmp_path) >= -160

@@ -82,16 +82,15 @@ class DeepQLearning(QAgent):
             batch_size=batch_size, capacity=capacity, warmup=warmup, gamma=gamma,
             epsilon_start=epsilon_start, epsilon_end=epsilon_end, epsilon_steps=epsilon_steps,
         )  # fmt: skip
-        self.online = QNetwork(
-            spec, hidden=hidden, activation=activation, standardize=standardize
-        )
+        self.online = QNetwork(spec, hidden=hidden, activation=activation, standardize=standardize)
 
     def experience(self, environment: Environment, seed: int, ranks: Ranks) -> Replay:
         """Transitions, drawn alike."""
+        eyes = self.online.eyes
         self.replay = Replay(
             self, environment, seed, ranks, capacity=self.capacity, batch_size=self.batch_size,
             warmup=self.warmup, act_steps=self.act_steps, turns=self.turns, gamma=self.gamma,
-            seen=self.online.eyes.update if self.online.eyes.scale else None,
+            seen=None if eyes.scale is None else eyes.update,
         )  # fmt: skip
         return self.replay
 

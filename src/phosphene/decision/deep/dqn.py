@@ -56,6 +56,7 @@ class DQN(QAgent):
         epsilon_start: Probability of a random action at first.
         epsilon_end: At last.
         epsilon_steps: Environment steps from the one to the other.
+        hold: Steps for which an environment that acts at random repeats its random action.
         target_every: Environment steps between updates of the target network, which fall on ends of
             cycles: at most one a cycle.
         tau: What part of the way the target network then goes; 1 to copy.
@@ -96,6 +97,7 @@ class DQN(QAgent):
         epsilon_start: float = 1.0,
         epsilon_end: float = 0.05,
         epsilon_steps: int = 10_000,
+        hold: int = 1,
         target_every: int = 500,
         tau: float = 1.0,
         double: bool = True,
@@ -118,7 +120,7 @@ class DQN(QAgent):
             raise ConfigError(f"target_every must be 1 or more, got {target_every}")
         if not 0 < tau <= 1:
             raise ConfigError(f"tau must lie above 0 and be at most 1, got {tau}")
-        self.n_step, self.target_every, self.tau = n_step, target_every, tau
+        self.n_step, self.hold, self.target_every, self.tau = n_step, hold, target_every, tau
         # nn.Module has a method called double.
         self._double, self.huber, self.prioritized = double, huber, prioritized
         self.alpha, self.beta, self.beta_steps = alpha, beta, beta_steps
@@ -133,11 +135,13 @@ class DQN(QAgent):
         priorities = Priorities(
             self.capacity, alpha=self.alpha, beta=self.beta, steps=self.beta_steps
         )
+        eyes = self.online.eyes
         self.replay = Replay(
             self, environment, seed, ranks, capacity=self.capacity, batch_size=self.batch_size,
             warmup=self.warmup, act_steps=self.act_steps, turns=self.turns, gamma=self.gamma,
-            n_step=self.n_step, priorities=priorities if self.prioritized else None,
-            ahead=self.value_ahead, seen=self.online.eyes.update if self.online.eyes.scale else None,
+            n_step=self.n_step, hold=self.hold, ahead=self.value_ahead,
+            priorities=priorities if self.prioritized else None,
+            seen=None if eyes.scale is None else eyes.update,
         )  # fmt: skip
         return self.replay
 
@@ -182,7 +186,8 @@ class DQN(QAgent):
             return
         for mine, its in zip(self.target.buffers(), self.online.buffers(), strict=True):
             mine.copy_(its)
-        old, new = list(self.target.parameters()), list(self.online.parameters())
+        old: list[Tensor] = list(self.target.parameters())
+        new: list[Tensor] = list(self.online.parameters())
         if self.tau == 1:
             torch._foreach_copy_(old, new)
         else:

@@ -2,15 +2,16 @@ r"""Proximal policy optimization: many small steps on a rollout, none of them fa
 
 from collections.abc import Sequence
 
-import torch
-
 from phosphene.core.agent import Ranks
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.phase import Loss, Phase
 from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
+from phosphene.decision.deep.distributions import Gaussian
 from phosphene.decision.deep.observations import RunningScale
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts, batches_of
+from phosphene.kernels.surrogate import Moments, Weights, assembled, clipped_surrogate
+from phosphene.nn.quick_mlp import quick_mlps
 
 __all__ = ["PPO"]
 
@@ -89,7 +90,7 @@ class PPO(ActorCritic):
         self.repeat = epochs * batches_of(environments * steps, batch_size)
         self.gamma = check_discount(gamma)
         self.lambda_ = check_discount(lambda_, "lambda_")
-        self.clip, self.clip_value, self.c_value, self.c_entropy = clip, clip_value, value, entropy
+        self.weights = Weights(clip, clip_value, value, entropy)
         self.normalize = normalize
         self.rewards = RunningScale((), center=False) if scale_rewards else None
 
@@ -108,22 +109,18 @@ class PPO(ActorCritic):
     def loss(self, batch: Batch) -> Loss:
         """The clipped surrogate, the value's error and the entropy."""
         assert isinstance(batch, RolloutBatch)
-        policy, value = self.both(self.eyes(batch.x))
-        log_ratio = policy.log_prob(batch.action) - batch.log_prob
-        ratio, a = log_ratio.exp(), batch.advantage
-        gain = torch.minimum(ratio * a, ratio.clamp(1 - self.clip, 1 + self.clip) * a)
-        error = (value - batch.target).square()
-        if self.clip_value is not None:
-            moved = batch.value + (value - batch.value).clamp(-self.clip_value, self.clip_value)
-            error = torch.maximum(error, (moved - batch.target).square())
-        policy_loss, value_loss, entropy = -gain.mean(), error.mean(), policy.entropy().mean()
-        total = policy_loss + self.c_value * value_loss
-        if self.c_entropy:
-            total = total - self.c_entropy * entropy
-        with torch.no_grad():
-            terms = {
-                "policy": policy_loss.detach(), "value": value_loss.detach(),
-                "entropy": entropy.detach(), "kl": (ratio - 1 - log_ratio).mean(),
-                "clipped": ((ratio - 1).abs() > self.clip).float().mean(),
-            }  # fmt: skip
-        return Loss(total, terms)
+        out, value = quick_mlps((self.actor, self.critic), self.eyes(batch.x))
+        value = value.squeeze(1)
+        moments = Moments(
+            batch.action, batch.log_prob, batch.advantage, batch.target, batch.value
+        )  # fmt: skip
+        if self.spec.discrete:
+            total, means = clipped_surrogate(out, value, moments, self.weights)
+        else:
+            policy = Gaussian(out, self.log_std)
+            log_ratio = policy.log_prob(batch.action) - batch.log_prob
+            total, means = assembled(
+                log_ratio, policy.entropy().mean(), value, moments, self.weights
+            )
+        names = ("policy", "value", "entropy", "kl", "clipped")
+        return Loss(total, dict(zip(names, means.unbind(), strict=True)))

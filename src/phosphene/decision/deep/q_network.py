@@ -35,6 +35,7 @@ class QNetwork(nn.Module):
         standardize: Whether observations are put on a common scale, which is saved with it.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> spec = EnvSpec("maze", Event.tokens(1, 16), actions=4)
         >>> QNetwork(spec, hidden=()).advantage.weight.shape
         torch.Size([4, 16])
@@ -170,6 +171,7 @@ class QAgent(Agent):
     ) -> Tensor:
         """The best action (n,) by Q; otherwise a random one with probability ``epsilon_end``."""
         if greedy:
-            return self.online(observation).argmax(1)
+            q: Tensor = self.online(observation)
+            return q.argmax(1)
         noise = self.noise((len(observation),), generator).to(observation.device)
         return self.explore(observation, noise, max(self.epsilon_steps, self.warmup))

@@ -16,10 +16,11 @@ from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.decision.deep.episodes import EpisodeLog
 from phosphene.decision.deep.priorities import Priorities
+from phosphene.decision.deep.ring import Ring, n_step_returns
 
-__all__ = ["Explorer", "Replay", "Ring", "TransitionBatch", "n_step_returns"]
+__all__ = ["Explorer", "Replay", "TransitionBatch"]
 
-_ACTING, _SAMPLING, _LOSS = 1, 2, 3  # streams of random numbers
+_ACTING, _SAMPLING, _HOLDING, _LOSS = 1, 2, 3, 4  # streams of random numbers
 
 
 @dataclass
@@ -99,6 +100,7 @@ class Replay:
         turns: Batches a cycle: gradient steps on it.
         gamma: Discount.
         n_step: Rewards that a transition sums up; fewer at the end of an episode.
+        hold: Steps for which the noise of an environment stays what it is.
         priorities: How transitions are preferred; None for all alike.
         ahead: Maps the ``next`` of all of a cycle's batches (turns x n, \*shape) to what the loss
             needs of them, where that does not change within a cycle.
@@ -122,15 +124,16 @@ class Replay:
         turns: int,
         gamma: float,
         n_step: int = 1,
+        hold: int = 1,
         priorities: Priorities | None = None,
         ahead: Callable[[Tensor], Tensor] | None = None,
         seen: Callable[[Tensor], None] | None = None,
     ) -> None:
         self.agent, self.environment, self.seed, self.ranks = agent, environment, seed, ranks
         self.batch_size, self.warmup, self.act_steps = batch_size, warmup, act_steps
-        self.turns, self.gamma, self.n_step = turns, gamma, n_step
+        self.turns, self.gamma, self.n_step, self.hold = turns, gamma, n_step, hold
         self.n, self.first = agent.environments, agent.environments * ranks.rank // ranks.world
-        check_replay(capacity, batch_size, warmup, act_steps, turns, n_step, environments=self.n)
+        _check(capacity, batch_size, warmup, act_steps, turns, n_step, hold, environments=self.n)
         self.ring, self.priorities = Ring(capacity), priorities
         self.ahead, self.seen = ahead, seen
         self.experienced, self.gained, self.cycle = 0, 0, -1
@@ -170,8 +173,7 @@ class Replay:
     def _walk(self, agent: Explorer, cycle: int, steps: int) -> dict[str, Tensor]:
         """Steps of this rank's environments, each (steps, n, ...)."""
         own = slice(self.first, self.first + self.environment.n)
-        noise = agent.noise((steps, self.n), generator(self.seed, _ACTING, cycle))
-        noise = noise[:, own].to(agent.device)
+        noise = self._noise(agent, cycle, steps)[:, own].to(agent.device)
         seen, did, met = [], [], []
         for t in range(steps):
             x = self.observation.to(agent.device)
@@ -189,6 +191,21 @@ class Replay:
             "truncated": torch.stack([s.truncated for s in met]),
             "next": torch.stack([s.next for s in met]),
         }
+
+    def _noise(self, agent: Explorer, cycle: int, steps: int) -> Tensor:
+        """Noise of all environments (steps, n, ...), each number of it held for a while."""
+        if self.hold == 1:
+            return agent.noise((steps, self.n), generator(self.seed, _ACTING, cycle))
+        place = torch.arange(self.n)
+        # Environments change their noise at different times: else all would do so at once.
+        clock = self.experienced // self.n + torch.arange(steps)[:, None]
+        window = (clock + place * self.hold // self.n) // self.hold
+        first, last = int(window.min()), int(window.max())
+        drawn = [
+            agent.noise((self.n,), generator(self.seed, _HOLDING, w))
+            for w in range(first, last + 1)
+        ]
+        return torch.stack(drawn)[window - first, place]
 
     def _keep(self, found: dict[str, Tensor]) -> None:
         """Write transitions; those of the last steps grow to span the new ones."""
@@ -288,128 +305,21 @@ class Replay:
         self.log.load_state_dict(state["log"])
 
 
-class Ring:
-    """Columns of a fixed number of rows, of which the oldest are written over.
-
-    Memory is taken at the first write, where and of what type the rows are.
-
-    Args:
-        capacity: Rows.
-
-    Example:
-        >>> ring = Ring(3)
-        >>> [ring.write({"x": torch.ones(2)}).tolist() for _ in range(2)]
-        [[0, 1], [2, 0]]
-        >>> ring.size, ring.columns["x"].tolist()
-        (3, [1.0, 1.0, 1.0])
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity, self.written = capacity, 0
-        self.columns: dict[str, Tensor] = {}
-
-    @property
-    def size(self) -> int:
-        """Rows that are filled."""
-        return min(self.written, self.capacity)
-
-    def write(self, rows: dict[str, Tensor], again: int = 0) -> Tensor:
-        """Write rows, of which the first ``again`` take the place of the last; places of the rest.
-
-        Rows are no more than the capacity.
-        """
-        n = len(next(iter(rows.values())))
-        assert again <= n <= self.capacity, "a ring takes no more rows than it has"
-        if not self.columns:
-            self.columns = {
-                key: v.new_empty(self.capacity, *v.shape[1:]) for key, v in rows.items()
-            }
-        start = (self.written - again) % self.capacity
-        head = min(n, self.capacity - start)
-        for key, v in rows.items():
-            column = self.columns[key]
-            column[start : start + head] = v[:head]
-            if head < n:
-                column[: n - head] = v[head:]
-        self.written += n - again
-        return torch.arange(start + again, start + n) % self.capacity
-
-    def take(self, index: Tensor) -> dict[str, Tensor]:
-        """Rows of all columns, in the shape of the index."""
-        flat = index.flatten()
-        return {
-            key: v.index_select(0, flat.to(v.device)).unflatten(0, index.shape)
-            for key, v in self.columns.items()
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        """The filled rows."""
-        filled = self.columns
-        if self.size < self.capacity:  # a view would be saved with all that it views
-            filled = {key: v[: self.size].clone() for key, v in filled.items()}
-        return {"written": self.written, "columns": dict(filled)}
-
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Restore them."""
-        self.written, self.columns = state["written"], {}
-        for key, v in state["columns"].items():
-            column = torch.empty(self.capacity, *v.shape[1:], dtype=v.dtype, device=device)
-            column[: self.size] = v.to(device)
-            self.columns[key] = column
-
-
-def n_step_returns(
-    reward: Tensor, done: Tensor, terminated: Tensor, *, gamma: float, n: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Returns of n steps, of fewer where an episode or the record ends: (t, e) each.
-
-    .. math::
-        R_t = \sum_{j < m} \gamma^j r_{t + j}, \qquad
-        D_t = \gamma^m \,[\text{the last of these did not terminate}]
-
-    Args:
-        reward: (t, e), in e environments.
-        done: (t, e), bool: the episode ended.
-        terminated: (t, e), bool: in a terminal state.
-        gamma: Discount.
-        n: The most steps.
-
-    Returns:
-        R; the last step that each spans (t, e), int64; D.
-
-    Example:
-        >>> one, no = torch.ones(3, 1), torch.zeros(3, 1, dtype=torch.bool)
-        >>> total, last, discount = n_step_returns(one, no, no, gamma=0.5, n=2)
-        >>> total.flatten().tolist(), last.flatten().tolist(), discount.flatten().tolist()
-        ([1.5, 1.5, 1.0], [1, 2, 2], [0.25, 0.25, 0.5])
-    """
-    total, last = reward.clone(), torch.arange(len(reward), device=reward.device)
-    last = last[:, None].expand_as(done).clone()
-    discount = torch.full_like(reward, gamma)
-    goes_on = ~done
-    for j in range(1, min(n, len(reward))):
-        more, rest = goes_on[:-1], slice(None, len(reward) - j)  # of steps whose j-th exists
-        total[rest] += gamma**j * torch.where(more, reward[j:], 0.0)
-        last[rest] += more
-        discount[rest] = torch.where(more, gamma ** (j + 1), discount[rest])
-        goes_on = more & ~done[j:]
-    return total, last, torch.where(terminated.gather(0, last), 0.0, discount)
-
-
-def check_replay(
+def _check(
     capacity: int,
     batch_size: int,
     warmup: int,
     act_steps: int,
     turns: int,
     n_step: int,
+    hold: int,
     *,
     environments: int,
 ) -> None:
     """Refuse numbers that make no replay, in one sentence."""
     least = {
         "environments": environments, "batch_size": batch_size, "act_steps": act_steps,
-        "turns": turns, "n_step": n_step, "warmup": warmup,
+        "turns": turns, "n_step": n_step, "hold": hold, "warmup": warmup,
     }  # fmt: skip
     for name, value in least.items():
         if value < 1:
