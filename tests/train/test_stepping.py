@@ -61,6 +61,5 @@ def test_other_optimizers_step_as_they_do(kind):
         gradients(theirs, k)
         step(a)
         b.step()
-    assert all(
-        torch.equal(x, y) for x, y in zip(ours.parameters(), theirs.parameters(), strict=True)
-    )
+    pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
+    assert all(torch.equal(x, y) for x, y in pairs)

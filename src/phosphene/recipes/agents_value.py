@@ -98,7 +98,7 @@ _DEEP_Q_LEARNING: tuple[Recipe, ...] = (
         name="default",
         system="deep-q-learning",
         env="CartPole-v1",
-        budget="40000steps",
+        budget="60000steps",
         model={
             "environments": 8,
             "act_steps": 8,

@@ -32,7 +32,8 @@ class TwinCritic(nn.Module):
         activation: Between them.
 
     Example:
-        >>> spec = EnvSpec("swing", Event.real(3), low=(-2.0,), high=(2.0,))
+        >>> import phosphene as ph
+        >>> spec = EnvSpec("swing", ph.Event.real(3), low=(-2.0,), high=(2.0,))
         >>> one, two = TwinCritic(spec)(torch.zeros(5, 3), torch.zeros(5, 1))
         >>> one.shape, two.shape
         (torch.Size([5]), torch.Size([5]))
