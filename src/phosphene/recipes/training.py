@@ -78,8 +78,8 @@ def train(
         model: Hyperparameters of the model.
         train: Trainer settings, see :class:`~phosphene.train.settings.TrainSettings`.
         device: ``auto``, ``cpu`` or ``cuda``.
-        threads: CPU threads; None times the first steps with one and with all. An agent of vectors
-            takes one: its networks are small.
+        threads: CPU threads; None times the first steps with one and with all. An agent takes one,
+            unless it sees large images: its networks are small.
         precision: ``fp32``, ``bf16``, or ``auto`` to take bf16 where a timing shows it pays; None
             takes the recipe's.
         compile: Try ``torch.compile`` on the losses; falls back to eager with a warning.
@@ -167,7 +167,8 @@ def _practise(
     record = plan.record
     if not plan.resume:
         if threads is None:
-            threads = available_cores() if plan.model.event.is_image else 1
+            event = plan.model.event
+            threads = available_cores() if event.is_image and min(event.shape[1:]) >= 36 else 1
         record["threads"] = int(runtime.first(threads))
         record["device"], record["world"] = str(runtime.device), runtime.world
     practice = Practice(plan, runtime, workers)

@@ -20,6 +20,7 @@ class Bounds(nn.Module):
     """Between actions in [-1, 1] and an environment's own bounds.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> Bounds(EnvSpec("Pendulum-v1", Event.real(3), low=(-2.0,), high=(2.0,))).to_env(
         ...     torch.tensor([[0.5], [3.0]])
         ... ).flatten().tolist()
