@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 import phosphene as ph
-
 from phosphene.cli.main import main
 
 QUICK = [

@@ -75,9 +75,7 @@ class ActorCritic(Agent):
         super().__init__(spec)
         self.eyes = Eyes(spec, standardize=standardize)
         outputs = spec.actions or spec.action_dim
-        self.actor = QuickMLP(
-            self.eyes.size, hidden, outputs, activation=activation, gain=0.01
-        )
+        self.actor = QuickMLP(self.eyes.size, hidden, outputs, activation=activation, gain=0.01)
         self.critic = QuickMLP(self.eyes.size, hidden, 1, activation=activation, gain=1.0)
         self.bounds = None if spec.discrete else Bounds(spec)
         if not spec.discrete:

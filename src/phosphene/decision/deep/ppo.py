@@ -55,7 +55,7 @@ class PPO(ActorCritic):
         ConfigError: batch_size does not divide a rollout, or a coefficient is out of range.
 
     Example:
-        >>> import phosphene as ph
+        >>> import torch, phosphene as ph
         >>> agent = ph.build("ppo", ph.decision.make("CartPole-v1").spec, seed=0)
         >>> agent.act(torch.zeros(2, 4)).shape
         torch.Size([2])

@@ -219,9 +219,7 @@ class Rollouts:
             "next": torch.stack(beyond),
         }
 
-    def _following(
-        self, agent: Player, values: Tensor, found: dict[str, Tensor]
-    ) -> Tensor:
+    def _following(self, agent: Player, values: Tensor, found: dict[str, Tensor]) -> Tensor:
         """V of what each action led to; beyond a time limit, of the state it cut off."""
         following = values[1:].clone()
         cut = found["truncated"] & ~found["terminated"]
