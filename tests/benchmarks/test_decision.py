@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,9 +41,9 @@ def test_ours_and_the_peers_agree(check):
     ("check", "kind", "name", "value"),
     [
         (deep_agents.same_ppo_zoo, PPO, "clip", 0.1),
-        (deep_agents.same_ppo_zoo, PPO, "c_value", 0.4),
+        (deep_agents.same_ppo_zoo, PPO, "value", 0.4),
         (deep_agents.same_ppo_cleanrl, PPO, "clip_value", None),
-        (deep_agents.same_ppo_cleanrl, PPO, "c_entropy", 0.0),
+        (deep_agents.same_ppo_cleanrl, PPO, "entropy", 0.0),
         (deep_agents.same_dqn_zoo, DQN, "_double", True),
         (deep_agents.same_dqn_zoo, DQN, "huber", False),
         (deep_agents.same_dqn_cleanrl, DQN, "huber", True),
@@ -56,7 +57,10 @@ def test_another_loss_is_noticed(check, kind, name, value, monkeypatch):
 
     def changed(self, *args, **kwargs):
         init(self, *args, **kwargs)
-        setattr(self, name, value)
+        if kind is PPO:
+            self.weights = replace(self.weights, **{name: value})
+        else:
+            setattr(self, name, value)
 
     changed.__signature__ = inspect.signature(init)
     monkeypatch.setattr(kind, "__init__", changed)

@@ -75,8 +75,7 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Train, and say where the run lies."""
     from phosphene import catalog
-    from phosphene.recipes.planning import check_subject
-    from phosphene.recipes.recipe import select, select_for
+    from phosphene.recipes.recipe import check_subject, select, select_for
 
     plain = plain_arguments()
     first = parse(plain, [a for a in argv if a not in ("-h", "--help")], PROG, strict=False)

@@ -51,10 +51,12 @@ _DQN: tuple[Recipe, ...] = (
         name="default",
         system="dqn",
         env="Acrobot-v1",
-        budget="60000steps",
+        budget="100000steps",
         model={
             **_MANY,
+            "n_step": 3,
             "hold": 5,
+            "epsilon_end": 0.01,
             "epsilon_steps": 30_000,
             "prioritized": True,
             "beta_steps": 60_000,

@@ -25,7 +25,6 @@ from phosphene.train.settings import Budget, TrainSettings
 __all__ = [
     "Plan",
     "about",
-    "check_subject",
     "context_for",
     "described",
     "initialize",
@@ -107,16 +106,6 @@ def plan_training(
     if hasattr(built, "stages"):
         record["stages"] = _stages(built.stages, chosen, train, precision)
     return Plan(built, dataset, settings, spent, where, record)
-
-
-def check_subject(system: str, data: object | None, env: str | None) -> bool:
-    """Whether the system is an agent; refuses data for an agent, and an environment for a model."""
-    agent = catalog.find(system).kind == "agent"
-    if agent and data is not None:
-        raise ConfigError(f"{system!r} is an agent: it takes an environment (--env), not data")
-    if env is not None and not agent:
-        raise ConfigError(f"{system!r} is no agent: it takes data (--data), not an environment")
-    return agent
 
 
 def new_folder(folder: Path, name: str | None, system: str, subject: str) -> Path:

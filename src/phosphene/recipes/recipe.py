@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from phosphene.core.errors import UnknownNameError
+from phosphene import catalog
+from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 
-__all__ = ["Recipe", "Stage", "recipes", "select", "select_for", "suited"]
+__all__ = ["Recipe", "Stage", "check_subject", "recipes", "select", "select_for", "suited"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,16 @@ def recipes() -> list[Recipe]:
 
     families = (autoencoder, vectors, pixels, sequences, transformer, energy, flows, agents)
     return [recipe for family in families for recipe in family.RECIPES]
+
+
+def check_subject(system: str, data: object | None, env: str | None) -> bool:
+    """Whether the system is an agent; refuses data for an agent, and an environment for a model."""
+    agent = catalog.find(system).kind == "agent"
+    if agent and data is not None:
+        raise ConfigError(f"{system!r} is an agent: it takes an environment (--env), not data")
+    if env is not None and not agent:
+        raise ConfigError(f"{system!r} is no agent: it takes data (--data), not an environment")
+    return agent
 
 
 def select(system: str, data: str | None = None, name: str = "default") -> Recipe:

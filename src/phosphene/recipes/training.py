@@ -18,11 +18,11 @@ from phosphene.data.dataset import Dataset
 from phosphene.recipes.acting import Episodes, Practice, plan_agent, resume_agent
 from phosphene.recipes.planning import (
     Plan,
-    check_subject,
     load_split,
     plan_resume,
     plan_training,
 )
+from phosphene.recipes.recipe import check_subject
 from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
