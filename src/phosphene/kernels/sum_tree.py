@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from phosphene.kernels.library import call, usable
+from phosphene.kernels.library import backend, call, usable
 
 __all__ = ["tree_draw", "tree_draw_reference", "tree_set", "tree_set_reference"]
 
@@ -79,6 +79,4 @@ def tree_draw_reference(tree: Tensor, u: Tensor) -> Tensor:
 
 def _native() -> bool:
     """Whether the library has these kernels; one that was built before them has not."""
-    from phosphene.kernels.library import backend
-
     return hasattr(backend().library, "ph_tree_set_f64")

@@ -113,6 +113,8 @@ _DEEP_Q_LEARNING: tuple[Recipe, ...] = (
             "activation": "tanh",
         },
         train={"lr": 1e-3, "log_every": 50},
+        reaches={"return_mean": 475.0},
+        cpu_seconds=20,
     ),
     Recipe(
         name="default",

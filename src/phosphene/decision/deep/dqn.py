@@ -39,6 +39,8 @@ class DQN(QAgent):
     - **Prioritized** (Schaul et al., 2016): transitions are drawn by the size of their last error,
       and w takes the bias away.
     - **Huber**: h is quadratic up to 1 and linear beyond; otherwise h is the square.
+    - **Held** random actions (Dabney, Ostrovski and Barreto, 2021) lead further away than single
+      ones: where a goal is never met by chance, they may meet it.
 
     Where states are images, convolutions come first. After a terminal state nothing is earned;
     an episode that the time limit cut off is worth what would have followed.
