@@ -16,6 +16,8 @@ RECIPES: tuple[Recipe, ...] = (
         env="CartPole-v1",
         budget="500000steps",
         train={**_A2C, "log_every": 20},
+        reaches={"return_mean": 475.0},
+        cpu_seconds=120,
     ),
     Recipe(
         name="default",
@@ -31,6 +33,8 @@ RECIPES: tuple[Recipe, ...] = (
         env="CartPole-v1",
         budget="500000steps",
         train={"lr": 3e-3},
+        reaches={"return_mean": 450.0},
+        cpu_seconds=120,
     ),
     Recipe(
         name="default",
