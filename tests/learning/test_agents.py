@@ -1,5 +1,7 @@
 """Agents reach the returns that their recipes state, over seeds; random actions do not."""
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 
@@ -13,8 +15,8 @@ SEEDS = 5
 
 def test_random_actions_do_not_reach_the_numbers():
     for recipe in NUMBERED:
-        if recipe.env.startswith(("LunarLander", "Bipedal")):
-            pytest.importorskip("Box2D")
+        if recipe.env.startswith("LunarLander") and find_spec("Box2D") is None:
+            continue
         returns = random_returns(recipe.env, 30)
         (least,) = recipe.reaches.values()
         room = 0.25 * abs(least)
@@ -26,7 +28,7 @@ def test_random_actions_do_not_reach_the_numbers():
 @pytest.mark.parametrize("recipe", NUMBERED, ids=[f"{r.system}-{r.env}" for r in NUMBERED])
 def test_recipe_reaches_its_number(recipe, tmp_path):
     """The mean over five trainings of 100 episodes each; four of them within two errors of it."""
-    if recipe.env.startswith(("LunarLander", "Bipedal")):
+    if recipe.env.startswith("LunarLander"):
         pytest.importorskip("Box2D")
     ((name, least),) = recipe.reaches.items()
     found, near = [], 0
