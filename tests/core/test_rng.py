@@ -1,8 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.rng import generator, mix, seeded
+from tests.helpers.meddler import Meddler
 
 
 @given(st.lists(st.integers(-(2**70), 2**70), max_size=5))
@@ -54,3 +57,40 @@ def test_seeded_restores_after_an_error() -> None:
     except KeyError:
         pass
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_threads_that_build_do_not_disturb_each_other() -> None:
+    def built(seed: int) -> torch.Tensor:
+        with seeded(seed):
+            return torch.cat([torch.nn.Linear(3, 3).weight.detach() for _ in range(100)])
+
+    alone = [built(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(built, list(range(4)) * 10))
+    assert all(torch.equal(found, alone[k % 4]) for k, found in enumerate(together))
+
+
+def test_numbers_are_those_of_the_global_generator() -> None:
+    def draws() -> list[torch.Tensor]:
+        x = torch.zeros(2, 3)
+        return [
+            torch.randn(2, 3), torch.rand(4), torch.randint(0, 9, (5,)), torch.randperm(6),
+            torch.normal(0.0, 1.0, (2,)), torch.bernoulli(torch.full((4,), 0.5)),
+            torch.multinomial(torch.ones(5), 3), torch.rand_like(x), torch.randn_like(x),
+            torch.randint_like(x, 7), torch.randint_like(x, 3, 7), x.clone().uniform_(),
+            x.clone().normal_(), x.clone().exponential_(), x.clone().bernoulli_(0.5),
+            torch.nn.init.kaiming_uniform_(x.clone()), torch.nn.init.orthogonal_(x.clone()),
+            torch.nn.init.trunc_normal_(x.clone()), torch.nn.GRU(2, 3).weight_ih_l0.detach(),
+        ]  # fmt: skip
+
+    torch.manual_seed(5)
+    told = draws()
+    with Meddler(), seeded(5):
+        found = draws()
+    assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(told, found, strict=True))
+
+
+def test_a_generator_that_is_named_is_used() -> None:
+    with seeded(5):
+        found = torch.rand(3, generator=generator(1))
+    assert torch.equal(found, torch.rand(3, generator=generator(1)))

@@ -5,17 +5,22 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
+import phosphene as ph
 from phosphene.catalog import System
 from phosphene.core.agent import Agent
 from phosphene.core.config import encode
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.model import Model
+from phosphene.decision.environments.table import spec
+from tests.helpers.meddler import Meddler
 from tests.laws import small
 from tests.laws.agents import ENVIRONMENTS
+from tests.laws.agents import small as small_agent
 from tests.laws.support import LABELS, one_sentence
 
 RowLaw = Callable[[System], None]
@@ -159,6 +164,27 @@ def law_takes_the_context_it_claims(row: System) -> None:
         row.load()(event, context=small.context(row.name, event) or LABELS, **settings)
     if row.context != "required":
         assert not row.load()(event, context=ContextSpec(), **settings).context
+
+
+@row_law
+def law_weights_are_a_function_of_the_seed(row: System) -> None:
+    """Whatever other threads draw meanwhile: building never touches the global generator."""
+    if row.kind not in ("model", "agent"):
+        return
+    subjects: list[tuple[Any, ContextSpec | None, dict[str, Any]]] = []
+    if row.kind == "agent":
+        subjects = [(spec(ENVIRONMENTS[kind]), None, small_agent(row)) for kind in row.events]
+    for kind in row.events if row.kind == "model" else ():
+        event = small.events(row)[kind][0]
+        context = (small.context(row.name, event) or LABELS) if row.context != "none" else None
+        subjects += [(event, context, dict(s)) for s in small.settings(row.name, event)]
+    for subject, context, settings in subjects:
+        alone = ph.build(row.name, subject, context=context, seed=7, **settings)
+        with Meddler():
+            disturbed = ph.build(row.name, subject, context=context, seed=7, **settings)
+        for name, value in alone.state_dict().items():
+            same = torch.equal(value, disturbed.state_dict()[name])
+            assert same, f"{name} is drawn from the global generator"
 
 
 def _refused(build: Callable[[], object], what: str) -> None:

@@ -1,13 +1,28 @@
-"""Noise as a pure function of a seed and a few counters, and the global generator fenced in."""
+"""Noise as a pure function of a seed and a few counters, and the global generator kept out."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 __all__ = ["generator", "mix", "seeded"]
 
 _MASK = (1 << 64) - 1
+_DRAWS = frozenset(
+    (
+        "rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",
+        "uniform_", "normal_", "bernoulli_", "random_", "exponential_", "geometric_", "cauchy_",
+        "log_normal_",
+    )
+)  # fmt: skip
+"""Torch's built-in functions and methods that draw numbers and can be told a generator."""
+_LIKE = {"rand_like": "rand", "randn_like": "randn", "randint_like": "randint"}
+"""Those that cannot, in every version of torch, and what draws the same."""
 
 
 def mix(*counters: int) -> int:
@@ -33,11 +48,59 @@ def generator(*counters: int, device: torch.device | str = "cpu") -> torch.Gener
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global generator inside the block and restore it after.
+    """Inside, layers of this thread initialise themselves from a generator of their own.
 
-    Layers initialise themselves from the global generator; building a model inside this block
-    makes its weights a function of the seed and leaves the caller's generator untouched.
+    Layers draw their first weights from torch's global generator, which all threads share.
+    Building a model inside this block makes its weights a function of the seed, whatever other
+    threads draw or build meanwhile, and leaves the global generator untouched. The numbers are
+    those that the global generator would give after ``torch.manual_seed(seed)``.
+
+    Example:
+        >>> with seeded(3):
+        ...     weight = torch.nn.Linear(2, 2).weight
+        >>> with seeded(3):
+        ...     bool((torch.nn.Linear(2, 2).weight == weight).all())
+        True
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _OwnGenerator(seed):
         yield
+
+
+class _OwnGenerator(TorchFunctionMode):
+    """Hands a generator to what draws without one; modes belong to the thread that enters them."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        name = getattr(func, "__name__", "")
+        if name in _LIKE and kwargs.get("generator") is None:
+            return self._like(_LIKE[name], *args, **kwargs)
+        if _draws(func, name) and kwargs.get("generator") is None:
+            kwargs["generator"] = self.generator
+        return func(*args, **kwargs)
+
+    def _like(self, name: str, like: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        about = {"dtype": like.dtype, "device": like.device, **kwargs, "generator": self.generator}
+        about.pop("memory_format", None)
+        drawn: Tensor = getattr(torch, name)(*args, like.shape, **about)
+        return drawn
+
+
+@cache
+def _draws(func: Callable[..., Any], name: str) -> bool:
+    """Whether a function of torch's draws numbers and can be told a generator."""
+    if inspect.isfunction(func):  # those of torch.nn.init, which is handed over whole
+        return (
+            func.__module__.startswith("torch.")
+            and "generator" in inspect.signature(func).parameters
+        )
+    return name in _DRAWS
