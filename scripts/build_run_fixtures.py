@@ -36,7 +36,10 @@ RUNS: dict[str, dict[str, Any]] = {
         },
     },
     "rbm": {"data": "digits-binary", "model": {"hidden": 4, "chains": 16}},
-    "ppo": {"env": "CartPole-v1", "model": {"hidden": (4,), "environments": 4, "steps": 16, "batch_size": 32}},
+    "ppo": {
+        "env": "CartPole-v1",
+        "model": {"hidden": (4,), "environments": 4, "steps": 16, "batch_size": 32},
+    },
     "q-learning": {"env": "CliffWalking-v1?limit=60"},
 }  # fmt: skip
 """How each is trained; the name is that of the system."""

@@ -179,7 +179,7 @@ def test_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(RunError, match=r"No space left on device.*step 8 is kept"):
+    with pytest.raises(RunError, match=r"no space left on device.*step 8 is kept"):
         engine.save()
     assert engine.checkpoints.latest == 8
     assert not list((tmp_path / "checkpoint").glob(".*"))

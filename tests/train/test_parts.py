@@ -9,7 +9,8 @@ from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.events import Evaluated, StepEnd, Warned
 from phosphene.train import probe
 from phosphene.train.compiling import compiled
-from phosphene.train.folder import Run, load, write_atomically
+from phosphene.train.files import write_atomically
+from phosphene.train.folder import Run, load
 from phosphene.train.schedule import factor, make_optimizer
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.source import DatasetSource, share

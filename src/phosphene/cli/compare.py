@@ -37,6 +37,7 @@ class Arguments:
             that of dequantization.
         threads: Threads of torch; by default the fastest for each system.
         device: Where to train.
+        trust: Taken as everywhere; what is compared is named here, and so is trusted already.
         json: Print the table as JSON; progress goes to stderr.
     """
 
@@ -52,6 +53,7 @@ class Arguments:
     particles: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
 
 

@@ -31,6 +31,9 @@ class Arguments:
         sampled: Let an agent draw its actions as it explores, instead of taking the best.
         split: The examples to score on.
         seed: The same seed gives the same scores.
+        data: Other data to score on, of the model's event.
+        env: Another environment to play in, of the same observations and actions.
+        trust: Use what the run names to be imported, run or fetched; see the page on runs.
         json: Print one JSON object; progress goes to stderr.
     """
 
@@ -41,13 +44,16 @@ class Arguments:
     sampled: FlagCreatePairsOff[bool] = False
     split: Literal["test", "validation", "train"] = "test"
     seed: int = 0
+    data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint="")] = None
+    env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
+    trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
 
 
 def main(argv: Sequence[str]) -> int:
     """Score a run."""
     arguments = parse(Arguments, argv, "phosphene evaluate")
-    run = open_run(arguments.run)
+    run = open_run(arguments.run, data=arguments.data, env=arguments.env, trust=arguments.trust)
     from phosphene.recipes.evaluating import evaluate
 
     with ScoringConsole() as told:

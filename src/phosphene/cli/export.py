@@ -23,6 +23,9 @@ class Arguments:
         samples: Also write this many samples, as npz and as a picture.
         seed: Of the samples.
         out: The file of the model; by default in export/ of the run.
+        data: Other data whose examples conditional samples are given.
+        env: Another environment, of the same observations and actions.
+        trust: Use what the run names to be imported, run or fetched; see the page on runs.
         json: Print what was written as JSON.
     """
 
@@ -35,6 +38,9 @@ class Arguments:
     samples: Annotated[int, arg(metavar="N")] = 0
     seed: int = 0
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint="")] = None
+    env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
+    trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
 
 
@@ -43,13 +49,13 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(Arguments, argv, "phosphene export")
     if arguments.samples < 0:
         raise ConfigError(f"--samples must be at least 0, got {arguments.samples}")
-    run = open_run(arguments.run)
+    run = open_run(arguments.run, data=arguments.data, env=arguments.env, trust=arguments.trust)
     from phosphene.recipes import exporting, sampling
 
     written = []
     if arguments.samples:
         drawn = sampling.sample(run, arguments.samples, seed=arguments.seed)
-        folder = run.path / "export"
+        folder = run.place("export")
         written += sampling.save_drawn(run, drawn, folder / "samples.png", npz=True)
     if not arguments.samples or hasattr(run.model, "decode") or run.env:
         path = exporting.export(

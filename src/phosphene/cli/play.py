@@ -26,6 +26,8 @@ class Arguments:
         sampled: Draw actions as the agent explores, instead of its best ones.
         fps: Frames a second.
         most: Frames at most; of a longer film every second, third, ... one is kept.
+        env: Another environment to play in, of the same observations and actions.
+        trust: Use what the run names to be imported, run or fetched; see the page on runs.
         json: Print one JSON object.
     """
 
@@ -36,6 +38,8 @@ class Arguments:
     sampled: FlagCreatePairsOff[bool] = False
     fps: Annotated[int, arg(metavar="N")] = 30
     most: Annotated[int, arg(metavar="N")] = 600
+    env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
+    trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
 
 
@@ -45,10 +49,10 @@ def main(argv: Sequence[str]) -> int:
     for name in ("episodes", "fps", "most"):
         if getattr(arguments, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
-    run = open_run(arguments.run)
+    run = open_run(arguments.run, env=arguments.env, trust=arguments.trust)
     from phosphene.recipes.playing import check_film, film, write_film
 
-    out = Path(arguments.out) if arguments.out else run.path / "play.gif"
+    out = Path(arguments.out) if arguments.out else run.place("play.gif")
     check_film(out)
     shown = film(
         run,

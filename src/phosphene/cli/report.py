@@ -21,21 +21,28 @@ class Arguments:
         run: A run folder, or its name below runs/.
         again: Evaluate again, even if evaluation.json is there.
         seed: Chooses the examples and the samples.
+        data: Other data to score on and show, of the model's event.
+        env: Another environment to play in, of the same observations and actions.
+        trust: Use what the run names to be imported, run or fetched; see the page on runs.
     """
 
     run: Positional[Annotated[str, arg(metavar="RUN")]]
     again: FlagCreatePairsOff[bool] = False
     seed: int = 0
+    data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint="")] = None
+    env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
+    trust: FlagCreatePairsOff[bool] = False
 
 
 def main(argv: Sequence[str]) -> int:
     """Write the report and print its path."""
     arguments = parse(Arguments, argv, "phosphene report")
-    run = open_run(arguments.run)
+    run = open_run(arguments.run, data=arguments.data, env=arguments.env, trust=arguments.trust)
     from phosphene.recipes.evaluating import evaluate, read_scores
     from phosphene.recipes.reporting import report
 
-    scores = {} if arguments.again else read_scores(run)
+    other = arguments.again or arguments.data is not None or arguments.env is not None
+    scores = {} if other else read_scores(run)
     if not scores:
         with ScoringConsole() as told:
             scores = evaluate(run, progress=told)

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
 __all__ = ["open_run"]
 
 
-def open_run(text: str) -> "Run":
-    """The run at a path, or of that name below ``runs``.
+def open_run(
+    text: str, *, data: str | None = None, env: str | None = None, trust: bool = False
+) -> "Run":
+    """The run at a path, or of that name below ``runs``; see Run for the rest.
 
     Raises:
         RunError: There is none; the nearest is offered.
@@ -19,4 +21,5 @@ def open_run(text: str) -> "Run":
 
     path = Path(text)
     below = Path("runs") / text
-    return Run(below if not path.exists() and below.is_dir() else path)
+    chosen = below if not path.exists() and below.is_dir() else path
+    return Run(chosen, data=data, env=env, trust=trust)

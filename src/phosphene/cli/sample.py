@@ -38,6 +38,8 @@ class Arguments:
         prior: Decode draws from a density fitted to the training codes: normal or mixture.
         interpolate: Straight lines between the codes of test examples.
         traverse: One latent dimension at a time.
+        data: Other data whose test examples are interpolated, inpainted or conditioned on.
+        trust: Use what the run names to be imported, run or fetched; see the page on runs.
         json: Print what was written as JSON.
     """
 
@@ -57,6 +59,8 @@ class Arguments:
     prior: Annotated[Literal["normal", "mixture"] | None, arg(help_behavior_hint="")] = None
     interpolate: FlagCreatePairsOff[bool] = False
     traverse: FlagCreatePairsOff[bool] = False
+    data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint="")] = None
+    trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
 
 
@@ -64,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
     """Write pictures of a run."""
     arguments = parse(Arguments, argv, "phosphene sample")
     _check(arguments)
-    run = open_run(arguments.run)
+    run = open_run(arguments.run, data=arguments.data, trust=arguments.trust)
     if run.env is not None:
         raise RunError(
             f"{str(run.path)!r} is the run of an agent, which draws no samples; "

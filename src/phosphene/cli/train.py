@@ -48,6 +48,7 @@ class Arguments:
         init_from: A run whose weights to start from.
         from_run: A run that is the first stage of a system with stages; it is not trained again.
         workers: Processes that step an agent's environments, where those are slow.
+        trust: With --resume, follow what the run names to be imported, run or fetched.
         json: Print one JSON object when done; progress goes to stderr.
     """
 
@@ -69,6 +70,7 @@ class Arguments:
     init_from: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")] = None
     from_run: Annotated[str | None, arg(name="from", metavar="RUN", help_behavior_hint="")] = None
     workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
 
 
@@ -138,6 +140,7 @@ def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Ru
         init_from=arguments.init_from,
         first=arguments.from_run,
         workers=arguments.workers,
+        trust=arguments.trust,
         listeners=[console],
     )
 

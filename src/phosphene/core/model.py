@@ -43,6 +43,19 @@ class Model(Configured, nn.Module):
         """The loss of a batch: its total is a mean over examples."""
         raise NotImplementedError(f"{type(self).__name__} declares phases of its own")
 
+    keeps_last = False
+    """Whether the last weights are handed out, whatever validation says: where each step leads
+    nearer to a known optimum, the best on held-out examples is the one that was stopped early."""
+
+    def judged(self, batch: Batch) -> Loss:
+        """What the best weights are chosen by on held-out examples; early stopping too.
+
+        It is the loss that training ends with. Where the loss is weighted by what moves in training
+        (a warm-up, a multiplier), or has parts that are no aim (a penalty, a term that only moves
+        codes), a model says here what it is for.
+        """
+        return self.loss(batch)
+
     def phases(self) -> Sequence[Phase]:
         """The optimisers' turns that make one step, in order."""
         return [Phase("model", list(self.parameters()), self.loss)]
@@ -113,6 +126,10 @@ def load_tensors(module: nn.Module, state: dict[str, Tensor], source: str) -> No
             raise RunError(
                 f"{source} holds {name!r} of shape {tuple(state[name].shape)}, the model expects "
                 f"{tuple(value.shape)}: it was written by another architecture"
+            )
+        if state[name].is_floating_point() != value.is_floating_point():
+            raise RunError(
+                f"{source} holds {name!r} as {state[name].dtype}, the model as {value.dtype}"
             )
     extra = sorted(set(state) - set(module.state_dict()))
     if extra:

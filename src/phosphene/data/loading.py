@@ -13,7 +13,7 @@ from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.table import adapters, names
 
-__all__ = ["load", "parse"]
+__all__ = ["load", "outward", "parse"]
 
 _SPLITS: dict[str, Split] = {
     "train": "train",
@@ -78,6 +78,30 @@ def load(name: str, split: str = "train") -> Dataset:
         kind = "folder" if Path(name).is_dir() else kind
         raise DataError(f"{name!r} is a path; say what reads it, as in '{kind}:{name}'")
     raise UnknownNameError("data set", base, [*embedded, *reading])
+
+
+def outward(name: str) -> str:
+    """What a name of data does beside reading files of this machine; "" for nothing.
+
+    A name that a file holds may come from anybody: whoever follows it asks here first.
+
+    Example:
+        >>> outward("folder:./photos"), outward("x4:webdataset:pipe:ls?size=64")
+        ('', 'runs a command')
+    """
+    base, argument, _ = parse(name)
+    row = next((row for row in adapters() if row.name == base), None)
+    if row is None:
+        return ""
+    if row.nested:
+        return outward(name.partition(":")[2])
+    return _reason(row.outward)(argument) if row.outward else ""
+
+
+def _reason(target: str) -> Callable[[str], str]:
+    module, _, attribute = target.partition(":")
+    function: Callable[[str], str] = getattr(importlib.import_module(module), attribute)
+    return function
 
 
 def _function(target: str) -> Callable[..., Dataset]:

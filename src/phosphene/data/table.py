@@ -39,6 +39,8 @@ class Adapter:
         target: ``module:function``; its keyword-only parameters are the options.
         requires: An optional package that it needs.
         nested: What follows the colon is another data set, with that one's options.
+        outward: ``module:function`` that says of an argument what it does beside reading files of
+            this machine, such as "runs a command", or "".
     """
 
     name: str
@@ -47,6 +49,7 @@ class Adapter:
     target: str
     requires: str | None = None
     nested: bool = False
+    outward: str = ""
 
 
 _MNIST = "CC BY-SA 3.0 (package MIT)"
@@ -286,6 +289,7 @@ _ADAPTERS = (
         title="a Hugging Face data set, by name or saved to a folder",
         example="hf:cifar10?size=32",
         target="phosphene.data.adapters.hub:hub",
+        outward="phosphene.data.adapters.outward:hub",
         requires="datasets",
     ),
     Adapter(
@@ -293,6 +297,7 @@ _ADAPTERS = (
         title="tar shards of images and classes",
         example="webdataset:./shards-{000..003}.tar?limit=10000",
         target="phosphene.data.adapters.webdataset:webdataset",
+        outward="phosphene.data.adapters.outward:webdataset",
         requires="webdataset",
     ),
     Adapter(

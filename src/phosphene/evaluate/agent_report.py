@@ -1,7 +1,6 @@
 """A report of an agent: what it earns, how it learned, an episode to watch, its values."""
 
 import base64
-import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -16,8 +15,11 @@ from phosphene.decision.environments.table import make
 from phosphene.evaluate import page, plots
 from phosphene.evaluate.report import headline, score_table, settings_table
 from phosphene.evaluate.score import Score
+from phosphene.evaluate.subject import check_trusted
 from phosphene.evaluate.value_map import value_map
+from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
+from phosphene.train.record import read_json
 
 __all__ = ["write_agent_report"]
 
@@ -33,6 +35,7 @@ def write_agent_report(run: Run, scores: Mapping[str, Score], film: tuple[bytes,
     Returns:
         The file's path.
     """
+    check_trusted(run)
     title = f"{catalog.find(run.config['system']).title} in {run.env}"
     agent = cast(Agent, run.model)
     sections = [
@@ -47,8 +50,8 @@ def write_agent_report(run: Run, scores: Mapping[str, Score], film: tuple[bytes,
     ]
     versions = ", ".join(f"{k} {v}" for k, v in run.config.get("versions", {}).items())
     text = page.page(title, _header(run, agent, title), sections, escape(versions))
-    path = run.path / "report.html"
-    path.write_text(text, encoding="utf-8")
+    path = run.place("report.html")
+    write_atomically(path, text)
     return path
 
 
@@ -145,7 +148,8 @@ def _returns(run: Run) -> str:
     path = run.path / "evaluation.json"
     if not path.is_file():
         return ""
-    returns = json.loads(path.read_text()).get("returns", [])
+    found = read_json(path).get("returns", [])
+    returns = [r for r in found if isinstance(r, int | float)] if isinstance(found, list) else []
     if len(set(returns)) < 3:
         return ""
     return page.section(

@@ -9,13 +9,14 @@ import torch
 
 from phosphene import catalog
 from phosphene.core.model import Model
-from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import page, plots, views
 from phosphene.evaluate.gallery import Images, Plane, number
 from phosphene.evaluate.meaning import METRICS, label, meaning, unit
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.sequences import Series, Sounds, Texts
+from phosphene.evaluate.subject import data_of
+from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 
 __all__ = ["headline", "score_table", "settings_table", "write_report"]
@@ -49,8 +50,8 @@ def write_report(
     Returns:
         The file's path.
     """
-    test = test or load_data(run.data, "test")
-    train = train or load_data(run.data, "train")
+    test = test or data_of(run, "test")
+    train = train or data_of(run, "train")
     model = run.model
     title = f"{catalog.find(run.config['system']).title} on {run.data}"
     sections = [
@@ -63,8 +64,8 @@ def write_report(
     ]
     versions = ", ".join(f"{k} {v}" for k, v in run.config.get("versions", {}).items())
     text = page.page(title, _header(run, model, test, train, title), sections, escape(versions))
-    path = run.path / "report.html"
-    path.write_text(text, encoding="utf-8")
+    path = run.place("report.html")
+    write_atomically(path, text)
     return path
 
 
@@ -87,7 +88,7 @@ def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -
     threads = config.get("threads")
     items = [
         ("System", config["system"]),
-        ("Data", str(config["data"])),
+        ("Data", run.data),
         ("Examples", f"{len(train):,} train, {len(test):,} test"),
         ("One example", str(model.event)),
         ("Parameters", f"{sum(p.numel() for p in model.parameters()):,}"),

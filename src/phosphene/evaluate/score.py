@@ -34,6 +34,22 @@ class Score:
     note: str | None = None
     features: str | None = None
 
+    def checked(self) -> "Score":
+        """Itself, if it is as an evaluation writes it; scores are also read from files.
+
+        Raises:
+            TypeError: A field is not what it should be.
+        """
+        numbers = (self.value, *(v for v in (self.stderr, self.floor) if v is not None))
+        texts = (self.kind, *(t for t in (self.note, self.features) if t is not None))
+        for value in numbers:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{value!r} is no number")
+        for text in texts:
+            if not isinstance(text, str):
+                raise TypeError(f"{text!r} is no text")
+        return self
+
     def to_json(self) -> dict[str, Any]:
         """``value``, ``kind``, ``stderr`` and ``floor``, without those that make no sense here."""
         fields = {

@@ -15,10 +15,12 @@ from phosphene.core.model import Model
 from phosphene.core.rng import generator, mix
 from phosphene.decision.environments.table import make, spec
 from phosphene.decision.playing import play
+from phosphene.evaluate.subject import check_trusted
 from phosphene.recipes.planning import (
     Plan,
     about,
     described,
+    has_checkpoint,
     initialize,
     new_folder,
     recorded,
@@ -26,6 +28,7 @@ from phosphene.recipes.planning import (
 )
 from phosphene.recipes.recipe import Recipe, select_for
 from phosphene.train.building import build
+from phosphene.train.folder import Run
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.source import share
@@ -66,7 +69,8 @@ def plan_agent(
         initialize(built, Path(init_from))
     where = new_folder(folder, name, system, chosen.env)
     record = about(system, chosen, built, settings, spent, seed, precision or "fp32", compile)
-    return Plan(built, None, settings, spent, where, {**record, "env": chosen.env})
+    record |= {"env": chosen.env, "init_from": None if init_from is None else str(init_from)}
+    return Plan(built, None, settings, spent, where, record)
 
 
 def _without_batch(train: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -85,16 +89,21 @@ def resume_agent(
     model: Mapping[str, Any],
     train: Mapping[str, Any],
     overrides: Mapping[str, Any],
+    trust: bool = False,
 ) -> Plan:
     """Go on as recorded; only the budget may be another."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
     run, record = recorded(system, name, folder, model, train)
     if env is not None and env != record["env"]:
         raise RunError(f"{str(run.path)!r} was trained in {record['env']!r}, not in {env!r}")
+    check_trusted(Run(run.path, env=env, trust=trust))
     spent = Budget.parse(budget or record["budget"])
     record["budget"] = str(spent)
     settings = decode(record["train"])
-    return Plan(described(run), None, settings, spent, run.path, record, resume=True)
+    begun = not has_checkpoint(run)
+    return Plan(
+        described(run), None, settings, spent, run.path, record, resume=not begun, begun=begun
+    )
 
 
 class Practice:

@@ -21,7 +21,8 @@ from phosphene.recipes.planning import context_for
 from phosphene.recipes.recipe import select, suited
 from phosphene.recipes.training import load_split, train
 from phosphene.train.building import build
-from phosphene.train.folder import Run, write_atomically
+from phosphene.train.files import write_atomically
+from phosphene.train.folder import Run
 from phosphene.train.settings import Budget
 
 __all__ = ["Comparison", "compare"]

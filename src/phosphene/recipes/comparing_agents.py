@@ -21,7 +21,8 @@ from phosphene.recipes.evaluating import evaluate
 from phosphene.recipes.recipe import select_for
 from phosphene.recipes.training import train
 from phosphene.train.building import build
-from phosphene.train.folder import Run, write_atomically
+from phosphene.train.files import write_atomically
+from phosphene.train.folder import Run
 from phosphene.train.settings import Budget
 
 __all__ = ["AgentComparison", "AgentEntry", "compare_agents"]

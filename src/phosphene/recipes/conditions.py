@@ -14,7 +14,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.data.conditions import read_conditions
 from phosphene.evaluate.plots import grid, pixels, resized
-from phosphene.recipes.planning import load_split
+from phosphene.evaluate.subject import data_of
 from phosphene.train.folder import Run
 
 __all__ = ["Given", "conditioned_sheet", "context_of", "given_images"]
@@ -56,7 +56,7 @@ def context_of(run: Run, model: Model, n: int, label: int | None) -> Context | N
             raise ConfigError(f"label {label} must lie in 0..{count - 1}")
     context: Context | None = None
     if set(names) - {"label"}:
-        test = load_split(run.data, "test")
+        test = data_of(run, "test")
         context = test.take(torch.arange(n) % len(test))[1]
     elif names:
         assert count is not None

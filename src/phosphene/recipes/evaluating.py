@@ -4,15 +4,18 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, PhospheneError, RunError
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.returns import score_episodes
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.scoring import evaluate_model
+from phosphene.evaluate.subject import data_of, env_of
+from phosphene.recipes.planning import load_split, slug
 from phosphene.recipes.playing import play_run, random_returns
-from phosphene.recipes.training import load_split
-from phosphene.train.folder import Run, write_atomically
+from phosphene.train.files import write_atomically
+from phosphene.train.folder import Run
+from phosphene.train.record import read_json
 
 __all__ = ["evaluate", "read_scores"]
 
@@ -28,9 +31,13 @@ def evaluate(
     seed: int = 0,
     data: str | Dataset | None = None,
     reference: str | Dataset | None = None,
+    env: str | None = None,
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Score]:
     """Every score that is true for a run's model, also written to its ``evaluation.json``.
+
+    Scores on other data or in another environment, by name, go to a file of their own.
 
     Args:
         run: A run, or the path of one.
@@ -44,7 +51,11 @@ def evaluate(
         seed: Seeds everything random; the same seed gives the same scores.
         data: Other data to score on; None takes that split of the run's own. A run that was
             trained on a Dataset of your own needs it, and ``reference``, here.
-        reference: The examples that the model was trained on; None takes the run's own.
+        reference: The examples that the model was trained on; None takes the run's own, or those
+            of ``data`` where the run's own cannot be read.
+        env: Another environment to play in, of the same observations and actions.
+        trust: Whether to follow what the run names to be imported, run or fetched: an environment
+            ``module:function``, data from an address or a command.
         progress: Told what is being computed and the fraction of it that is done.
 
     Raises:
@@ -60,7 +71,7 @@ def evaluate(
         >>> scores["elbo"].kind
         'bound'
     """
-    run = run if isinstance(run, Run) else Run(run)
+    run = Run.of(run, data=data if isinstance(data, str) else None, env=env, trust=trust)
     if run.env is not None:
         return _evaluate_agent(run, 100 if episodes is None else episodes, greedy, seed, progress)
     if episodes is not None:
@@ -70,8 +81,8 @@ def evaluate(
     for name, value in (("samples", samples), ("particles", particles)):
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
-    held_out = load_split(run.data if data is None else data, split)
-    train = load_split(run.data if reference is None else reference, "train")
+    held_out = data if isinstance(data, Dataset) else data_of(run, split)
+    train = _reference(run) if reference is None else load_split(reference, "train")
     scores = evaluate_model(
         run.model,
         held_out,
@@ -81,9 +92,20 @@ def evaluate(
         seed=seed,
         progress=progress,
     )
-    about = {"data": held_out.name, "split": split, "samples": samples, "particles": particles}
-    _write(run, scores, {**about, "seed": seed})
+    about = {"data": held_out.name, "reference": train.name, "split": split, "seed": seed}
+    _write(run, scores, {**about, "samples": samples, "particles": particles})
     return scores
+
+
+def _reference(run: Run) -> Dataset:
+    """What the run was trained on; where that cannot be read, what the caller put in its place."""
+    own = Run(run.path, trust=run.trust)
+    try:
+        return data_of(own, "train")
+    except PhospheneError:
+        if run.said_data is None:
+            raise
+        return data_of(run, "train")
 
 
 def _evaluate_agent(
@@ -94,8 +116,7 @@ def _evaluate_agent(
     told("episodes", 0.0)
     played = play_run(run, episodes, seed=seed, greedy=greedy)
     told("random actions", 0.8)
-    assert run.env is not None
-    random = random_returns(run.env, min(episodes, 100), seed=seed)
+    random = random_returns(env_of(run), min(episodes, 100), seed=seed)
     kind = "greedy episodes" if greedy else "sampled episodes"
     scores = score_episodes(played, kind, random)
     about = {"env": run.env, "episodes": episodes, "greedy": greedy, "seed": seed}
@@ -108,9 +129,11 @@ def read_scores(run: Run) -> dict[str, Score]:
     path = run.path / "evaluation.json"
     if not path.is_file():
         return {}
-    return {
-        name: Score(**fields) for name, fields in json.loads(path.read_text())["scores"].items()
-    }
+    scores = read_json(path).get("scores")
+    try:
+        return {name: Score(**fields).checked() for name, fields in dict(scores or {}).items()}
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{str(path)!r} does not hold scores: {error}") from None
 
 
 def _write(run: Run, scores: Mapping[str, Score], about: Mapping[str, object]) -> None:
@@ -125,4 +148,7 @@ def _write(run: Run, scores: Mapping[str, Score], about: Mapping[str, object]) -
             for name, score in scores.items()
         },
     }
-    write_atomically(run.path / "evaluation.json", json.dumps(record, indent=2) + "\n")
+    said = run.said_env if run.env else run.said_data
+    own = said is None or said in (run.config.get("env"), run.config.get("data"))
+    other = "" if own else f"-{slug(str(said))}"
+    write_atomically(run.place(f"evaluation{other}.json"), json.dumps(record, indent=2) + "\n")

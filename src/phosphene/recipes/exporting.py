@@ -13,7 +13,7 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.data.dataset import Dataset
-from phosphene.recipes.training import load_split
+from phosphene.evaluate.subject import data_of
 from phosphene.train.folder import Run, load
 
 __all__ = ["Format", "Part", "export", "part_of"]
@@ -114,7 +114,7 @@ def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tenso
         )
     if model.context.names not in ((), ("label",)):
         raise EventError(f"a model conditioned on {model.context.names[0]!r} cannot be exported")
-    test: Dataset = load_split(run.data, "test")
+    test: Dataset = data_of(run, "test")
     x, context = test.take(torch.arange(rows))
     given = context if model.context else None
     with torch.no_grad():
@@ -152,7 +152,7 @@ def export(
         _require_onnx()
     what = what or ("policy" if run.env else "decoder")
     module, inputs = part_of(run, what)
-    path = Path(out) if out is not None else run.path / "export" / f"{what}{_SUFFIX[format]}"
+    path = Path(out) if out is not None else run.place("export") / f"{what}{_SUFFIX[format]}"
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: numbers of rows are only compared

@@ -1,25 +1,38 @@
 """What a training will do, worked out and checked before anything is written."""
 
 import datetime
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from phosphene import catalog
 from phosphene.core.config import SCHEMA, decode, encode, parameters_of
 from phosphene.core.context import ContextSpec
-from phosphene.core.errors import ConfigError, RunError, UnknownNameError
+from phosphene.core.errors import (
+    ConfigError,
+    DataError,
+    PhospheneError,
+    RunError,
+    UnknownNameError,
+)
 from phosphene.core.model import Model, load_tensors
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.data.labels import oversample_labelled
+from phosphene.evaluate.subject import data_of
 from phosphene.recipes.recipe import Recipe, Stage, recipes, select, suited
 from phosphene.train.building import build
-from phosphene.train.folder import WEIGHTS, Run, build_from, read_tensors, versions
+from phosphene.train.checkpoint import latest_checkpoint
+from phosphene.train.describing import allowance, build_from
+from phosphene.train.files import refuse_links, size_of
+from phosphene.train.folder import WEIGHTS, Run, read_tensors, versions
+from phosphene.train.record import read_json
 from phosphene.train.settings import Budget, TrainSettings
 
 __all__ = [
@@ -33,6 +46,7 @@ __all__ = [
     "plan_resume",
     "plan_training",
     "recorded",
+    "slug",
     "sort_overrides",
 ]
 
@@ -50,7 +64,10 @@ class Plan:
         budget: How long.
         where: The run folder.
         record: What ``run.json`` holds.
-        resume: Whether the run exists.
+        validation: What the best weights and early stopping are decided by; None for neither.
+        resume: Whether the run has a checkpoint to go on from.
+        begun: Whether its folder exists without one: it was stopped before the first.
+        notes: What the user should know, beside what the data set notes.
     """
 
     model: Model
@@ -59,13 +76,17 @@ class Plan:
     budget: Budget
     where: Path
     record: dict[str, Any]
+    validation: Dataset | None = None
     resume: bool = False
+    begun: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def plan_training(
     system: str,
     *,
     data: str | Dataset | None,
+    validation: str | Dataset | None,
     budget: str | None,
     seed: int,
     name: str | None,
@@ -93,10 +114,20 @@ def plan_training(
     built = build(system, dataset.event, context, seed, **{**chosen.model, **model})
     if init_from is not None:
         initialize(built, Path(init_from))
+    held_out, notes = held_out_of(dataset, data, validation, labelled=chosen.labels is None)
+    if settings.patience is not None and held_out is None:
+        raise ConfigError(
+            f"patience waits for a validation to improve, and {dataset.name!r} has no validation "
+            "split; validation=DATA in Python gives one"
+        )
     where = new_folder(folder, name, system, dataset.name)
     record = {
         **about(system, chosen, built, settings, spent, seed, precision, compile),
         "data": dataset.name,
+        "own_data": isinstance(data, Dataset),
+        "own_validation": isinstance(validation, Dataset),
+        "validation": validation if isinstance(validation, str) else None,
+        "init_from": None if init_from is None else str(init_from),
         "labels": chosen.labels,
         "labelled_fraction": chosen.labelled_fraction,
         # What turns samples into text and sound must not need the data.
@@ -105,13 +136,41 @@ def plan_training(
     }
     if hasattr(built, "stages"):
         record["stages"] = _stages(built.stages, chosen, train, precision)
-    return Plan(built, dataset, settings, spent, where, record)
+    return Plan(built, dataset, settings, spent, where, record, held_out, notes=notes)
+
+
+def held_out_of(
+    dataset: Dataset,
+    data: str | Dataset | None,
+    validation: str | Dataset | None,
+    *,
+    labelled: bool,
+) -> tuple[Dataset | None, tuple[str, ...]]:
+    """What a training is judged by, and what the user should know where there is nothing.
+
+    Data that are known by name have a validation split; a Dataset of the caller's own has what he
+    gives, whatever it is called. A training that may use few labels must not choose its weights by
+    many: they are forgotten.
+    """
+    if validation is None and isinstance(data, Dataset):
+        return None, ()
+    try:
+        held_out = load_split(dataset.name if validation is None else validation, "validation")
+    except PhospheneError as error:
+        if validation is not None:
+            raise
+        return None, (f"no validation split, so that the last weights are handed out: {error}",)
+    if held_out.event != dataset.event:
+        raise DataError(f"validation holds {held_out.event}, and training {dataset.event}")
+    if not labelled and held_out.y is not None:
+        held_out = replace(held_out, y=torch.full_like(held_out.y, -1))
+    return held_out, ()
 
 
 def new_folder(folder: Path, name: str | None, system: str, subject: str) -> Path:
     """Where a run will be written: its name, or system, data or environment, and date."""
-    where = folder / (name or f"{system}-{_slug(subject)}-{_now()}")
-    if where.exists():
+    where = folder / (name or f"{system}-{slug(subject)}-{_now()}")
+    if where.exists() and not (where.is_dir() and not any(where.iterdir())):
         raise RunError(
             f"the run folder {str(where)!r} exists; choose another --name, or add --resume"
         )
@@ -170,24 +229,46 @@ def plan_resume(
     system: str,
     *,
     data: str | Dataset | None,
+    validation: str | Dataset | None,
     budget: str | None,
     name: str | None,
     folder: Path,
     model: Mapping[str, Any],
     train: Mapping[str, Any],
     overrides: Mapping[str, Any],
+    trust: bool = False,
 ) -> Plan:
     """Go on as recorded; only the budget may be another."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
     run, record = recorded(system, name, folder, model, train)
-    dataset = load_split(data or record["data"], "train")
+    said = data if isinstance(data, str) else None
+    if isinstance(data, Dataset):
+        dataset = data
+    else:
+        dataset = data_of(Run(run.path, data=said, trust=trust), "train")
     if dataset.name != record["data"]:
         raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {dataset.name!r}")
-    dataset = _labelled(dataset, record["labels"], record["labelled_fraction"], record["seed"])
+    if record.get("own_validation") and validation is None:
+        raise RunError(f"{str(run.path)!r} was judged by a Dataset of your own: pass validation=")
+    labelled = record.get("labels") is None
+    judged = validation if validation is not None else record.get("validation")
+    held_out, notes = held_out_of(dataset, data, judged, labelled=labelled)
+    dataset = _labelled(
+        dataset, record.get("labels"), record.get("labelled_fraction", 0.0), record["seed"]
+    )
     spent = Budget.parse(budget or record["budget"])
     record["budget"] = str(spent)
     settings = decode(record["train"])
-    return Plan(described(run), dataset, settings, spent, run.path, record, resume=True)
+    begun = not has_checkpoint(run)
+    return Plan(
+        described(run), dataset, settings, spent, run.path, record, held_out,
+        resume=not begun, begun=begun, notes=notes,
+    )  # fmt: skip
+
+
+def has_checkpoint(run: Run) -> bool:
+    """Whether there is a checkpoint to go on from; without one, a training begins anew."""
+    return latest_checkpoint(run.path / "checkpoint") is not None
 
 
 def recorded(
@@ -199,12 +280,14 @@ def recorded(
 ) -> tuple[Run, dict[str, Any]]:
     """The run to go on with and its record; refuses settings that differ from it."""
     run = Run(_latest(system, folder) if name is None else folder / name)
+    refuse_links(run.path)
     record = dict(run.config)
     if record["system"] != system:
         raise RunError(f"{str(run.path)!r} is a run of {record['system']!r}, not of {system!r}")
-    if "stages" not in record and not (run.path / "checkpoint" / "latest").is_file():
+    if run.weights and "stages" not in record and not has_checkpoint(run):
         raise RunError(
-            f"{str(run.path)!r} has no checkpoint to resume from; train without --resume"
+            f"{str(run.path)!r} has weights and no checkpoint to resume from; "
+            f"--init-from {run.path} begins a new training with them"
         )
     _same(run, record["model"], model, "model")
     _same(run, record["train"], train, "train")
@@ -212,9 +295,21 @@ def recorded(
 
 
 def described(run: Run) -> Model:
-    """The model of a run as it was built, before any training."""
-    path = run.path / "model" / "config.json"
-    return build_from(json.loads(path.read_text()), str(path))
+    """The model of a run as it was built, before any training; from a run, where it began so."""
+    record, source = run.config, str(run.path / "run.json")
+    beside = run.path / "model" / "config.json"
+    if beside.is_file() and read_json(beside).get("config") != record["model"]:
+        raise RunError(f"{source} and {str(beside)!r} describe models of another architecture")
+    sizes = [size_of(run.path / part) for part in ("checkpoint", "model", "stages")]
+    model = build_from(
+        {"schema": record["schema"], "system": record["system"], "config": record["model"]},
+        source,
+        most=allowance(max(sizes)) if has_checkpoint(run) else None,
+        seed=record["seed"],
+    )
+    if record.get("init_from") is not None and not has_checkpoint(run):
+        initialize(model, Path(record["init_from"]))
+    return model
 
 
 def load_split(data: str | Dataset, split: str) -> Dataset:
@@ -282,10 +377,12 @@ def initialize(model: Model, path: Path) -> None:
 
 
 def _latest(system: str, folder: Path) -> Path:
-    runs = [p for p in folder.glob("*/run.json") if json.loads(p.read_text())["system"] == system]
-    if not runs:
-        raise RunError(f"there is no run of {system!r} in {str(folder)!r} to resume")
-    return max(runs, key=lambda p: p.stat().st_mtime).parent
+    found = sorted(folder.glob("*/run.json"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in found:
+        with suppress(RunError):  # one that is damaged hides no other
+            if Run(path.parent).config["system"] == system:
+                return path.parent
+    raise RunError(f"there is no run of {system!r} in {str(folder)!r} to resume")
 
 
 def _same(run: Run, recorded: Mapping[str, Any], wanted: Mapping[str, Any], what: str) -> None:
@@ -298,5 +395,6 @@ def _same(run: Run, recorded: Mapping[str, Any], wanted: Mapping[str, Any], what
             )
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """A name for a file or folder."""
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in text)[:40].strip("-")

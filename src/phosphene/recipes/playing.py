@@ -14,8 +14,9 @@ from phosphene.core.agent import Agent
 from phosphene.core.environment import Environment, Step
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.rng import generator, mix
-from phosphene.decision.environments.table import make
+from phosphene.decision.environments.table import make, spec
 from phosphene.decision.playing import Played, play
+from phosphene.evaluate.subject import env_of
 from phosphene.recipes.acting import evaluation_seed
 from phosphene.train.folder import Run
 
@@ -209,4 +210,13 @@ def _agent(run: Run) -> tuple[Agent, str]:
             f"{str(run.path)!r} is the run of a model, which plays nothing; "
             "phosphene sample takes it"
         )
-    return cast(Agent, run.model), run.env
+    agent, env = cast(Agent, run.model), env_of(run)
+    if run.said_env is not None:
+        told = spec(env)
+        for what in ("observation", "actions", "low", "high"):
+            if getattr(told, what) != getattr(agent.spec, what):
+                raise ConfigError(
+                    f"{str(run.path)!r} was trained in {agent.spec}, and {told} has other "
+                    f"{what.replace('low', 'bounds').replace('high', 'bounds')}"
+                )
+    return agent, env

@@ -20,9 +20,9 @@ from phosphene.data.tokenizers import Tokenizer
 from phosphene.evaluate import views
 from phosphene.evaluate.plots import picture, series_of, shape_of_image
 from phosphene.evaluate.sequences import legible
+from phosphene.evaluate.subject import data_of
 from phosphene.nn.choosing import Choosing
 from phosphene.recipes.conditions import Given, conditioned_sheet, context_of, given_images
-from phosphene.recipes.training import load_split
 from phosphene.train.folder import Run
 
 __all__ = [
@@ -112,7 +112,7 @@ def sample(
     if prior is None:
         x = views.draws(model, n, context, seed=seed, mean=mean, **how)
     elif prior in get_args(Prior):
-        train = load_split(run.data, "train")
+        train = data_of(run, "train")
         x = views.fitted_draws(model, train, n, context, seed=seed, kind=prior)
     else:
         raise UnknownNameError("prior", prior, get_args(Prior))
@@ -210,7 +210,7 @@ def inpaint(
 
 
 def _examples(run: Run, model: Model, n: int, seed: int) -> tuple[Tensor, Context | None, Dataset]:
-    test = load_split(run.data, "test")
+    test = data_of(run, "test")
     index = torch.randperm(len(test), generator=generator(seed, 42))[:n]
     x, context = test.take(index)
     return x, context if model.context else None, test
@@ -273,7 +273,7 @@ def save_drawn(
         The paths written.
     """
     endings = _endings(run)
-    path = Path(out) if out is not None else run.path / "samples" / f"{drawn.what}{endings[0]}"
+    path = Path(out) if out is not None else run.place("samples") / f"{drawn.what}{endings[0]}"
     if path.suffix not in endings:
         raise ConfigError(f"{str(path)!r} must end in {' or '.join(endings)}")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,20 +15,21 @@ import numpy as np
 import torch
 
 from phosphene.core.config import encode
-from phosphene.core.errors import ConfigError, PhospheneError, RunError
+from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.model import Model, tensors
 from phosphene.core.stages import Staged
-from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
+from phosphene.recipes.occupying import occupied, write_record
 from phosphene.recipes.planning import Plan, plan_resume, plan_training
 from phosphene.recipes.recipe import Recipe
-from phosphene.train.folder import Run, load, save_tensors, write_atomically
+from phosphene.train.files import replacing, write_atomically
+from phosphene.train.folder import Run, load, save_tensors
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget
 
 __all__ = ["first_stage", "run_stages"]
 
-Execute = Callable[[Plan, Dataset | None], Run]
+Execute = Callable[[Plan], Run]
 _ROWS = 256
 
 
@@ -38,43 +39,55 @@ def run_stages(plan: Plan, runtime: Runtime, execute: Execute, first: Run | None
     Args:
         plan: Of the whole model.
         runtime: This process among the others.
-        execute: Trains one stage, given its plan and validation split.
+        execute: Trains one stage, given its plan.
         first: A run whose model is the first stage; it is not trained again.
 
     Returns:
         The run, whose model is whole once all stages are done.
     """
+    if first is None and plan.record.get("first") is not None:
+        first = Run(plan.record["first"])  # a run that is resumed began with it
+    elif first is not None:
+        plan.record["first"] = str(first.path)
+    with occupied(plan, runtime):
+        if runtime.main:
+            write_record(plan)
+        runtime.barrier()
+        return _stages(plan, runtime, execute, first)
+
+
+def _stages(plan: Plan, runtime: Runtime, execute: Execute, first: Run | None) -> Run:
     model = cast(Staged, plan.model)
-    _write(plan, runtime, first)
     for number, stage in enumerate(model.stages):
         folder = plan.where / "stages"
         name = f"{number + 1}-{stage}"
         done = first if number == 0 and first is not None else _done(folder / name)
         if done is None:
             train, validation = _data(plan, number, folder, runtime)
-            part = _plan(plan, stage, train, folder, name)
+            part = _plan(plan, stage, train, validation, folder, name)
             runtime.barrier()
-            done = execute(part, validation)
+            done = execute(part)
             if _reason(done) == "interrupted":
-                return Run(plan.where)
+                return Run(plan.where, trust=True)
         _adopt(model.part(stage).model, done)
     if runtime.main:
         _assemble(plan, model.stages)
     runtime.barrier()
-    return Run(plan.where)
+    return Run(plan.where, trust=True)
 
 
-def _plan(plan: Plan, stage: str, data: Dataset, folder: Path, name: str) -> Plan:
+def _plan(
+    plan: Plan, stage: str, data: Dataset, validation: Dataset | None, folder: Path, name: str
+) -> Plan:
     """The plan of one stage: a recipe made of the part's settings and its share of the budget."""
     part = cast(Staged, plan.model).part(stage)
     told = plan.record["stages"][stage]
     budget = _share(plan.budget, told["share"])
-    if (folder / name).exists():
-        resumed = plan_resume(
-            part.system, data=data, budget=budget, name=name, folder=folder,
+    if (folder / name / "run.json").exists():
+        return plan_resume(
+            part.system, data=data, validation=validation, budget=budget, name=name, folder=folder,
             model={}, train={}, overrides={},
         )  # fmt: skip
-        return resumed
     recipe = Recipe(
         name=plan.record["recipe"],
         system=part.system,
@@ -85,8 +98,8 @@ def _plan(plan: Plan, stage: str, data: Dataset, folder: Path, name: str) -> Pla
         context=("label",) if part.labelled else (),
     )
     return plan_training(
-        part.system, data=data, budget=None, seed=plan.record["seed"], name=name, recipe=recipe,
-        folder=folder, model={}, train={}, precision=told["precision"],
+        part.system, data=data, validation=validation, budget=None, seed=plan.record["seed"],
+        name=name, recipe=recipe, folder=folder, model={}, train={}, precision=told["precision"],
         compile=plan.record["compile"], init_from=None, overrides={},
     )  # fmt: skip
 
@@ -105,16 +118,12 @@ def _data(
 ) -> tuple[Dataset, Dataset | None]:
     """The training and validation data of a stage; outputs of earlier stages are kept in files."""
     assert plan.dataset is not None
-    try:
-        held_out = load_data(plan.dataset.name, "validation")
-    except PhospheneError:
-        held_out = None
     if number == 0:
-        return plan.dataset, held_out
+        return plan.dataset, plan.validation
     stage = cast(Staged, plan.model).stages[number]
     made = [
         None if d is None else _made(plan, stage, d, folder / f"{stage}-{d.split}.npz", runtime)
-        for d in (plan.dataset, held_out)
+        for d in (plan.dataset, plan.validation)
     ]
     assert made[0] is not None
     return made[0], made[1]
@@ -129,9 +138,8 @@ def _made(plan: Plan, stage: str, data: Dataset, path: Path, runtime: Runtime) -
                     cast(Staged, model).outputs(stage, x.to(model.device)).cpu()
                     for x in data.x.split(_ROWS)
                 ]
-            with path.with_suffix(".tmp").open("wb") as file:
+            with replacing(path) as aside, aside.open("wb") as file:
                 np.savez_compressed(file, x=torch.cat(parts).numpy())
-            path.with_suffix(".tmp").replace(path)
         runtime.barrier()
     with np.load(path) as arrays:
         x = torch.from_numpy(arrays["x"])
@@ -164,22 +172,6 @@ def _adopt(part: Model, run: Run) -> None:
             "leave them out to take its own"
         )
     part.load_state_dict(trained.state_dict())
-
-
-def _write(plan: Plan, runtime: Runtime, first: Run | None) -> None:
-    if first is not None:
-        plan.record["first"] = str(first.path)
-    if runtime.main:
-        try:
-            (plan.where / "stages").mkdir(parents=True, exist_ok=True)
-            plan.model.describe_to(plan.where / "model", plan.record["system"])
-            text = json.dumps(encode(plan.record), indent=2) + "\n"
-            write_atomically(plan.where / "run.json", text)
-        except OSError as error:
-            raise RunError(
-                f"cannot make the run folder {str(plan.where)!r}: {error.strerror}"
-            ) from None
-    runtime.barrier()
 
 
 def _assemble(plan: Plan, stages: Sequence[str]) -> None:

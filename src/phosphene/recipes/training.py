@@ -1,21 +1,17 @@
 """Train any system of the catalogue on any data, by name."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from phosphene import catalog
-from phosphene.core.config import encode
-from phosphene.core.errors import PhospheneError, RunError
 from phosphene.core.events import Listener, Started, Warned
 from phosphene.core.model import Model
-from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.recipes.acting import Episodes, Practice, plan_agent, resume_agent
+from phosphene.recipes.occupying import occupied, write_record
 from phosphene.recipes.planning import (
     Plan,
     load_split,
@@ -26,7 +22,7 @@ from phosphene.recipes.recipe import check_subject
 from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
-from phosphene.train.folder import Run, write_atomically
+from phosphene.train.folder import Run
 from phosphene.train.probe import available_cores, choose_precision, choose_threads
 from phosphene.train.runtime import Runtime
 from phosphene.train.source import DatasetSource, Source
@@ -39,6 +35,7 @@ def train(
     system: str,
     *,
     data: str | Dataset | None = None,
+    validation: str | Dataset | None = None,
     env: str | None = None,
     budget: str | None = None,
     seed: int = 0,
@@ -55,6 +52,7 @@ def train(
     init_from: str | Path | None = None,
     first: str | Path | None = None,
     workers: int | None = None,
+    trust: bool = False,
     listeners: Sequence[Listener] = (),
     **overrides: Any,
 ) -> Run:
@@ -66,6 +64,8 @@ def train(
         system: A name of the catalogue.
         data: A data set's name, an adapter such as ``folder:PATH``, or a Dataset; None takes the
             recipe's.
+        validation: What the best weights and early stopping are decided by, where that is not the
+            validation split of ``data``: a Dataset of your own has none.
         env: The environment of an agent: a native one, any of gymnasium's, or a map,
             ``grid:PATH``; None takes the recipe's.
         budget: ``60s``, ``10m``, ``3000steps`` or ``5epochs``; None takes the recipe's. Steps of an
@@ -87,6 +87,8 @@ def train(
         first: A run that is the first stage of a system with stages; it is not trained again.
         workers: Processes that step the environments of an agent, where those are slow and not
             native.
+        trust: On resume, whether to follow what the run names to be imported, run or fetched; a
+            name that is given here needs no trust.
         listeners: Called with each event of the training.
         overrides: Hyperparameters of the model or trainer settings, by their plain names.
 
@@ -111,23 +113,23 @@ def train(
         "init_from": init_from,
     }  # fmt: skip
     if check_subject(system, data, env):
-        plan = resume_agent(system, env=env, **said) if resume else plan_agent(
+        plan = resume_agent(system, env=env, trust=trust, **said) if resume else plan_agent(
             system, env=env, **said, **anew
         )  # fmt: skip
     elif resume:
-        plan = plan_resume(system, data=data, **said)
+        plan = plan_resume(system, data=data, validation=validation, trust=trust, **said)
     else:
-        plan = plan_training(system, data=data, **said, **anew)
+        plan = plan_training(system, data=data, validation=validation, **said, **anew)
     runtime = Runtime(device, plan.settings.strategy)
     try:
         if plan.dataset is None:
             return _practise(plan, runtime, threads, workers, listeners)
         if "stages" not in plan.record:
-            return _execute(plan, runtime, threads, listeners, _held_out(plan))
+            return _execute(plan, runtime, threads, listeners)
         return run_stages(
             plan,
             runtime,
-            lambda stage, held_out: _execute(stage, runtime, threads, listeners, held_out),
+            lambda stage: _execute(stage, runtime, threads, listeners),
             first=None if first is None else Run(first),
         )
     finally:
@@ -140,7 +142,6 @@ def _execute(
     runtime: Runtime,
     threads: int | None,
     listeners: Sequence[Listener],
-    validation: Dataset | None,
 ) -> Run:
     plan.model.to(runtime.device)
     settings, seed = plan.settings, plan.record["seed"]
@@ -150,9 +151,10 @@ def _execute(
     )
     if not plan.resume:
         _choose(plan, source, runtime, threads)
-    judged = validation is not None and type(plan.model).loss is not Model.loss
-    judge = HeldOut(validation, seed, settings.evaluate_limit) if judged and validation else None
-    return _run(plan, source, runtime, judge, listeners, plan.dataset.notes)
+    judge = None
+    if plan.validation is not None and type(plan.model).loss is not Model.loss:
+        judge = HeldOut(plan.validation, seed, settings.evaluate_limit)
+    return _run(plan, source, runtime, judge, listeners, (*plan.dataset.notes, *plan.notes))
 
 
 def _practise(
@@ -189,11 +191,25 @@ def _run(
 ) -> Run:
     record = plan.record
     torch.set_num_threads(record["threads"])
-    if runtime.main:
-        _write_record(plan)
-    runtime.barrier()
-    sinks = _sinks(plan) if runtime.main else []
-    tell = [*sinks, *listeners]
+    with occupied(plan, runtime):
+        if runtime.main:
+            write_record(plan)
+        runtime.barrier()
+        sinks = _sinks(plan) if runtime.main else []
+        _engine(plan, source, runtime, judge, [*sinks, *listeners], notes, sinks)
+    return Run(plan.where, trust=True)
+
+
+def _engine(
+    plan: Plan,
+    source: Source,
+    runtime: Runtime,
+    judge: Judge | None,
+    tell: Sequence[Listener],
+    notes: Sequence[str],
+    sinks: Sequence[Any],
+) -> None:
+    record = plan.record
     engine = Engine(
         plan.model,
         source,
@@ -214,7 +230,6 @@ def _run(
     finally:
         for sink in sinks:
             sink.close()
-    return Run(plan.where)
 
 
 def _choose(plan: Plan, source: DatasetSource, runtime: Runtime, threads: int | None) -> None:
@@ -226,19 +241,6 @@ def _choose(plan: Plan, source: DatasetSource, runtime: Runtime, threads: int | 
         threads = choose_threads(plan.model, source, plan.settings, record["precision"])
     record["threads"] = int(runtime.first(threads))
     record["device"], record["world"] = str(runtime.device), runtime.world
-
-
-def _write_record(plan: Plan) -> None:
-    try:
-        if not plan.resume:
-            (plan.where / "model").mkdir(parents=True)
-            (plan.where / "checkpoint").mkdir()
-            plan.model.describe_to(plan.where / "model", plan.record["system"])
-        write_atomically(plan.where / "run.json", json.dumps(encode(plan.record), indent=2) + "\n")
-    except OSError as error:
-        raise RunError(
-            f"cannot make the run folder {str(plan.where)!r}: {error.strerror}"
-        ) from None
 
 
 def _sinks(plan: Plan) -> list[Any]:
@@ -272,22 +274,3 @@ def _announce(plan: Plan, listeners: Sequence[Listener], notes: Sequence[str]) -
 def _size(model: Model) -> int:
     """How many numbers are learned: parameters, or the entries of tables."""
     return sum(p.numel() for p in model.parameters()) or sum(b.numel() for b in model.buffers())
-
-
-def _held_out(plan: Plan) -> Dataset | None:
-    assert plan.dataset is not None
-    return _validation(plan.dataset, labelled=plan.record["labels"] is None)
-
-
-def _validation(dataset: Dataset, *, labelled: bool) -> Dataset | None:
-    """The validation split, where the data are known by name and have one.
-
-    A training that may use few labels must not choose its weights by many: they are forgotten.
-    """
-    try:
-        held_out = load_data(dataset.name, "validation")
-    except PhospheneError:
-        return None
-    if labelled or held_out.y is None:
-        return held_out
-    return replace(held_out, y=torch.full_like(held_out.y, -1))

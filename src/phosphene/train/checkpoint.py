@@ -6,6 +6,7 @@ checkpoint or the new one.
 """
 
 import shutil
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from phosphene.core.errors import RunError
-from phosphene.train.folder import write_atomically
+from phosphene.core.errors import PhospheneError, RunError
+from phosphene.train.files import full, write_atomically
 from phosphene.train.runtime import Runtime
 
-__all__ = ["Checkpoints"]
+__all__ = ["Checkpoints", "latest_checkpoint"]
 
 
 class Checkpoints:
@@ -34,9 +35,9 @@ class Checkpoints:
 
     @property
     def latest(self) -> int | None:
-        """The step of the last whole checkpoint."""
-        pointer = self.folder / "latest"
-        return int(pointer.read_text()) if pointer.is_file() else None
+        """The step of the last whole checkpoint; None where there is none."""
+        found = latest_checkpoint(self.folder)
+        return None if found is None else _step_of(found.name)
 
     def save(
         self,
@@ -73,7 +74,8 @@ class Checkpoints:
                 torch.save(state, aside / "state.pt")
             self.runtime.barrier()
             if self.runtime.main:
-                shutil.rmtree(final, ignore_errors=True)
+                if final.exists():  # of the same step; it is kept until the new one is in place
+                    final.replace(self.folder / f".{step}{_BEFORE}")
                 aside.replace(final)
                 write_atomically(self.folder / "latest", str(step))
                 self._forget(step)
@@ -82,27 +84,47 @@ class Checkpoints:
             kept = self.latest
             raise RunError(
                 f"the checkpoint of step {step} could not be written to {str(self.folder)!r} "
-                f"({_reason(error)}); "
+                f"({full(error)}); "
                 + (f"the one of step {kept} is kept" if kept is not None else "there is none yet")
             ) from None
         return final
 
     def load(self, model: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, Any]:
         """Restore parameters and optimisers in place; return the shared and own state."""
-        step = self.latest
-        if step is None:
-            raise RunError(
-                f"{str(self.folder.parent)!r} has no checkpoint to resume from; "
-                "train without --resume"
-            )
-        folder = self.folder / str(step)
+        folder = latest_checkpoint(self.folder)
+        if folder is None:
+            raise RunError(f"{str(self.folder.parent)!r} has no checkpoint to resume from")
+        state = self._read(folder)
         try:
-            state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
-            own = folder / f"rank{self.runtime.rank}.pt"
-            own = own if own.is_file() else folder / "rank0.pt"
-            state |= torch.load(own, weights_only=True, map_location="cpu")
-        except Exception as error:
-            raise RunError(f"checkpoint {str(folder)!r} is damaged: {_reason(error)}") from None
+            self._restore(folder, state, model, optimizers)
+        except PhospheneError:
+            raise
+        except Exception as error:  # of what a damaged file may hold in their place
+            raise RunError(f"checkpoint {str(folder)!r} is damaged: {full(error)}") from None
+        return state
+
+    def _read(self, folder: Path) -> dict[str, Any]:
+        own = folder / f"rank{self.runtime.rank}.pt"
+        own = own if own.is_file() else folder / "rank0.pt"
+        state: dict[str, Any] = {}
+        for path in (folder / "state.pt", own):
+            try:
+                _whole(path)
+                state |= torch.load(path, weights_only=True, map_location="cpu")
+            except Exception as error:
+                raise RunError(f"checkpoint {str(folder)!r} is damaged: {full(error)}") from None
+        for name, kind in _HOLDS.items():
+            if not isinstance(state.get(name), kind) or isinstance(state[name], bool):
+                raise RunError(f"checkpoint {str(folder)!r} is damaged: it lacks {name!r}")
+        return state
+
+    def _restore(
+        self,
+        folder: Path,
+        state: dict[str, Any],
+        model: nn.Module,
+        optimizers: Sequence[Optimizer],
+    ) -> None:
         buffers = dict(model.named_buffers())
         for name, value in state.pop("buffers").items():
             if name not in buffers or buffers[name].shape != value.shape:
@@ -117,7 +139,6 @@ class Checkpoints:
             self._load_parameters(folder, model, state.pop("model"))
             for optimizer, saved in zip(optimizers, state.pop("optimizers"), strict=True):
                 optimizer.load_state_dict(saved)
-        return dict(state)
 
     @torch.no_grad()
     def _load_parameters(self, folder: Path, model: nn.Module, saved: dict[str, Any]) -> None:
@@ -175,10 +196,57 @@ class Checkpoints:
 
     def _forget(self, step: int) -> None:
         for other in self.folder.iterdir():
-            if other.is_dir() and other.name != str(step):
+            if other.is_dir() and other.name != str(step) and _step_of(other.name) is not None:
                 shutil.rmtree(other, ignore_errors=True)
 
 
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    return text if len(text) < 160 else text[:160] + "..."
+_BEFORE = ".before"
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The last whole checkpoint in a folder of them; None where there is none.
+
+    A pointer that is empty, cut off or gone is made up for by the checkpoint that is there: it is
+    whole, since it was written aside.
+    """
+    pointer = folder / "latest"
+    text = pointer.read_bytes()[:32] if pointer.is_file() else b""
+    named = folder / str(_step_of(text.decode("ascii", "replace").strip()))
+    if named.is_dir():
+        return named
+    found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    whole = [path for path in found if not path.name.startswith(".")]
+    whole = whole or [path for path in found if path.name.endswith(_BEFORE)]
+    steps = {step: path for path in whole if (step := _step_of(path.name)) is not None}
+    return steps[max(steps)] if steps else None
+
+
+_HOLDS: dict[str, type | tuple[type, ...]] = {
+    "step": int, "seen": int, "metrics": int, "bad_evaluations": int, "best": (int, float),
+    "seconds": (int, float), "source": dict, "buffers": dict,
+}  # fmt: skip
+"""What a checkpoint holds beside parameters and optimizers."""
+
+
+def _step_of(name: str) -> int | None:
+    """The step in the name of a checkpoint, whole, aside or replaced; None for other names."""
+    number = name.removeprefix(".").removesuffix(_BEFORE)
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 16 else None
+
+
+def _whole(path: Path) -> None:
+    """Refuse a file whose parts are not what was written, or take more memory than the file.
+
+    The files are archives of parts that are stored as they are, each with its checksum.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing")
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise ValueError("its parts are compressed")
+        if sum(part.file_size for part in parts) > path.stat().st_size:
+            raise ValueError("it promises more than it holds")
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} is not what was written")

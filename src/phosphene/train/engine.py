@@ -12,7 +12,7 @@ from torch import Tensor
 
 from phosphene.core.agent import Experience
 from phosphene.core.batch import Batch
-from phosphene.core.errors import DivergedError, PhospheneError
+from phosphene.core.errors import DivergedError, PhospheneError, RunError
 from phosphene.core.events import (
     Evaluated,
     Finished,
@@ -25,6 +25,7 @@ from phosphene.core.events import (
 from phosphene.core.model import Model, tensors
 from phosphene.train.checkpoint import Checkpoints
 from phosphene.train.ema import EMA
+from phosphene.train.files import full
 from phosphene.train.folder import WEIGHTS, save_tensors
 from phosphene.train.interrupt import Interrupt
 from phosphene.train.runtime import Runtime
@@ -135,9 +136,17 @@ class Engine:
         state = self.checkpoints.load(self.model, self.optimizers)
         self.step, self.seen, self.best = state["step"], state["seen"], state["best"]
         self._elapsed, self.bad_evaluations = state["seconds"], state["bad_evaluations"]
-        self.source.load_state_dict(state["source"])
-        if self.ema is not None:
-            self.ema.load_state_dict(state["ema"])
+        try:
+            self.source.load_state_dict(state["source"])
+            if self.ema is not None:
+                self.ema.load_state_dict(state["ema"])
+        except PhospheneError:
+            raise
+        except Exception as error:  # of what a damaged file may hold in their place
+            raise RunError(
+                f"the checkpoint of step {self.step} in {str(self.folder)!r} does not fit this "
+                f"training: {full(error)}"
+            ) from None
         return int(state["metrics"])
 
     def save(self) -> None:
@@ -327,7 +336,8 @@ class Engine:
             self.bad_evaluations = 0 if scores["loss"] < self.best else self.bad_evaluations + 1
             if best:
                 self.best = scores["loss"]
-                self._write_weights("best")
+                if not self.model.keeps_last:
+                    self._write_weights("best")
         if self._experienced is not None:
             scores = {**scores, "environment_steps": float(self._experienced)}
         self._judged_at = self.step

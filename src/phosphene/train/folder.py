@@ -1,7 +1,6 @@
 """A run: everything about one training, in one folder."""
 
-import json
-import os
+import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from phosphene import catalog
-from phosphene.core.config import SCHEMA, decode
-from phosphene.core.errors import RunError
+from phosphene.core.errors import RunError, nearest
 from phosphene.core.model import Model, load_tensors
-from phosphene.core.rng import seeded
+from phosphene.train.describing import allowance, build_from, weights_of
+from phosphene.train.files import full, refuse_links, replacing
+from phosphene.train.record import check_record, check_schema, read_json, read_lines
 
-__all__ = ["WEIGHTS", "Run", "Weights", "load", "write_atomically"]
+__all__ = ["WEIGHTS", "Run", "Weights", "load", "read_tensors", "save_tensors", "versions"]
 
 Weights = Literal["auto", "best", "ema", "last"]
 WEIGHTS: dict[str, str] = {
@@ -27,33 +26,56 @@ WEIGHTS: dict[str, str] = {
 """The weights a run may hold, in the order in which ``auto`` takes them."""
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a crash leaves the old one or the new one."""
-    aside = path.with_name(path.name + ".tmp")
-    with aside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
 class Run:
     """A run folder, open for reading.
 
+    A run may come from anybody, and what it names is data: its files are read and checked, and
+    nothing in it is imported or executed. An environment of somebody's own code, an address or a
+    command that it names is used only where the caller names it too, or trusts the run.
+
     Args:
         path: The folder that holds ``run.json``.
+        data: A data set that stands in for the one that it was trained on.
+        env: An environment that stands in for the one that it was trained in.
+        trust: Whether code, addresses and commands that the run names may be used.
 
     Raises:
         RunError: The folder is missing or is not a run.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        data: str | None = None,
+        env: str | None = None,
+        trust: bool = False,
+    ) -> None:
         self.path = Path(path)
+        self.said_data, self.said_env, self.trust = data, env, trust
         if not self.path.exists():
             near = _neighbours(self.path)
             raise RunError(f"there is no run at {str(path)!r}{near}")
         if not (self.path / "run.json").is_file():
             raise RunError(f"{str(path)!r} is not a run: it has no run.json")
+
+    @classmethod
+    def of(
+        cls,
+        run: "Run | str | Path",
+        *,
+        data: str | None = None,
+        env: str | None = None,
+        trust: bool = False,
+    ) -> "Run":
+        """The run at a path; or the run itself, with what the caller adds to it."""
+        if not isinstance(run, Run):
+            return cls(run, data=data, env=env, trust=trust)
+        if data is None and env is None and (run.trust or not trust):
+            return run
+        return cls(
+            run.path, data=data or run.said_data, env=env or run.said_env, trust=trust or run.trust
+        )
 
     @property
     def name(self) -> str:
@@ -62,12 +84,19 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """``run.json``: the resolved configuration, versions, seed, threads and command."""
-        return _read_json(self.path / "run.json")
+        """``run.json``: the resolved configuration, versions, seed, threads and command.
+
+        Raises:
+            RunError: It is damaged, or a field is not what it should be.
+        """
+        path = self.path / "run.json"
+        record = read_json(path)
+        check_record(record, str(path))
+        return record
 
     @property
     def data(self) -> str:
-        """The name of the data set that it was trained on.
+        """The name of the data set that it was trained on, or of what the caller put in its place.
 
         Raises:
             RunError: It is the run of an agent, which has an environment instead.
@@ -77,12 +106,22 @@ class Run:
                 f"{str(self.path)!r} is the run of an agent in {self.config.get('env')!r}: it has "
                 "no data set; phosphene play, evaluate and report take it"
             )
-        return str(self.config["data"])
+        return self.said_data or str(self.config["data"])
 
     @property
     def env(self) -> str | None:
         """The environment that an agent was trained in; None for a model of data."""
-        return self.config.get("env")
+        own: str | None = self.config.get("env")
+        return own and (self.said_env or own)
+
+    def place(self, part: str) -> Path:
+        """Where a part of the run is written.
+
+        Raises:
+            RunError: A part of the run is a link, which would lead out of the folder.
+        """
+        refuse_links(self.path)
+        return self.path / part
 
     @cached_property
     def model(self) -> Model:
@@ -92,14 +131,7 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of ``metrics.jsonl``; a line cut off by a crash is left out."""
-        path = self.path / "metrics.jsonl"
-        rows = []
-        for line in path.read_text().splitlines() if path.is_file() else []:
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return rows
+        return read_lines(self.path / "metrics.jsonl")
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -125,7 +157,9 @@ def load(path: str | Path, weights: Weights = "auto") -> Model:
     folder = path if (path / "config.json").is_file() else Run(path).path / "model"
     if not (folder / "config.json").is_file():
         raise RunError(f"{str(path)!r} holds no model yet: it was stopped before its first save")
-    model = build_from(_read_json(folder / "config.json"), str(folder / "config.json"))
+    described = folder / "config.json"
+    description = read_json(described)
+    check_schema(description, str(described))
     known = [w for w, file in WEIGHTS.items() if (folder / file).is_file()]
     if not known:
         raise RunError(f"{str(path)!r} holds no weights")
@@ -134,61 +168,62 @@ def load(path: str | Path, weights: Weights = "auto") -> Model:
     if weights not in known:
         raise RunError(f"{str(path)!r} has no {weights!r} weights; it has {', '.join(known)}")
     file = folder / WEIGHTS[weights]
+    model = build_from(description, str(described), most=allowance(weights_of(file)))
     load_tensors(model, read_tensors(file), str(file))
     return model.eval()
 
 
-def build_from(description: Mapping[str, Any], source: str) -> Model:
-    """Build the model that a ``config.json`` describes."""
-    if description.get("schema") != SCHEMA:
-        raise RunError(
-            f"{source} has schema {description.get('schema')!r}; this version reads {SCHEMA}"
-        )
-    cls = catalog.find(description["system"]).load()
-    config = {name: decode(value) for name, value in description["config"].items()}
-    subject = config.pop("spec") if "spec" in config else config.pop("event")
-    cls.check_settings({k: v for k, v in config.items() if k != "context"})
-    with seeded(0):
-        model = cls(subject, **config)
-    assert isinstance(model, Model)
-    return model
-
-
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file, or say in one sentence that it is damaged."""
-    from safetensors import SafetensorError
+    """Read a safetensors file, or say in one sentence that it is damaged.
+
+    Raises:
+        RunError: It cannot be read, its numbers are not those that were written, or are not finite.
+    """
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            written = (file.metadata() or {}).get("crc32")
+        state = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(f"{str(path)!r} is truncated or damaged: {error}") from None
+    if written is not None and written != _checksum(state):
+        raise RunError(f"{str(path)!r} is damaged: its numbers are not those that were written")
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise RunError(f"{str(path)!r} holds numbers in {name!r} that are not finite")
+    return state
 
 
 def save_tensors(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write a safetensors file aside, then put it in place."""
+    """Write a safetensors file aside, with a checksum, then put it in place.
+
+    Raises:
+        RunError: It could not be written, as on a full disk; the file that was there is kept.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    aside = path.with_name(path.name + ".tmp")
-    save_file({k: v.detach().to("cpu", copy=False) for k, v in state.items()}, aside)
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+    held = {k: v.detach().to("cpu", copy=False) for k, v in state.items()}
     try:
-        value = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunError(f"{str(path)!r} cannot be read as JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise RunError(f"{str(path)!r} does not hold a JSON object")
-    return value
+        with replacing(path) as aside:
+            save_file(held, aside, metadata={"crc32": _checksum(held)})
+    except (OSError, SafetensorError) as error:
+        kept = "; the weights that were there are kept" if path.is_file() else ""
+        raise RunError(f"{str(path)!r} could not be written: {full(error)}{kept}") from None
+
+
+def _checksum(state: Mapping[str, Tensor]) -> str:
+    """CRC-32 of all numbers, tensor after tensor in the order of their names."""
+    found = 0
+    for name in sorted(state):
+        plain = bytes(state[name].contiguous().reshape(-1).view(torch.uint8).numpy())
+        found = zlib.crc32(plain, zlib.crc32(name.encode(), found))
+    return f"{found:08x}"
 
 
 def _neighbours(path: Path) -> str:
-    from phosphene.core.errors import nearest
-
     parent = path.parent
     names = (
         [p.name for p in parent.iterdir() if (p / "run.json").is_file()] if parent.is_dir() else []

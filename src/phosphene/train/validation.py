@@ -27,7 +27,7 @@ class Judge(Protocol):
 
 
 class HeldOut:
-    """The mean loss over a validation split, with the same noise each time.
+    """The mean of what a model is judged by over a validation split, with the same noise each time.
 
     Args:
         dataset: The split.
@@ -56,8 +56,8 @@ class HeldOut:
 
 
 def _loss(model: Model, batch: Batch, runtime: Runtime) -> Loss:
-    if runtime.sharded and "loss" not in model.__dict__:
+    if runtime.sharded and "judged" not in model.__dict__:
         from torch.distributed.fsdp import register_fsdp_forward_method
 
-        register_fsdp_forward_method(model, "loss")
-    return model.loss(batch)
+        register_fsdp_forward_method(model, "judged")
+    return model.judged(batch)

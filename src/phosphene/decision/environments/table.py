@@ -10,7 +10,7 @@ from phosphene.data.loading import parse
 from phosphene.decision.environments.options import convert, settings
 from phosphene.decision.mdp.grid import BUILT_IN
 
-__all__ = ["listed_specs", "make", "names", "spec"]
+__all__ = ["code_named", "listed_specs", "make", "names", "spec"]
 
 _HERE = "phosphene.decision.environments"
 _NATIVE = {
@@ -49,6 +49,20 @@ def listed_specs() -> list[EnvSpec]:
     grids = [f"grid:{name}" for name in BUILT_IN]
     plain = [name for name in names() if name != "Taxi-v4"]  # its table is gymnasium's
     return [spec(name) for name in (*plain, *grids)]
+
+
+def code_named(name: str) -> bool:
+    """Whether a name of an environment imports a module that it names.
+
+    A name that a file holds may come from anybody: whoever follows it asks here first.
+
+    Example:
+        >>> [code_named(name) for name in ("grid:./maze.txt", "CartPole-v1", "os:system")]
+        [False, False, True]
+    """
+    base = parse(name)[0]
+    # Some of gymnasium's environments take the name of another one as an option.
+    return ":" in name and not (base == "grid" or base in _NATIVE or base in _TABULAR)
 
 
 def make(

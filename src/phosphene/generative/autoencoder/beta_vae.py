@@ -1,5 +1,6 @@
 """The beta-VAE: a weight on the KL."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor
@@ -88,3 +89,7 @@ class BetaVAE(VAE):
     def objective(self, reconstruction: Tensor, kl: Tensor) -> Tensor:
         """E log p(x|z) - beta KL for each example."""
         return reconstruction - self.beta * self.kl_weight * kl.sum(1)
+
+    def aim(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """E log p(x|z) - beta KL (n,), at the KL's full weight."""
+        return terms["reconstruction"] - self.beta * terms["kl"]

@@ -19,6 +19,9 @@ from phosphene.nn.networks import NetworkName
 
 __all__ = ["ConstrainedVAE"]
 
+_TOLERANCE = 0.02
+"""By which part of its budget the KL may be over it and still count as within: what is left of the
+multiplier's swings, and the error of a mean over some hundred examples."""
 _LOG_BETA = (math.log(1e-6), math.log(1e6))
 
 
@@ -114,6 +117,15 @@ class ConstrainedVAE(VAE):
         """The Lagrangian; its terms name the multiplier."""
         loss = super().loss(batch)
         return Loss(loss.total, {**loss.terms, "beta": self.beta})
+
+    def judged(self, batch: Batch) -> Loss:
+        """Minus E log p(x|z), where the constraint holds; each nat that the KL is over costs 100.
+
+        The Lagrangian at the multiplier of the moment would favor weights from before it had risen.
+        """
+        terms = super().loss(batch).terms
+        over = (terms["kl"].mean() - (1.0 + _TOLERANCE) * self.delta).clamp(min=0.0)
+        return Loss(100.0 * over - terms["reconstruction"].mean(), terms)
 
     def phases(self) -> Sequence[Phase]:
         """Gradient descent of the model, then dual ascent of the multiplier."""

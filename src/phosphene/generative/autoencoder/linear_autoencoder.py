@@ -73,6 +73,8 @@ class LinearAutoencoder(Model):
         (torch.Size([3, 2]), torch.Size([5, 2]))
     """
 
+    keeps_last = True
+
     def __init__(
         self,
         event: Event,

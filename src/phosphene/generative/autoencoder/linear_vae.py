@@ -53,6 +53,7 @@ class LinearVAE(Model):
     """
 
     likelihood: Likelihood = "exact"
+    keeps_last = True
     unit: Tensor
     shift: Tensor
 

@@ -1,7 +1,7 @@
 """The variational autoencoder."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -197,6 +197,15 @@ class VAE(Model):
             objective = log_mean_exp(reconstruction + self.kl_weight * ratio)
             terms["elbo"] = log_mean_exp((reconstruction + ratio).detach())
         return Loss(-objective.mean(), {k: v.detach() for k, v in terms.items()})
+
+    def judged(self, batch: Batch) -> Loss:
+        """Minus the bound at its full weight, whatever the warm-up or free bits charge by now."""
+        loss = self.loss(batch)
+        return Loss(-self.aim(loss.terms).mean(), loss.terms)
+
+    def aim(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """What training is for (n,), from the terms of the loss: the bound."""
+        return terms["elbo"]
 
     def _distorted(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Training images, distorted where asked for, and what the networks are told."""

@@ -149,6 +149,11 @@ class VQVAE(Model):
         terms = {"reconstruction": reconstruction, "commitment": commitment, "perplexity": used}
         return Loss(total, {k: v.detach() for k, v in terms.items()})
 
+    def judged(self, batch: Batch) -> Loss:
+        """Minus log p(x|z): distances between codes and what follows them are on no fixed scale."""
+        loss = self.loss(batch)
+        return Loss(-loss.terms["reconstruction"].mean(), loss.terms)
+
     @torch.no_grad()
     def _follow(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Moving averages of the codes' counts and sums, then restarts of dead codes."""

@@ -117,6 +117,10 @@ class CFlow(Flow):
         total = loss.total + self.condition_weight * own.mean()
         return Loss(total, {**loss.terms, "condition_nll": own})
 
+    def judged(self, batch: Batch) -> Loss:
+        """The negative bound of x_B given x_A alone."""
+        return super().loss(batch)
+
     def prepare(self, batch: Batch) -> None:
         """First g by the batch's conditions, then f by its examples and g's states."""
         self.condition.prepare(self._conditions(batch))

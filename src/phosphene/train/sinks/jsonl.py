@@ -18,7 +18,8 @@ class JSONLSink:
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         path.touch()
-        self._file = path.open("r+")
+        self._file = path.open("r+", encoding="utf-8")
+        offset = min(max(0, offset), path.stat().st_size)
         self._file.truncate(offset)
         self._file.seek(offset)
 

@@ -1,0 +1,62 @@
+"""What a run was trained on, opened again.
+
+A run folder may come from anybody. What it names is read as data; what it names to be imported, run
+or fetched is left alone, unless the caller trusts the run or names the same thing himself.
+"""
+
+from phosphene.core.errors import RunError
+from phosphene.data import load as load_data
+from phosphene.data.dataset import Dataset
+from phosphene.data.loading import outward
+from phosphene.decision.environments.table import code_named
+from phosphene.train.folder import Run
+
+__all__ = ["check_trusted", "data_of", "env_of"]
+
+
+def data_of(run: Run, split: str) -> Dataset:
+    """A split of the data of a run, or of what the caller put in their place.
+
+    Raises:
+        RunError: The run names what reads more than files of this machine, or was trained on a
+            Dataset that only its maker has.
+    """
+    if run.said_data is None and run.config.get("own_data"):
+        raise RunError(
+            f"{str(run.path)!r} was trained on a Dataset of somebody's own, called {run.data!r}; "
+            "say which data to take: --data on the command line, data= in Python"
+        )
+    check_trusted(run)
+    return load_data(run.data, split)
+
+
+def env_of(run: Run) -> str:
+    """The environment of a run, or what the caller put in its place.
+
+    Raises:
+        RunError: The run names a module that would be imported.
+    """
+    assert run.env is not None
+    check_trusted(run)
+    return run.env
+
+
+def check_trusted(run: Run) -> None:
+    """Refuse to follow a name that would import, run or fetch what somebody else chose.
+
+    Raises:
+        RunError: It says what to add where the run is trusted.
+    """
+    if run.trust:
+        return
+    if run.env is not None:
+        does = "imports a module" if code_named(run.env) else ""
+        option, said, name = "env", run.said_env, run.env
+    else:
+        option, said, name = "data", run.said_data, run.data
+        does = outward(name)
+    if does and said is None:
+        raise RunError(
+            f"{str(run.path)!r} names {name!r}, which {does}: if you trust this run, add --trust "
+            f"(trust=True in Python), or name it yourself with --{option}"
+        )

@@ -1,0 +1,64 @@
+"""A run folder while a training holds it: made, locked, taken away where nothing came of it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from phosphene.core.config import encode
+from phosphene.core.errors import RunError
+from phosphene.recipes.planning import Plan
+from phosphene.train.checkpoint import latest_checkpoint
+from phosphene.train.files import full, lock, write_atomically
+from phosphene.train.runtime import Runtime
+
+__all__ = ["occupied", "write_record"]
+
+
+@contextmanager
+def occupied(plan: Plan, runtime: Runtime) -> Iterator[None]:
+    """Hold the folder of a training, so that no other process writes into it.
+
+    What is refused only once the training has begun (by the model, when it sees data; by an
+    optimizer) leaves nothing behind: a new folder in which no checkpoint was written is taken away,
+    and its name is free.
+
+    Raises:
+        RunError: The folder cannot be made, or another process holds it.
+    """
+    if not runtime.main:
+        yield
+        return
+    new = not (plan.resume or plan.begun)
+    try:
+        plan.where.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the run folder {str(plan.where)!r}: {full(error)}") from None
+    with lock(plan.where):
+        if new and (plan.where / "run.json").exists():
+            raise RunError(
+                f"the run folder {str(plan.where)!r} was made by another process meanwhile; choose "
+                "another --name"
+            )
+        try:
+            yield
+        except BaseException:
+            folders = (plan.where, *(plan.where / "stages").glob("*/"))
+            if new and not any(latest_checkpoint(f / "checkpoint") for f in folders):
+                shutil.rmtree(plan.where, ignore_errors=True)
+            raise
+
+
+def write_record(plan: Plan) -> None:
+    """Write ``run.json`` before all else: what is stopped from now on begins anew by --resume."""
+    text = json.dumps(encode(plan.record), indent=2) + "\n"
+    try:
+        write_atomically(plan.where / "run.json", text)
+        for part in ("model", "stages" if "stages" in plan.record else "checkpoint"):
+            (plan.where / part).mkdir(exist_ok=True)
+        if not plan.resume:
+            plan.model.describe_to(plan.where / "model", plan.record["system"])
+    except OSError as error:
+        raise RunError(
+            f"cannot write into the run folder {str(plan.where)!r}: {full(error)}"
+        ) from None
