@@ -8,12 +8,22 @@ carry their class name under ``"type"``.
 
 import dataclasses
 import inspect
+import types
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from phosphene.core.errors import ConfigError, UnknownNameError
 
-__all__ = ["SCHEMA", "Configured", "decode", "encode", "parameters_of", "tagged"]
+__all__ = [
+    "SCHEMA",
+    "Configured",
+    "check_types",
+    "decode",
+    "encode",
+    "fits",
+    "parameters_of",
+    "tagged",
+]
 
 SCHEMA = 1
 """Version of the JSON layout; written beside every configuration."""
@@ -56,12 +66,58 @@ def decode(value: Any) -> Any:
         if value["type"] not in _TAGS:
             raise UnknownNameError("configuration type", str(value["type"]), _TAGS)
         cls = _TAGS[value["type"]]
-        return cls(**{k: decode(v) for k, v in value.items() if k != "type"})
+        fields = {k: decode(v) for k, v in value.items() if k != "type"}
+        known = [f.name for f in dataclasses.fields(cast(Any, cls))]
+        for name in fields:
+            if name not in known:
+                raise UnknownNameError(f"field of {cls.__name__}", name, known)
+        try:
+            return cls(**fields)
+        except TypeError as error:  # one is missing, or of a type that nothing can be asked of
+            raise ConfigError(f"{cls.__name__} cannot be read: {error}") from None
     if isinstance(value, dict):
         return {k: decode(v) for k, v in value.items()}
     if isinstance(value, list):
         return tuple(decode(v) for v in value)
     return value
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether a value is of a plain type: a number, text, a choice, a tuple of such, or None.
+
+    Whole numbers fit where floats are asked for; booleans are no numbers.
+
+    Example:
+        >>> fits(3, float), fits(0.5, int), fits("sgd", Literal["adam"])
+        (True, False, False)
+    """
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return value in parts
+    if origin in (Union, types.UnionType):
+        return any(fits(value, part) for part in parts)
+    if origin is tuple:
+        return (
+            isinstance(value, tuple) and len(value) == len(parts) and all(map(fits, value, parts))
+        )
+    if annotation in (int, float):
+        kinds: tuple[type, ...] = (int,) if annotation is int else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool)
+    return value is None if annotation is None else isinstance(value, annotation)
+
+
+def check_types(value: Any) -> None:
+    """Refuse a dataclass with a field that is not of its type.
+
+    Raises:
+        ConfigError: It names the field, the value and the type.
+    """
+    for name, annotation in get_type_hints(type(value)).items():
+        if not fits(getattr(value, name), annotation):
+            wanted = getattr(annotation, "__name__", str(annotation))
+            wanted = wanted if get_origin(annotation) is None else str(annotation)
+            wanted = wanted.replace("typing.", "")
+            raise ConfigError(f"{name} must be {wanted}, got {getattr(value, name)!r}")
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -297,5 +297,6 @@ def fitted_draws(
             components=components,
             seed=seed,
         )
-    z = prior.sample(n, generator(seed, 43)).to(model.device, model.dtype)
+        shape = _encode(model, x[:1].to(model.device), None if c is None else c[:1]).shape[1:]
+    z = prior.sample(n, generator(seed, 43)).to(model.device, model.dtype).view(n, *shape)
     return _decode(model, z, None if context is None else context.to(model.device)).cpu()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from phosphene.core.errors import ConfigError, PhospheneError, RunError
+from phosphene.core.errors import ConfigError, EventError, PhospheneError, RunError
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.returns import score_episodes
@@ -82,6 +82,10 @@ def evaluate(
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
     held_out = data if isinstance(data, Dataset) else data_of(run, split)
+    if held_out.event != run.model.event:
+        raise EventError(
+            f"{held_out.name!r} holds {held_out.event}; {str(run.path)!r} models {run.model.event}"
+        )
     train = _reference(run) if reference is None else load_split(reference, "train")
     scores = evaluate_model(
         run.model,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from phosphene.core.config import decode
 from phosphene.core.context import Context
-from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
@@ -132,6 +132,8 @@ def tokenizer_of(run: Run) -> Tokenizer | None:
     """What turns codes into text, for a run that was trained on text."""
     stored = run.config.get("tokenizer")
     tokenizer: Tokenizer | None = None if stored is None else decode(stored)
+    if not isinstance(tokenizer, Tokenizer | None):
+        raise RunError(f"{str(run.path)!r} names a tokenizer that turns nothing into text")
     return tokenizer
 
 

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from phosphene.core.errors import PhospheneError, RunError
 from phosphene.train.files import full, write_atomically
 from phosphene.train.runtime import Runtime
+from phosphene.train.shards import load_shards, save_shards
 
 __all__ = ["Checkpoints", "latest_checkpoint"]
 
@@ -63,7 +64,7 @@ class Checkpoints:
         self.runtime.barrier()
         try:
             if self.runtime.sharded:
-                state = state | {"moved": self._save_shards(aside, model, optimizers)}
+                state = state | {"moved": save_shards(aside, model, optimizers)}
             elif self.runtime.main:
                 state = state | {
                     "model": {k: v.detach() for k, v in model.named_parameters()},
@@ -134,7 +135,7 @@ class Checkpoints:
                 )
             buffers[name].copy_(value)
         if self.runtime.sharded:
-            self._load_shards(folder, model, optimizers, state.pop("moved"))
+            load_shards(folder, model, optimizers, state.pop("moved"))
         else:
             self._load_parameters(folder, model, state.pop("model"))
             for optimizer, saved in zip(optimizers, state.pop("optimizers"), strict=True):
@@ -151,48 +152,6 @@ class Checkpoints:
                     f"{name!r} has shape {shapes[0]} there and {shapes[1]} here"
                 )
             own[name].copy_(saved[name])
-
-    # Asking torch for the state of an optimiser that has taken no step takes one, at rate zero,
-    # and Adam's step counter keeps it: the next real step would differ. So only optimisers that
-    # have moved are saved, and only those are asked on loading. It also passes over parameters that
-    # a phase has frozen, so all are thawed first; the next turn freezes its own.
-
-    def _save_shards(
-        self, folder: Path, model: nn.Module, optimizers: Sequence[Optimizer]
-    ) -> list[int]:
-        from torch.distributed.checkpoint.state_dict_saver import save
-
-        moved = [i for i, optimizer in enumerate(optimizers) if optimizer.state]
-        save(self._shards(model, optimizers, moved), checkpoint_id=folder / "shards")
-        return moved
-
-    def _load_shards(
-        self, folder: Path, model: nn.Module, optimizers: Sequence[Optimizer], moved: list[int]
-    ) -> None:
-        from torch.distributed.checkpoint.state_dict import (
-            set_model_state_dict,
-            set_optimizer_state_dict,
-        )
-        from torch.distributed.checkpoint.state_dict_loader import load
-
-        state = self._shards(model, optimizers, moved)
-        load(state, checkpoint_id=folder / "shards")
-        set_model_state_dict(model, state["model"])
-        for i in moved:
-            set_optimizer_state_dict(model, optimizers[i], state[f"optimizer{i}"])
-
-    @staticmethod
-    def _shards(
-        model: nn.Module, optimizers: Sequence[Optimizer], moved: Sequence[int]
-    ) -> dict[str, Any]:
-        from torch.distributed.checkpoint.state_dict import (
-            get_model_state_dict,
-            get_optimizer_state_dict,
-        )
-
-        model.requires_grad_(True)
-        moments = {f"optimizer{i}": get_optimizer_state_dict(model, optimizers[i]) for i in moved}
-        return {"model": get_model_state_dict(model), **moments}
 
     def _forget(self, step: int) -> None:
         for other in self.folder.iterdir():

@@ -1,10 +1,11 @@
 """Trainer settings and budgets: frozen values that a run records."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
-from phosphene.core.config import tagged
+from phosphene.core.config import check_types, tagged
 from phosphene.core.errors import ConfigError
 
 __all__ = ["Budget", "TrainSettings"]
@@ -102,12 +103,24 @@ class TrainSettings:
     track: Literal["none", "tensorboard", "wandb"] = "none"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "betas", tuple(self.betas))
-        for name in ("batch_size", "accumulate", "evaluate_limit", "log_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.lr > 0:
-            raise ConfigError(f"lr must be above zero, got {self.lr}")
+        betas: object = self.betas
+        if isinstance(betas, list):
+            object.__setattr__(self, "betas", tuple(betas))
+        check_types(self)
+        for name in ("batch_size", "accumulate", "evaluate_limit", "log_every", "evaluate_every",
+                     "patience"):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} must be at least 1, got {value}")
+        for name in ("weight_decay", "warmup", "final_lr", "checkpoint_every"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        for name in ("lr", "eps", "clip"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"{name} must be above zero, got {value}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"betas must lie in 0..1, below 1, got {self.betas}")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ConfigError(f"ema must lie between 0 and 1, got {self.ema}")
         if self.batch_size % self.accumulate:
