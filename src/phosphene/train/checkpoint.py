@@ -5,6 +5,7 @@ sharded runs (FSDP2) use torch's distributed checkpoint. A crash at any moment l
 checkpoint or the new one.
 """
 
+import os
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -70,9 +71,9 @@ class Checkpoints:
                     "model": {k: v.detach() for k, v in model.named_parameters()},
                     "optimizers": [o.state_dict() for o in optimizers],
                 }
-            torch.save(own, aside / f"rank{self.runtime.rank}.pt")
+            _write(own, aside / f"rank{self.runtime.rank}.pt")
             if self.runtime.main:
-                torch.save(state, aside / "state.pt")
+                _write(state, aside / "state.pt")
             self.runtime.barrier()
             if self.runtime.main:
                 if final.exists():  # of the same step; it is kept until the new one is in place
@@ -80,7 +81,7 @@ class Checkpoints:
                 aside.replace(final)
                 write_atomically(self.folder / "latest", str(step))
                 self._forget(step)
-        except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+        except (OSError, RuntimeError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             kept = self.latest
             raise RunError(
@@ -191,6 +192,14 @@ def _step_of(name: str) -> int | None:
     """The step in the name of a checkpoint, whole, aside or replaced; None for other names."""
     number = name.removeprefix(".").removesuffix(_BEFORE)
     return int(number) if number.isascii() and number.isdigit() and len(number) < 16 else None
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    # Through a file of Python's, which says that a disk is full where torch's own says nothing.
+    with path.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _whole(path: Path) -> None:
