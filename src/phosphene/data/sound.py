@@ -46,8 +46,8 @@ _CHUNKS = 1000
 """That a file may have before its samples."""
 
 _AT_ONCE = 4096
-_MOST = 1 << 20
-"""Samples that are resampled at once, and how many of their weights."""
+_MOST = 1 << 17
+"""Samples that are resampled at once, and how many of their weights; of others, how many."""
 
 
 @dataclass(frozen=True)
@@ -142,14 +142,14 @@ def read_wav(path: Path) -> tuple[Signal, int, tuple[str, ...]]:
         notes.append(f"{found.channels} channels were averaged to one")
     if found.width != 2:
         notes.append(f"samples of {8 * found.width} bits were converted")
-    admit(str(path), 8 * found.frames + 32 * BLOCK, f"{found.frames} samples", ADVICE)
+    admit(str(path), 8 * found.frames + 16 * BLOCK, f"{found.frames} samples", ADVICE)
     return _signal(found), found.rate, tuple(notes)
 
 
 def _signal(wav: Wav) -> Signal:
     """The mean of the channels, read some frames at a time."""
     signal, frame = np.empty(wav.frames), wav.width * wav.channels
-    step = max(1, BLOCK // frame)
+    step = max(1, _MOST // 4 // wav.channels)
     with wav.path.open("rb") as file:
         file.seek(wav.start)
         for start in range(0, wav.frames, step):

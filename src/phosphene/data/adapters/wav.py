@@ -110,7 +110,7 @@ def _sounds(
         n, working = resampling(header.frames, header.rate, rate)
         made = f"{path.name} of {header.frames} samples at {header.rate} Hz"
         # Codes are of 1 or 8 bytes; on the way to them they are reals, some at a time.
-        admit(argument, held + working + 2 * 8 * n + 64 * BLOCK, made, ADVICE)
+        admit(argument, held + working + 2 * 8 * n + 16 * BLOCK, made, ADVICE)
         held += n * (1 if levels <= 256 else 8)
         signal, found, notes = read_wav(path)
         done.update(notes)
