@@ -78,7 +78,7 @@ def opened(source: Source, room: Room, *, pixels: bool = True) -> Iterator[Image
     Args:
         source: A file, or what it holds.
         room: Where the memory comes from.
-        pixels: Whether it will be decoded.
+        pixels: Whether it will be decoded, and not only its header looked at.
 
     Raises:
         DataError: The source is a folder, a pipe or a device.
@@ -93,7 +93,8 @@ def opened(source: Source, room: Room, *, pixels: bool = True) -> Iterator[Image
     ):
         if image.format == "EPS":  # Pillow would run a program on it
             raise ValueError("PostScript is not run")
-        needed = cost(image) if pixels else 0
+        # Pillow gives a palette once it has decoded what is painted with it.
+        needed = cost(image) if pixels or image.mode == "P" else 0
         room.check(needed + size * alone, "{}x{} pixels".format(*image.size))
         with nullcontext() if alone else room.hold(needed):
             yield image
