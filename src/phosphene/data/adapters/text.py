@@ -93,7 +93,7 @@ def _named(root: Path) -> Mapping[Split, list[Path]]:
     """Files and subfolders that are called as splits are."""
     found: dict[Split, list[Path]] = {}
     for place in sorted(root.iterdir()):
-        split = ALIASES.get(place.stem if place.is_file() else place.name)
+        split = ALIASES.get(place.name if place.is_dir() else place.stem)
         files = _below(place) if place.is_dir() else [place] * (place.suffix == ".txt")
         if split is not None and files:
             found.setdefault(split, []).extend(files)
