@@ -4,16 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from phosphene.core.errors import DataError
 from phosphene.core.event import Event
 from phosphene.data.adapters.images import SUFFIXES, plain, reason
+from phosphene.data.adapters.room import Room, opened
+from phosphene.data.limits import admit, allowed, regular, within_memory
 
 __all__ = ["read_conditions"]
 
 
+@within_memory
 def read_conditions(path: str | Path, event: Event) -> Tensor:
     """The picture of a file, or the pictures of a folder by name, as codes (n, *event.shape).
 
@@ -31,6 +33,7 @@ def read_conditions(path: str | Path, event: Event) -> Tensor:
 
     Example:
         >>> import tempfile
+        >>> from PIL import Image
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Image.new("RGB", (8, 6), "white").save(f"{folder}/a.png")
         ...     read_conditions(folder, Event.image(1, (6, 8), levels=4)).unique().tolist()
@@ -39,7 +42,9 @@ def read_conditions(path: str | Path, event: Event) -> Tensor:
     path = Path(path).expanduser()
     if not (event.is_image and event.shape[0] in (1, 3) and (event.levels or 257) <= 256):
         raise DataError(f"{str(path)!r} cannot be a condition: the model's are of {event}")
-    return torch.stack([_read(file, event) for file in _files(path)])
+    files = _files(path)
+    admit(str(path), 2 * len(files) * event.dimensions, f"{len(files)} images", "give fewer")
+    return torch.stack([_read(file, event) for file in files])
 
 
 def _files(path: Path) -> list[Path]:
@@ -48,15 +53,16 @@ def _files(path: Path) -> list[Path]:
         if not found:
             raise DataError(f"folder {str(path)!r} holds no images ({', '.join(sorted(SUFFIXES))})")
         return found
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"there is no image file or folder {str(path)!r}")
+    regular(path)
     return [path]
 
 
 def _read(file: Path, event: Event) -> Tensor:
     channels, height, width = event.shape
     try:
-        with Image.open(file) as image:
+        with opened(file, Room(allowed())) as image:
             image.load()
             values = np.asarray(plain(image).convert("RGB"), dtype=np.uint8)
     except Exception as error:  # Pillow's readers raise anything on damaged files

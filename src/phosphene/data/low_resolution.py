@@ -25,7 +25,8 @@ __all__ = ["LEVELS", "downsample", "mnist_x4", "openmoji_x4", "with_low_resoluti
 LEVELS = 256
 """Of the codes of an image of low resolution, whatever those of the image have."""
 
-_ROWS = 1024
+_PIXELS = 2**22
+"""Values that are averaged at once."""
 
 
 def downsample(x: Tensor, factor: int, levels: int = LEVELS) -> Tensor:
@@ -58,9 +59,12 @@ def downsample(x: Tensor, factor: int, levels: int = LEVELS) -> Tensor:
             f"its sides must be multiples of {factor}"
         )
     scale = (LEVELS - 1) / (levels - 1)
-    parts = [F.avg_pool2d(part.float(), factor) for part in x.split(_ROWS)]
     # Halves go up, and not to even codes: an image one code brighter has means one code brighter.
-    return torch.cat(parts).mul_(scale).add_(0.5).floor_().to(torch.uint8)
+    parts = [
+        F.avg_pool2d(part.float(), factor).mul_(scale).add_(0.5).floor_().to(torch.uint8)
+        for part in x.split(max(1, _PIXELS // x[:1].numel()))
+    ]
+    return torch.cat(parts)
 
 
 def with_low_resolution(dataset: Dataset, factor: int = 4) -> Dataset:

@@ -6,9 +6,11 @@ no package of its own.
 
 import io
 import math
+import struct
 import wave
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -17,13 +19,112 @@ from torch import Tensor
 
 from phosphene.core.errors import DataError
 from phosphene.data.codecs import MuLaw
+from phosphene.data.limits import BLOCK, admit, regular
 
-__all__ = ["mu_law_codes", "read_wav", "resample", "signal_of", "wav_bytes"]
+__all__ = [
+    "ADVICE",
+    "Wav",
+    "mu_law_codes",
+    "read_header",
+    "read_wav",
+    "resample",
+    "resampling",
+    "signal_of",
+    "wav_bytes",
+]
 
 Signal = NDArray[np.float64]
 
 _ZEROS = 16
 """Zero crossings of the resampling filter on each side."""
+
+_EXTENSIBLE = 0xFFFE
+ADVICE = "give fewer or shorter files"
+"""What to do about sound that takes too much memory."""
+
+_CHUNKS = 1000
+"""That a file may have before its samples."""
+
+_AT_ONCE = 4096
+_MOST = 1 << 17
+"""Samples that are resampled at once, and how many of their weights; of others, how many."""
+
+
+@dataclass(frozen=True)
+class Wav:
+    """What the header of a PCM file says.
+
+    Args:
+        path: The file.
+        width: Bytes of a sample.
+        channels: How many there are.
+        rate: Samples a second.
+        frames: Samples of each channel that are there, whatever the header says.
+        start: Where they begin.
+    """
+
+    path: Path
+    width: int
+    channels: int
+    rate: int
+    frames: int
+    start: int
+
+
+def read_header(path: Path) -> Wav:
+    """Look at a file without reading its samples.
+
+    Raises:
+        DataError: The file is missing or no file, is no PCM WAV, or holds no samples.
+    """
+    size = regular(path)
+    try:
+        with path.open("rb") as file:
+            kind, (start, held) = _chunks(file, size)
+    except ValueError as error:
+        raise DataError(
+            f"{str(path)!r} cannot be read as WAV ({error}); uncompressed PCM files can"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    _, channels, rate, _, _, bits = kind
+    width = (bits + 7) // 8
+    if width not in (1, 2, 3, 4) or rate < 1 or channels < 1:
+        raise DataError(
+            f"{str(path)!r} has {channels} channels of {bits} bits at {rate} Hz, not 8 to 32 bits"
+        )
+    frames = held // (width * channels)
+    if not frames:
+        raise DataError(f"{str(path)!r} holds no samples")
+    return Wav(path, width, channels, rate, frames, start)
+
+
+def _chunks(file: IO[bytes], size: int) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """The numbers of the format, and where samples begin and how many bytes of them there are."""
+    begins = file.read(12)
+    if begins[:4] != b"RIFF" or begins[8:] != b"WAVE":
+        raise ValueError("it does not begin with RIFF and WAVE")
+    kind, at = None, 12
+    for _ in range(_CHUNKS):
+        if len(head := file.read(8)) < 8:
+            break
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == b"fmt ":
+            body = file.read(min(length, 40))
+            if len(body) < 16:
+                raise ValueError("its format is cut short")
+            kind = struct.unpack("<HHLLHH", body[:16])
+            # 24 bits often have an extensible header, which says further on what it extends.
+            code = body[24:26] if kind[0] == _EXTENSIBLE else body[:2]
+            if code != b"\x01\x00":
+                raise ValueError(f"its format is {int.from_bytes(code, 'little')}, not PCM")
+        if head[:4] == b"data":
+            if kind is None:
+                raise ValueError("its samples come before their format")
+            return kind, (at + 8, min(length, max(size - at - 8, 0)))
+        at += 8 + length + length % 2
+        file.seek(at)
+    raise ValueError("it is cut short, and has no samples")
 
 
 def read_wav(path: Path) -> tuple[Signal, int, tuple[str, ...]]:
@@ -32,40 +133,30 @@ def read_wav(path: Path) -> tuple[Signal, int, tuple[str, ...]]:
     Reads 8, 16, 24 and 32 bits; channels are averaged.
 
     Raises:
-        DataError: The file is missing, is no PCM WAV, or holds no samples.
+        DataError: The file is missing, is no PCM WAV, or holds no samples, or more than memory
+            allows.
     """
-    try:
-        with wave.open(io.BytesIO(_plain(path.read_bytes())), "rb") as file:
-            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
-            raw = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        why = str(error) or "it is cut short"
-        raise DataError(
-            f"{str(path)!r} cannot be read as WAV ({why}); uncompressed PCM files can"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
-    if width not in (1, 2, 3, 4) or rate < 1:
-        raise DataError(f"{str(path)!r} has samples of {8 * width} bits at {rate} Hz, not 8 to 32")
-    whole = len(raw) - len(raw) % (width * channels)
-    if not whole:
-        raise DataError(f"{str(path)!r} holds no samples")
-    signal = _reals(raw[:whole], width).reshape(-1, channels).mean(1)
+    found = read_header(path)
     notes = []
-    if channels > 1:
-        notes.append(f"{channels} channels were averaged to one")
-    if width != 2:
-        notes.append(f"samples of {8 * width} bits were converted")
-    return signal, rate, tuple(notes)
+    if found.channels > 1:
+        notes.append(f"{found.channels} channels were averaged to one")
+    if found.width != 2:
+        notes.append(f"samples of {8 * found.width} bits were converted")
+    admit(str(path), 8 * found.frames + 16 * BLOCK, f"{found.frames} samples", ADVICE)
+    return _signal(found), found.rate, tuple(notes)
 
 
-def _plain(data: bytes) -> bytes:
-    """The file with an extensible header of PCM, as 24 bits often have, marked as plain PCM."""
-    at = data.find(b"fmt ", 0, 4096) + 8
-    extensible = at >= 8 and data[at : at + 2] == b"\xfe\xff"
-    if extensible and data[at + 24 : at + 26] == b"\x01\x00":  # the kind of the extension
-        return data[:at] + b"\x01\x00" + data[at + 2 :]
-    return data
+def _signal(wav: Wav) -> Signal:
+    """The mean of the channels, read some frames at a time."""
+    signal, frame = np.empty(wav.frames), wav.width * wav.channels
+    step = max(1, _MOST // 4 // wav.channels)
+    with wav.path.open("rb") as file:
+        file.seek(wav.start)
+        for start in range(0, wav.frames, step):
+            stop = min(wav.frames, start + step)
+            block = _reals(file.read((stop - start) * frame), wav.width)
+            signal[start:stop] = block.reshape(-1, wav.channels).mean(1)
+    return signal
 
 
 def _reals(raw: bytes, width: int) -> Signal:
@@ -95,14 +186,15 @@ def resample(signal: Signal, rate: int, wanted: int) -> Signal:
     common = math.gcd(rate, wanted)
     up, down = wanted // common, rate // common
     cutoff = min(1.0, up / down)
-    reach = math.ceil(_ZEROS / cutoff)
+    reach = _reach(rate, wanted)
     n = -(-len(signal) * up // down)
     padded = np.pad(signal, reach + 1)
     inside = np.pad(np.ones_like(signal), reach + 1)
     offsets = np.arange(-reach, reach + 2)
     y = np.empty(n)
-    for start in range(0, n, 4096):
-        m = np.arange(start, min(start + 4096, n))
+    step = max(1, min(_AT_ONCE, _MOST // len(offsets)))
+    for start in range(0, n, step):
+        m = np.arange(start, min(start + step, n))
         base, phase = np.divmod(m * down, up)
         t = phase[:, None] / up - offsets
         window = np.cos(0.5 * np.pi * np.clip(t * cutoff / _ZEROS, -1, 1)) ** 2
@@ -113,9 +205,30 @@ def resample(signal: Signal, rate: int, wanted: int) -> Signal:
     return y
 
 
+def _reach(rate: int, wanted: int) -> int:
+    """Samples on each side that the filter looks at."""
+    return math.ceil(_ZEROS / min(1.0, wanted / rate))
+
+
+def resampling(n: int, rate: int, wanted: int) -> tuple[int, int]:
+    """How many samples n become at another rate, and the bytes that it takes with the signal.
+
+    Example:
+        >>> resampling(8, 1, 8000)[0]
+        64000
+    """
+    if rate == wanted:
+        return n, 8 * n
+    most = -(-n * wanted // rate)
+    reach = _reach(rate, wanted)
+    weights = max(_MOST, 2 * reach + 4)
+    return most, 8 * (2 * n + most + 2 * (n + 2 * reach + 2) + 8 * weights)
+
+
 def mu_law_codes(signal: Signal, levels: int) -> NDArray[Any]:
     """Codes of a signal in [-1, 1]; uint8, or int64 above 256 levels."""
-    return MuLaw(levels).decode(torch.from_numpy(np.ascontiguousarray(signal))).numpy()
+    parts = torch.from_numpy(np.ascontiguousarray(signal)).split(_MOST)
+    return torch.cat([MuLaw(levels).decode(part) for part in parts]).numpy()
 
 
 def signal_of(codes: Tensor, levels: int) -> Signal:

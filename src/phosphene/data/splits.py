@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from phosphene.core.errors import DataError, listed
 from phosphene.data.dataset import Split
+from phosphene.data.limits import admit
 
 __all__ = ["ALIASES", "divide", "locate"]
 
@@ -54,7 +55,8 @@ def locate(
         limit: At most so many rows, drawn at random since sources are often sorted by class.
 
     Raises:
-        DataError: No part trains, or there are too few examples to hold any out.
+        DataError: No part trains, there are too few examples to hold any out, or more than memory
+            holds the numbers of.
     """
     parts = {ALIASES[name]: name for name in sizes if name in ALIASES}
     if len(sizes) == 1 and "train" not in parts:
@@ -63,6 +65,8 @@ def locate(
         raise DataError(f"{source!r} has no part called train, only {listed(sorted(sizes))}")
     missing = [name for name in _HELD_OUT if name not in parts]
     part = parts.get(split, parts["train"])
+    # An array may have any number of rows of no bytes: their order is drawn before they are read.
+    admit(source, 24 * sizes[part], f"the order of {sizes[part]} examples")
     cut = split in missing or (split == "train" and missing)
     index = divide(sizes[part], missing)[split] if cut else np.arange(sizes[part])
     if not len(index):

@@ -1,6 +1,10 @@
 """From arrays of numbers to data sets: what ``npz`` and ``idx`` share."""
 
-from typing import Any
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -9,24 +13,134 @@ from numpy.typing import NDArray
 from phosphene.core.errors import ConfigError, DataError
 from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset, Split
+from phosphene.data.limits import BLOCK, admit
 
-__all__ = ["from_arrays", "images", "labels", "occurrence"]
+__all__ = ["BrokenPromise", "Rows", "from_arrays", "images", "labels", "occurrence"]
 
 Array = NDArray[Any]
+
+_LIMIT = "add ?limit=N to read fewer examples"
+_MOST_LEVELS = 2**24
+
+
+class BrokenPromise(Exception):
+    """A file holds fewer bytes than its header says, or more."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An array in a file, the examples first, whose rows are read a block at a time.
+
+    Args:
+        source: What the user typed.
+        name: Of the array.
+        shape: What the file says; that it holds as much is known when it is made.
+        dtype: Of its values.
+        open: Opens it where the values begin.
+        columns: Whether the first axis varies fastest (Fortran's order), so that there are no rows
+            to read and it is read whole.
+    """
+
+    source: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    open: Callable[[], AbstractContextManager[IO[bytes]]]
+    columns: bool = False
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def row(self) -> int:
+        """Values in one row."""
+        return math.prod(self.shape[1:])
+
+    @property
+    def held(self) -> int:
+        """Bytes that reading takes at once, with what is computed to check them."""
+        return self.size + 6 * self._step() if self.columns else 6 * self._step()
+
+    def _step(self) -> int:
+        return max(BLOCK, self.row * self.dtype.itemsize)
+
+    def blocks(self) -> Iterator[tuple[int, Array]]:
+        """Some rows after others, each with the number of its first."""
+        step = max(1, BLOCK // max(1, self.row * self.dtype.itemsize))
+        whole = self.whole() if self.columns else None
+        with self.open() as file:
+            for start in range(0, len(self), step):
+                stop = min(len(self), start + step)
+                if whole is not None:
+                    yield start, whole[start:stop]
+                else:
+                    yield start, self._read(file, (stop - start, *self.shape[1:]))
+            if whole is None:
+                self._end(file)
+
+    def whole(self) -> Array:
+        """All of it; what that takes must have been admitted."""
+        with self.open() as file:
+            shape = self.shape[::-1] if self.columns else self.shape
+            array = self._read(file, shape)
+            self._end(file)
+        return array.T if self.columns else array
+
+    def _read(self, file: IO[bytes], shape: tuple[int, ...]) -> Array:
+        raw = np.empty(math.prod(shape) * self.dtype.itemsize, np.uint8)
+        at = 0
+        while at < len(raw):  # in pieces, since some readers hold a few times what is asked for
+            piece = file.read(min(BLOCK, len(raw) - at))
+            if not piece:
+                raise BrokenPromise("fewer")
+            raw[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
+            at += len(piece)
+        return raw.view(self.dtype).reshape(shape)
+
+    def _end(self, file: IO[bytes]) -> None:
+        """See that there is no more; archives compare their checksums there."""
+        if file.read(1):
+            raise BrokenPromise("more")
+
+
+class _Fault:
+    """Values that may not be there: how many, and where the first is."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.count, self.first = what, 0, ""
+
+    def look(self, bad: NDArray[np.bool_], start: int) -> None:
+        """Count those of a block of rows."""
+        found = int(np.count_nonzero(bad))
+        if found and not self.count:
+            self.first = occurrence(bad, start)
+        self.count += found
+
+    def refuse(self, rows: Rows) -> None:
+        """Raise if there are any."""
+        if self.count:
+            raise DataError(
+                f"{rows.source!r} holds {self.count} {self.what} in {rows.name}, {self.first}"
+            )
 
 
 def from_arrays(
     source: str,
     split: Split,
-    x: Array,
-    y: Array | None,
+    x: Rows,
+    y: Rows | None,
     index: NDArray[np.int64],
     levels: int | None = None,
 ) -> Dataset:
     """A data set of some rows of x (n, ...): uint8 and bool mean codes, floats mean reals.
 
     All of x and y is looked at, so that an error names the place in the file and the number of
-    classes does not depend on the split.
+    classes does not depend on the split; only the rows of the split are kept.
 
     Args:
         source: What the user typed.
@@ -37,90 +151,150 @@ def from_arrays(
         levels: How many values a code may take; 256 for uint8.
 
     Raises:
-        ConfigError: There are fewer than 2 levels.
-        DataError: x holds NaN, infinite values or codes out of range, or a type without meaning.
+        ConfigError: There are fewer than 2 levels, or more than are exact in single precision.
+        DataError: x holds NaN, infinite values or codes out of range, or a type without meaning,
+            or takes more memory than data may.
     """
     if levels is not None and levels < 2:
         raise ConfigError(f"levels must be 2 or more, got {levels}")
-    notes: tuple[str, ...] = ()
     if x.dtype.kind == "f" and levels is None:
-        with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused
-            values = x.astype(np.float32)
-        _refuse_where(source, ~np.isfinite(values), "NaN or infinite values")
-        event = Event.real(*x.shape[1:])
-        tensor = torch.from_numpy(values)
+        tensor, event, highest = *_reals(x, index), None
     else:
         known = levels or {"u1": 256, "b1": 2}.get(x.dtype.str[1:])
-        if known is None:
+        if known is None or x.dtype.kind not in "biuf":
             raise DataError(
                 f"{source!r} holds x of type {x.dtype}; save floats or uint8 codes, "
                 "or say how many levels the codes have with ?levels="
             )
-        tensor, event = _codes(source, x, known)
-        if levels is None and known == 256 and int(tensor.max()) <= 1:
-            notes = ("every code is 0 or 1 of 256 levels; add ?levels=2 if the data is binary",)
-    label, classes = labels(source, y, len(x)) if y is not None else (None, ())
+        tensor, event, highest = _codes(x, index, known)
+    notes: tuple[str, ...] = ()
+    if levels is None and event.levels == 256 and highest is not None and highest <= 1:
+        notes = ("every code is 0 or 1 of 256 levels; add ?levels=2 if the data is binary",)
+    label, classes = (None, ()) if y is None else _labels(y, len(x))
     return Dataset(
         name=source,
         split=split,
         event=event,
-        x=tensor[index],
+        x=tensor,
         y=None if label is None else torch.from_numpy(label[index]),
         classes=classes,
         notes=notes,
     )
 
 
-def _codes(source: str, x: Array, levels: int, name: str = "x") -> tuple[torch.Tensor, Event]:
-    if x.dtype.kind == "f":
-        _refuse_where(source, x != np.rint(x), "values that are not whole codes", name)
-    if x.dtype != np.uint8 or levels < 256:
-        _refuse_where(source, (x < 0) | (x > levels - 1), f"codes outside 0..{levels - 1}", name)
-    codes = torch.from_numpy(x.astype(np.uint8 if levels <= 256 else np.int64))
-    if codes.ndim == 3:
-        codes = codes[:, None]
-    if codes.ndim == 4:
-        return codes, Event("image", tuple(codes.shape[1:]), levels)
+def _kept(
+    rows: Rows, index: NDArray[np.int64], kind: type, look: Callable[[int, Array], Array | None]
+) -> torch.Tensor:
+    """Some rows (k, ...) of what ``look`` makes of every block; it may give none up."""
+    if rows.row < 1:
+        raise DataError(f"{rows.source!r} holds {rows.name} of shape {rows.shape}: a size below 1")
+    kept = len(index) * rows.row * np.dtype(kind).itemsize
+    admit(rows.source, kept + rows.held + 24 * len(index), f"{rows.name} {rows.shape}", _LIMIT)
+    out: Array = np.empty((len(index), *rows.shape[1:]), kind)
+    order = np.argsort(index)
+    ordered = index[order]
+    for start, block in rows.blocks():
+        found = look(start, block)
+        low, high = np.searchsorted(ordered, (start, start + len(block)))
+        if found is not None:
+            out[order[low:high]] = found[ordered[low:high] - start]
+    return torch.from_numpy(out)
+
+
+def _reals(rows: Rows, index: NDArray[np.int64]) -> tuple[torch.Tensor, Event]:
+    fault = _Fault("NaN or infinite values")
+
+    def look(start: int, block: Array) -> Array:
+        with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused
+            values = block.astype(np.float32)
+        fault.look(~np.isfinite(values), start)
+        return values
+
+    kept = _kept(rows, index, np.float32, look)
+    fault.refuse(rows)
+    return kept, Event.real(*rows.shape[1:])
+
+
+def _codes(rows: Rows, index: NDArray[np.int64], levels: int) -> tuple[torch.Tensor, Event, int]:
+    """Codes of some rows, their event, and the highest code of all rows."""
+    if levels > _MOST_LEVELS:
+        raise ConfigError(f"levels must be {_MOST_LEVELS} or less, got {levels}")
+    if len(rows.shape) not in (2, 3, 4):
+        raise DataError(
+            f"{rows.source!r} holds codes of shape {rows.shape}, not (n, c, h, w), (n, h, w), "
+            "(n, d)"
+        )
+    split, outside = (
+        _Fault("values that are not whole codes"),
+        _Fault(f"codes outside 0..{levels - 1}"),
+    )
+    kind, highest = (np.uint8 if levels <= 256 else np.int64), 0
+
+    def look(start: int, block: Array) -> Array | None:
+        nonlocal highest
+        if block.dtype.kind == "f":
+            split.look(block != np.rint(block), start)
+        if block.dtype != np.uint8 or levels < 256:
+            outside.look((block < 0) | (block > levels - 1), start)
+        if split.count or outside.count:
+            return None
+        highest = max(highest, int(block.max()))
+        return block.astype(kind)
+
+    codes = _kept(rows, index, kind, look)
+    split.refuse(rows)
+    outside.refuse(rows)
     if codes.ndim == 2:
         d = codes.shape[1]
-        return codes, Event.binary(d) if levels == 2 else Event.tokens(d, levels)
-    shape = tuple(x.shape)
-    raise DataError(f"{source!r} holds codes of shape {shape}, not (n, c, h, w), (n, h, w), (n, d)")
+        return codes, Event.binary(d) if levels == 2 else Event.tokens(d, levels), highest
+    codes = codes[:, None] if codes.ndim == 3 else codes
+    return codes, Event("image", tuple(codes.shape[1:]), levels), highest
 
 
-def images(source: str, array: Array, n: int, levels: int | None) -> tuple[torch.Tensor, Event]:
-    """Codes and event of the images that condition n examples.
+def images(
+    rows: Rows, n: int, index: NDArray[np.int64], levels: int | None
+) -> tuple[torch.Tensor, Event]:
+    """Codes and event of the images that condition some of n examples.
 
     Raises:
         DataError: They are not n images of codes.
     """
-    if array.ndim not in (3, 4) or len(array) != n:
+    if len(rows.shape) not in (3, 4) or len(rows) != n:
         raise DataError(
-            f"{source!r} holds {n} examples in x and an array of shape {tuple(array.shape)} in "
+            f"{rows.source!r} holds {n} examples in x and an array of shape {rows.shape} in "
             "image, not one (c, h, w) or (h, w) for each"
         )
-    known = levels or {"u1": 256, "b1": 2}.get(array.dtype.str[1:])
-    if known is None:
-        raise DataError(f"{source!r} holds image of type {array.dtype}; save uint8 codes")
+    known = levels or {"u1": 256, "b1": 2}.get(rows.dtype.str[1:])
+    if known is None or rows.dtype.kind not in "biuf":
+        raise DataError(f"{rows.source!r} holds image of type {rows.dtype}; save uint8 codes")
     if known < 2:
         raise ConfigError(f"image_levels must be 2 or more, got {known}")
-    return _codes(source, array, known, "image")
+    codes, event, _ = _codes(rows, index, known)
+    return codes, event
 
 
-def occurrence(bad: NDArray[np.bool_]) -> str:
-    """Where the first of them is.
+def occurrence(bad: NDArray[np.bool_], start: int = 0) -> str:
+    """Where the first of them is, if the first row has this number.
 
     Example:
         >>> occurrence(np.array([[False, False], [False, True]]))
         'the first at (1, 1)'
     """
-    first = np.unravel_index(int(bad.argmax()), bad.shape)
-    return f"the first at ({', '.join(str(int(i)) for i in first)})"
+    first = [int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape)]
+    return f"the first at ({', '.join(map(str, (first[0] + start, *first[1:])))})"
 
 
-def _refuse_where(source: str, bad: NDArray[np.bool_], what: str, name: str = "x") -> None:
-    if bad.any():
-        raise DataError(f"{source!r} holds {int(bad.sum())} {what} in {name}, {occurrence(bad)}")
+def _labels(y: Rows, n: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Labels of a file, whose shape is looked at before they are read."""
+    if y.shape not in ((n,), (n, 1)):
+        raise DataError(f"{y.source!r} holds {n} examples in x and labels of shape {y.shape} in y")
+    # Strings are sorted, and those of bytes become characters of four; numbers are rounded.
+    copies = {"U": 4, "S": 13}.get(y.dtype.kind, 1)
+    admit(y.source, copies * y.size + 96 * n, f"y of type {y.dtype}", _LABELS)
+    return labels(y.source, y.whole(), n)
+
+
+_LABELS = "save labels as whole numbers"
 
 
 def labels(source: str, y: Array, n: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -9,11 +9,13 @@ from phosphene.core.errors import ConfigError, DataError
 from phosphene.data.adapters.images import SUFFIXES, common_channels, images_of, parse_size
 from phosphene.data.adapters.pairs import CONDITIONS, IMAGES, Side, are_pairs, load_pairs
 from phosphene.data.dataset import Dataset, Split
+from phosphene.data.limits import within_memory
 from phosphene.data.splits import ALIASES, locate
 
 __all__ = ["folder"]
 
 
+@within_memory
 def folder(
     argument: str,
     split: Split,

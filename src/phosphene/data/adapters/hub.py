@@ -12,11 +12,16 @@ from phosphene.data.adapters.arrays import labels
 from phosphene.data.adapters.images import common_channels, images_of, parse_size
 from phosphene.data.adapters.optional import need
 from phosphene.data.dataset import Dataset, Split
+from phosphene.data.limits import admit, within_memory
 from phosphene.data.splits import locate
 
 __all__ = ["hub"]
 
+_ROWS = 16
+_LIMIT = "add ?limit=N to read fewer"
 
+
+@within_memory
 def hub(
     argument: str,
     split: Split,
@@ -59,7 +64,7 @@ def hub(
 
     raw = need("datasets", "hub", "hf:")
     encoded = part.cast_column(column, raw.Image(decode=False)).select(index)
-    files = [_source(row) for row in encoded[column]]
+    files = _files(argument, encoded.select_columns([column]), column)
     names = [f"{where}[{i}]" for i in index]
     known = None if tags is None else _labels(argument, part, tags)
     wanted = common_channels(argument, files, channels)
@@ -96,6 +101,17 @@ def _labels(argument: str, part: Any, tags: str) -> tuple[NDArray[np.int64], tup
     if names is None:
         return labels(argument, np.asarray(column), len(part))
     return np.array([-1 if v is None else v for v in column], dtype=np.int64), tuple(names)
+
+
+def _files(argument: str, encoded: Any, column: str) -> list[Path | bytes]:
+    """The encoded images, as long as there is memory for them."""
+    files: list[Path | bytes] = []
+    held = 0
+    for batch in encoded.with_format("arrow").iter(_ROWS):
+        held += batch.nbytes
+        admit(argument, held, f"the files of the first {len(files) + len(batch)} images", _LIMIT)
+        files += [_source(row) for row in batch[column].to_pylist()]
+    return files
 
 
 def _source(row: Mapping[str, Any] | None) -> Path | bytes:

@@ -1,13 +1,12 @@
 """From image files of any kind and size to codes of one event."""
 
-import io
+import math
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -17,7 +16,16 @@ from PIL import Image, ImageOps
 
 from phosphene.core.errors import ConfigError, DataError, listed
 from phosphene.core.event import Event
+from phosphene.data.adapters.room import (
+    SIXTEEN_BITS,
+    TRANSPARENT,
+    Room,
+    Source,
+    TooLargeError,
+    opened,
+)
 from phosphene.data.dataset import Dataset, Split
+from phosphene.data.limits import admit, allowed
 
 __all__ = [
     "SUFFIXES",
@@ -37,11 +45,10 @@ SUFFIXES = {
 }
 """Endings of the names of image files."""
 
-Source = Path | bytes
 T = TypeVar("T")
 
-_SIXTEEN_BITS = {"I", "I;16", "I;16B", "I;16L"}
 _MODES = {1: "L", 3: "RGB"}
+_ADVICE = "add ?limit=N to read fewer, or a smaller size"
 
 
 def parse_size(text: str | int) -> tuple[int, int]:
@@ -51,24 +58,20 @@ def parse_size(text: str | int) -> tuple[int, int]:
         >>> parse_size("48x64"), parse_size(32)
         ((48, 64), (32, 32))
     """
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", str(text))
+    match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", str(text))
     height, width = (int(v) for v in (match[1], match[2] or match[1])) if match else (0, 0)
     if not (1 <= height <= 4096 and 1 <= width <= 4096):
         raise ConfigError(f"size must be pixels such as 64 or 48x64 (height first), got {text!r}")
     return height, width
 
 
-def _open(source: Source) -> Image.Image:
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-
-
-def channels_of(source: Source) -> int:
+def channels_of(source: Source, room: Room) -> int:
     """1 for grey and 3 for color, from the header alone; transparency does not count."""
-    with _open(source) as image:
+    with opened(source, room, pixels=False) as image:
         if image.mode == "P":
             palette = np.asarray(image.getpalette() or [0]).reshape(-1, 3)
             return 1 if (palette == palette[:, :1]).all() else 3
-        return 1 if image.mode in {"1", "L", "LA", "La", "F"} | _SIXTEEN_BITS else 3
+        return 1 if image.mode in {"1", "L", "LA", "La", "F"} | SIXTEEN_BITS else 3
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -77,20 +80,28 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, image).convert("RGB")
 
 
-def decode(source: Source, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
+def decode(
+    source: Source, size: tuple[int, int], channels: int, room: Room | None = None
+) -> NDArray[np.uint8]:
     """Decode an image to codes (channels, height, width).
 
     It is turned upright by its EXIF orientation, laid on white where it is transparent, resized
     with antialiasing until it just covers the size, and cropped around its center.
+
+    Args:
+        source: A file, or what it holds.
+        size: Height and width.
+        channels: 1 or 3.
+        room: The memory that it takes; all that data may take unless said.
     """
-    with _open(source) as image:
+    with opened(source, room or Room(allowed())) as image:
         # A large JPEG is decoded at a fraction of its size, at least twice what is wanted.
         image.draft(None, (2 * max(size), 2 * max(size)))
         image.load()
         upright = plain(image)
-    upright = upright.convert(_MODES[channels])
-    if upright.size != (size[1], size[0]):
-        upright = ImageOps.fit(upright, (size[1], size[0]), Image.Resampling.LANCZOS)
+        upright = upright.convert(_MODES[channels])
+        if upright.size != (size[1], size[0]):
+            upright = ImageOps.fit(upright, (size[1], size[0]), Image.Resampling.LANCZOS)
     codes = np.asarray(upright, dtype=np.uint8)
     return codes[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(codes, 2, 0))
 
@@ -98,10 +109,10 @@ def decode(source: Source, size: tuple[int, int], channels: int) -> NDArray[np.u
 def plain(image: Image.Image) -> Image.Image:
     """An image turned upright, of at most 8 bits, and without transparency."""
     upright = ImageOps.exif_transpose(image)
-    if upright.mode in _SIXTEEN_BITS:  # Pillow would clip 16 bits at 255
+    if upright.mode in SIXTEEN_BITS:  # Pillow would clip 16 bits at 255
         grey = np.asarray(upright).astype(np.float64) / 257
         upright = Image.fromarray(np.rint(grey.clip(0, 255)).astype(np.uint8))
-    if upright.mode in {"LA", "La", "RGBA", "RGBa", "PA"} or "transparency" in upright.info:
+    if upright.mode in TRANSPARENT or "transparency" in upright.info:
         upright = _on_white(upright)
     return upright
 
@@ -152,20 +163,28 @@ def images_of(
 
     Raises:
         ConfigError: There are not 2 to 256 levels.
-        DataError: None of the files can be read.
+        DataError: None of the files can be read, or they take more memory than data may.
     """
     if not 2 <= levels <= 256:
         raise ConfigError(f"levels must be from 2 to 256, got {levels}")
-    results = _in_threads(lambda file: decode(file, size, channels), files)
+    codes = math.prod((len(files), channels, *size))
+    admit(source, codes, f"{len(files)} images of {channels}x{size[0]}x{size[1]}", _ADVICE)
+    x: NDArray[np.uint8] = np.empty((len(files), channels, *size), np.uint8)
+
+    def fill(i: int, room: Room) -> None:
+        pixels = decode(files[i], size, channels, room)
+        x[i] = pixels if levels == 256 else pixels.astype(np.uint16) * levels >> 8
+
+    results = _in_threads(source, fill, len(files), codes)
     good = [i for i, result in enumerate(results) if not isinstance(result, str)]
     bad = [f"{names[i]} ({result})" for i, result in enumerate(results) if isinstance(result, str)]
     if files and not good:
         raise DataError(f"none of the {len(files)} images of {source!r} can be read: {bad[0]}")
-    x = np.stack([results[i] for i in good]) if good else np.empty((0, channels, *size), np.uint8)
+    for place, i in enumerate(good[: len(good) * bool(bad)]):  # close the gaps in place
+        x[place] = x[i]
     count = f"{len(bad)} of {len(files)} images that cannot be read"
     notes = (f"skipped {count}: {listed(bad, 10)}",) if bad else ()
-    x = x if levels == 256 else (x.astype(np.uint16) * levels >> 8).astype(np.uint8)
-    return Images(torch.from_numpy(x), levels, np.array(good, dtype=np.int64), notes)
+    return Images(torch.from_numpy(x[: len(good)]), levels, np.array(good, np.int64), notes)
 
 
 def common_channels(source: str, files: Sequence[Source], wanted: int | None) -> int:
@@ -179,7 +198,8 @@ def common_channels(source: str, files: Sequence[Source], wanted: int | None) ->
         if wanted not in _MODES:
             raise ConfigError(f"channels must be 1 (grey) or 3 (color), got {wanted}")
         return wanted
-    seen = Counter(c for c in _in_threads(channels_of, files) if not isinstance(c, str))
+    found = _in_threads(source, lambda i, room: channels_of(files[i], room), len(files))
+    seen = Counter(c for c in found if not isinstance(c, str))
     if len(seen) > 1:
         raise DataError(
             f"{source!r} mixes {seen[1]} grey and {seen[3]} color images; "
@@ -188,17 +208,34 @@ def common_channels(source: str, files: Sequence[Source], wanted: int | None) ->
     return next(iter(seen), 3)
 
 
-def _in_threads(function: Callable[[Source], T], files: Sequence[Source]) -> list[T | str]:
-    """The function of each file, or a few words about why there is none."""
+def _in_threads(
+    source: str, function: Callable[[int, Room], T], n: int, held: int = 0
+) -> list[T | str]:
+    """The function of 0..n-1, or a few words about why there is none.
 
-    def attempt(file: Source) -> T | str:
+    All threads together take what memory ``held`` leaves. What is too large for all that data may
+    take is unreadable; if it is too large for what is left, so is the whole.
+    """
+    threads = min(8, os.cpu_count() or 1)
+    room, whole = Room(allowed() - held, threads), Room(allowed(), threads)
+
+    def attempt(i: int) -> T | str:
         try:
-            return function(file)
+            return function(i, room)
+        except TooLargeError as error:
+            if error.size <= whole.size:
+                both = held + error.size * 4 // 3 + 1  # which is more than there is
+                admit(source, both, f"{n} images while the largest are decoded", _ADVICE)
+            return f"too large: {reason(error)}"
         except Exception as error:  # Pillow's readers raise anything on damaged files
             return reason(error)
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(attempt, files))
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            return list(pool.map(attempt, range(n)))
+        except DataError:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def reason(error: Exception) -> str:
@@ -208,4 +245,6 @@ def reason(error: Exception) -> str:
         return "not an image"
     if "truncated" in text.lower() or isinstance(error, EOFError):
         return "truncated"
+    if isinstance(error, DataError):  # "'PATH' cannot be read: it is a pipe, not a file"
+        text = text.rpartition(": ")[2]
     return (text or type(error).__name__).splitlines()[0][:80]

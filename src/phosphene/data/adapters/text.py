@@ -6,6 +6,7 @@ from pathlib import Path
 from phosphene.core.errors import DataError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset, Split
+from phosphene.data.limits import admit, regular, shown, within_memory
 from phosphene.data.splits import ALIASES
 from phosphene.data.text import STRIDE, chunk_note, chunks, cuts
 from phosphene.data.tokenizers import ByteTokenizer, CharacterTokenizer, Tokenizer
@@ -15,7 +16,11 @@ __all__ = ["text"]
 _UNKNOWN = "�"
 _LEVELS = ("character", "byte")
 
+_TIMES = 12
+"""Memory for each byte of text: characters of up to 4 bytes, twice, or their codes of up to 8."""
 
+
+@within_memory
 def text(argument: str, split: Split, *, length: int = 256, level: str = "character") -> Dataset:
     """Read UTF-8 text; the files of a folder follow one another in the order of their names.
 
@@ -32,7 +37,8 @@ def text(argument: str, split: Split, *, length: int = 256, level: str = "charac
 
     Raises:
         UnknownNameError: There is no such level.
-        DataError: There is no text there, it is not UTF-8, or it is too short for the length.
+        DataError: There is no text there, it is not UTF-8, or it is too short for the length, or
+            takes more memory than data may.
     """
     if level not in _LEVELS:
         raise UnknownNameError("level of text", level, _LEVELS)
@@ -67,26 +73,27 @@ def _parts(argument: str, length: int) -> tuple[dict[Split, str], tuple[str, ...
     root = Path(argument).expanduser()
     if not root.exists():
         raise DataError(f"text {argument!r} does not exist")
-    if root.is_file():
-        return _cut(argument, _read(root), length), ()
+    if not root.is_dir():
+        return _cut(argument, _joined(argument, [root]), length), ()
     named = _named(root)
     if "train" in named:
         missing = [s for s in ("validation", "test") if s not in named]
         if missing:
             raise DataError(f"{argument!r} has a part called train and none called {missing[0]}")
-        return {s: _joined(files) for s, files in named.items()}, ()
+        _admit(argument, [file for files in named.values() for file in files])
+        return {s: _joined(argument, files) for s, files in named.items()}, ()
     files = _below(root)
     if not files:
         raise DataError(f"folder {argument!r} holds no text (.txt)")
     note = (f"{len(files)} files follow one another in the order of their names",)
-    return _cut(argument, _joined(files), length), note if len(files) > 1 else ()
+    return _cut(argument, _joined(argument, files), length), note if len(files) > 1 else ()
 
 
 def _named(root: Path) -> Mapping[Split, list[Path]]:
     """Files and subfolders that are called as splits are."""
     found: dict[Split, list[Path]] = {}
     for place in sorted(root.iterdir()):
-        split = ALIASES.get(place.stem if place.is_file() else place.name)
+        split = ALIASES.get(place.name if place.is_dir() else place.stem)
         files = _below(place) if place.is_dir() else [place] * (place.suffix == ".txt")
         if split is not None and files:
             found.setdefault(split, []).extend(files)
@@ -97,15 +104,23 @@ def _below(root: Path) -> list[Path]:
     return sorted(p for p in root.rglob("*.txt") if p.is_file() and not p.name.startswith("."))
 
 
-def _joined(files: list[Path]) -> str:
+def _admit(argument: str, files: list[Path]) -> None:
+    size = sum(map(regular, files))
+    admit(argument, _TIMES * size, f"{shown(size)} of text", "give less text")
+
+
+def _joined(argument: str, files: list[Path]) -> str:
+    _admit(argument, files)
     return "\n".join(_read(path) for path in files)
 
 
 def _read(path: Path) -> str:
     """The text, without a byte-order mark and with every line end as one character."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            return file.read()
+        with path.open("rb") as file:
+            # No more than was admitted: some files of the system say that they are empty.
+            whole = file.read(regular(path)).decode("utf-8-sig")
+        return whole.replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{str(path)!r} is not UTF-8 text: byte {error.start} cannot be read; "
@@ -132,7 +147,7 @@ def _characters(
 ) -> tuple[CharacterTokenizer, dict[Split, str], tuple[str, ...]]:
     """The tokenizer of the training part; characters that it lacks become the replacement."""
     known = set(parts["train"])
-    new = set("".join(parts.values())) - known
+    new = set().union(*parts.values()) - known
     if new:
         table = str.maketrans(dict.fromkeys(new, _UNKNOWN))
         parts = {split: part.translate(table) for split, part in parts.items()}

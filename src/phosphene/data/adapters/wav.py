@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from phosphene.core.errors import ConfigError, DataError
 from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset, Split
-from phosphene.data.sound import mu_law_codes, read_wav, resample
+from phosphene.data.limits import BLOCK, admit, within_memory
+from phosphene.data.sound import ADVICE, mu_law_codes, read_header, read_wav, resample, resampling
 from phosphene.data.splits import ALIASES, locate
 from phosphene.data.text import cuts
 
@@ -20,6 +21,7 @@ __all__ = ["wav"]
 Codes = NDArray[Any]
 
 
+@within_memory
 def wav(
     argument: str,
     split: Split,
@@ -45,7 +47,8 @@ def wav(
 
     Raises:
         ConfigError: There are fewer than 2 levels.
-        DataError: There is no sound there, a file is no PCM WAV or is empty, or it is too short.
+        DataError: There is no sound there, a file is no PCM WAV or is empty, it is too short, or
+            it takes more memory than data may.
     """
     if not 2 <= levels <= 65536:
         raise ConfigError(f"levels must be from 2 to 65536, got {levels}")
@@ -57,7 +60,7 @@ def wav(
         sizes = {name: len(found) for name, found in parts.items()}
         part, index = locate(argument, split, sizes)
         files = [parts[part][i] for i in index]
-    sounds, notes = _sounds(files, rate, levels)
+    sounds, notes = _sounds(argument, files, rate, levels)
     if in_time:
         sounds = [_in_time(argument, np.concatenate(sounds), split, length)]
     step = max(1, length // 4) if split == "train" else length
@@ -82,7 +85,7 @@ def _parts(argument: str) -> dict[str, list[Path]]:
     root = Path(argument).expanduser()
     if not root.exists():
         raise DataError(f"sound {argument!r} does not exist")
-    if root.is_file():
+    if not root.is_dir():
         return {"": [root]}
     below = sorted(
         p for p in root.rglob("*") if p.suffix.lower() == ".wav" and not p.name.startswith(".")
@@ -97,10 +100,18 @@ def _parts(argument: str) -> dict[str, list[Path]]:
     return splits if trains else {"": below}
 
 
-def _sounds(files: list[Path], rate: int, levels: int) -> tuple[list[Codes], list[str]]:
+def _sounds(
+    argument: str, files: list[Path], rate: int, levels: int
+) -> tuple[list[Codes], list[str]]:
     """Codes of each file, and what was done to how many of them."""
-    sounds, done = [], Counter[str]()
+    sounds, done, held = [], Counter[str](), 0
     for path in files:
+        header = read_header(path)
+        n, working = resampling(header.frames, header.rate, rate)
+        made = f"{path.name} of {header.frames} samples at {header.rate} Hz"
+        # Codes are of 1 or 8 bytes; on the way to them they are reals, some at a time.
+        admit(argument, held + working + 2 * 8 * n + 16 * BLOCK, made, ADVICE)
+        held += n * (1 if levels <= 256 else 8)
         signal, found, notes = read_wav(path)
         done.update(notes)
         if found != rate:
@@ -134,6 +145,10 @@ def _windows(
             f"the longest file of {argument!r} holds {longest} samples at this rate; "
             f"length must be {longest} or less, got {length}"
         )
+    held = sum(max(length, len(codes)) for codes in sounds)
+    made = sum(max(0, len(codes) - length) // step + 1 for codes in sounds)
+    size = (2 * held + made * length) * sounds[0].itemsize
+    admit(argument, size, f"{made} windows of {length} samples", ADVICE)
     silence = mu_law_codes(np.zeros(1), levels)[0]
     short = [len(codes) < length for codes in sounds]
     filled = [
@@ -158,7 +173,7 @@ def _class_of(path: Path, argument: str, classes: tuple[str, ...]) -> int:
 def _classes(argument: str, files: list[Path], parts: dict[str, list[Path]]) -> tuple[str, ...]:
     """First folders below the split's, where there are two or more of them."""
     root = Path(argument).expanduser()
-    if root.is_file():
+    if not root.is_dir():
         return ()
     at = 0 if "" in parts else 1
     found = {

@@ -1,8 +1,10 @@
 """``webdataset:PATTERN``: tar shards of images and their classes, read into memory."""
 
 import glob
-from collections.abc import Iterator, Mapping
-from itertools import islice
+import re
+import sys
+from collections.abc import Iterator
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,20 @@ from phosphene.core.errors import DataError
 from phosphene.data.adapters.arrays import labels
 from phosphene.data.adapters.images import common_channels, images_of, parse_size
 from phosphene.data.adapters.optional import need
+from phosphene.data.adapters.tar import files_of
 from phosphene.data.dataset import Dataset, Split
+from phosphene.data.limits import admit, regular, within_memory
 from phosphene.data.splits import locate
 
 __all__ = ["webdataset"]
 
+_META = re.compile(r"__[^/]*__($|/)")
+"""What describes a shard and is no sample."""
+
 _IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm")
 
 
+@within_memory
 def webdataset(
     argument: str,
     split: Split,
@@ -40,10 +48,11 @@ def webdataset(
         limit: Read only this many samples from the shards, before they are split.
 
     Raises:
-        DataError: The package or a shard is missing, or the shards hold no images.
+        DataError: The package or a shard is missing, or the shards hold no images, or more than
+            memory allows.
     """
     shape = parse_size(size)
-    samples = list(islice(_samples(argument), limit))
+    samples = list(islice(_samples(argument), min(limit or sys.maxsize, sys.maxsize)))
     if not samples:
         raise DataError(f"shards {argument!r} hold no images ({', '.join(_IMAGES)})")
     _, index = locate(argument, split, {"": len(samples)})
@@ -62,23 +71,71 @@ def webdataset(
 
 
 def _samples(argument: str) -> Iterator[tuple[str, bytes, bytes | None]]:
-    """Key, image and class of each sample."""
-    wds = need("webdataset", "hub", "webdataset:")
-    shards = _shards(argument)
-    try:
-        for sample in wds.WebDataset(shards, shardshuffle=False, empty_check=False):
-            kind = next((kind for kind in _IMAGES if kind in sample), None)
-            if kind is not None:
-                yield str(sample["__key__"]), sample[kind], _tag(sample)
-    except Exception as error:  # the package passes on whatever its readers raise
-        reason = (str(error) or type(error).__name__).splitlines()[0][:160]
-        raise DataError(f"shards {argument!r} cannot be read: {reason}") from error
+    """Key, image and class of each sample: files whose names are the same up to their endings."""
+    found = _files(argument)
+    for (_, key), files in groupby(found, key=lambda file: (file[0], _parted(file[1])[0])):
+        sample: dict[str, bytes] = {}
+        for _, name, content in files:
+            kind = _parted(name)[1]
+            if kind in sample:
+                raise DataError(f"shards {argument!r} cannot be read: they hold {name!r} twice")
+            sample[kind] = content
+        kind = next((kind for kind in _IMAGES if kind in sample), "")
+        if kind:
+            yield key, sample[kind], sample.get("cls")
 
 
-def _shards(argument: str) -> list[str]:
-    """The shards that a pattern names; files must exist, addresses are left to the package."""
+def _parted(name: str) -> tuple[str, str]:
+    """Key and ending of a file: its name is parted at its first dot.
+
+    Example:
+        >>> _parted("a.b/c.seg.PNG")
+        ('a.b/c', 'seg.png')
+    """
+    folder, slash, base = name.rpartition("/")
+    stem, _, kind = base.partition(".")
+    return folder + slash + stem, kind.lower()
+
+
+def _files(argument: str) -> Iterator[tuple[int, str, bytes]]:
+    """Number of the shard, name and content of all files, of which images and classes are held."""
+    held = 0
+
+    def admitted(size: int) -> None:
+        nonlocal held
+        held += size
+        admit(argument, held, "the files of its images", "add ?limit=N to read fewer")
+
+    def wanted(name: str) -> bool:
+        return _parted(name)[1] in (*_IMAGES, "cls")
+
+    for number, shard in enumerate(_shards(argument)):
+        try:
+            with _opened(shard) as stream:
+                for name, content in files_of(str(shard), stream, wanted, admitted):
+                    if all(_parted(name)) and not _META.match(name):
+                        yield number, name, content
+        except DataError:
+            raise
+        except Exception as error:  # readers of addresses and archives raise anything
+            reason = (str(error) or type(error).__name__).splitlines()[0][:160]
+            raise DataError(f"shards {argument!r} cannot be read: {reason}") from error
+
+
+def _opened(shard: Path | str) -> Any:
+    """A stream of a shard: a file, whatever its name looks like, or what the user typed."""
+    if isinstance(shard, Path):
+        regular(shard)
+        return shard.open("rb")
+    need("webdataset", "hub", "webdataset:")
+    return need("webdataset.gopen", "hub", "webdataset:").gopen(shard)
+
+
+def _shards(argument: str) -> list[Path | str]:
+    """The shards that a pattern names: files, which must exist, and addresses and commands."""
+    need("webdataset", "hub", "webdataset:")
     braces = need("braceexpand", "hub", "webdataset:")
-    found: list[str] = []
+    found: list[Path | str] = []
     for shard in braces.braceexpand(argument):
         if "://" in shard or shard.startswith("pipe:"):
             found.append(shard)
@@ -86,13 +143,8 @@ def _shards(argument: str) -> list[str]:
         matches = sorted(glob.glob(str(Path(shard).expanduser())))
         if not matches:
             raise DataError(f"shard {shard!r} of {argument!r} does not exist")
-        found += matches
+        found += [Path(match) for match in matches]
     return found
-
-
-def _tag(sample: Mapping[str, Any]) -> bytes | None:
-    tag: bytes | None = sample.get("cls")
-    return tag
 
 
 def _number(argument: str, key: str, tag: bytes | None) -> int:

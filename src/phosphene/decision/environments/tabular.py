@@ -13,6 +13,7 @@ from torch import Tensor
 from phosphene.core.environment import EnvSpec, Step
 from phosphene.core.errors import ConfigError, DataError, RunError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.data.limits import admit, regular, within_memory
 from phosphene.decision.environments.actions import check_actions, refuse_impossible
 from phosphene.decision.environments.boards import draw_grid, draw_states, draw_taxi
 from phosphene.decision.mdp.grid import BUILT_IN
@@ -233,6 +234,11 @@ def taxi(*, is_rainy: bool = False) -> MDP:
     return MDP.from_gym("Taxi-v4", is_rainy=is_rainy)
 
 
+_CELL = 4096
+"""Bytes that a cell of a map becomes while its moves are listed, where each may go three ways."""
+
+
+@within_memory
 def grid(
     source: str,
     *,
@@ -267,6 +273,7 @@ def grid(
         if source not in BUILT_IN:
             raise UnknownNameError("map or file", source, BUILT_IN)
         return MDP.from_grid(source, order=turns, **given)
+    admit(source, _CELL * regular(path), "its cells and moves", "give a smaller map")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
