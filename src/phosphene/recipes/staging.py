@@ -6,6 +6,8 @@ its share of the budget, its checkpoints and its resume; a stage that is done is
 """
 
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,11 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from phosphene.core.config import encode
 from phosphene.core.errors import ConfigError, RunError
+from phosphene.core.event import Event
 from phosphene.core.model import Model, tensors
 from phosphene.core.stages import Staged
 from phosphene.data.dataset import Dataset
@@ -131,22 +135,36 @@ def _data(
 
 def _made(plan: Plan, stage: str, data: Dataset, path: Path, runtime: Runtime) -> Dataset:
     model = plan.model.eval()
-    if not path.is_file():
-        if runtime.main:
-            with torch.no_grad():
-                parts = [
-                    cast(Staged, model).outputs(stage, x.to(model.device)).cpu()
-                    for x in data.x.split(_ROWS)
-                ]
-            with replacing(path) as aside, aside.open("wb") as file:
-                np.savez_compressed(file, x=torch.cat(parts).numpy())
-        runtime.barrier()
-    with np.load(path) as arrays:
-        x = torch.from_numpy(arrays["x"])
     event = cast(Staged, model).part(stage).model.event
+    if runtime.main and _kept(path, len(data), event) is None:
+        with torch.no_grad():
+            parts = [
+                cast(Staged, model).outputs(stage, x.to(model.device)).cpu()
+                for x in data.x.split(_ROWS)
+            ]
+        with replacing(path) as aside, aside.open("wb") as file:
+            np.savez_compressed(file, x=torch.cat(parts).numpy())
+    runtime.barrier()
+    x = _kept(path, len(data), event)
+    if x is None:
+        raise RunError(f"{str(path)!r} does not hold what the stages before {stage!r} make")
     return replace(
         data, name=f"{data.name} as {stage}", event=event, x=x, log_prob=None, factors=None
     )
+
+
+def _kept(path: Path, n: int, event: Event) -> Tensor | None:
+    """What earlier stages made of n examples; None where it must be made anew."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = archive.getinfo("x.npy").file_size
+        if size > 8 * n * event.dimensions + 1024:
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            x = torch.from_numpy(arrays["x"])
+        return event.check(x) if len(x) == n else None
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def _done(folder: Path) -> Run | None:
