@@ -25,22 +25,32 @@ STEPS = 240
 
 
 def parts(name: str) -> list[Dataset]:
-    """Few training examples, and validation and test ones of the same data."""
-    cuts = {"train": 150, "validation": 150, "test": 300}
-    return [ph.data.load(name, split).subset(torch.arange(n)) for split, n in cuts.items()]
+    """Few training examples, and validation and test ones of one population."""
+    train, held_out = ph.data.load(name, "train"), ph.data.load(name, "test")
+    rows = torch.arange(150), torch.arange(150), torch.arange(150, 300)
+    return [d.subset(r) for d, r in zip((train, held_out, held_out), rows, strict=True)]
 
 
 def data_of(row) -> list[Dataset]:
     if row.name in ("srflow", "c-flow"):
-        found = [with_low_resolution(part, 4) for part in parts("digits")]
-        return [replace(part, name="few") for part in found]
+        return _few([with_low_resolution(part, 4) for part in parts("digits")])
     kinds = {"binary-image": "digits-binary", "real": "moons", "image": "digits",
              "binary": "digits-binary", "tokens": "markov3", "audio": "speech"}  # fmt: skip
     name = next(data for kind, data in kinds.items() if kind in row.events)
+    found = parts(name)
+    if row.name == "tabular":  # it keeps a number for each state
+        return _few([replace(p, event=ph.Event.binary(9), x=_middle(p.x)) for p in found])
     if "binary-image" not in row.events and row.events[0] == "binary":
-        flat = [replace(p, event=ph.Event.binary(64), x=p.x.flatten(1)) for p in parts(name)]
-        return [replace(part, name="few") for part in flat]
-    return [replace(part, name="few") for part in parts(name)]
+        return _few([replace(p, event=ph.Event.binary(64), x=p.x.flatten(1)) for p in found])
+    return _few(found)
+
+
+def _middle(x):
+    return x[:, :, 3:6, 3:6].flatten(1)
+
+
+def _few(found):
+    return [replace(part, name="few") for part in found]
 
 
 def _vae_aim(model, x, context):
@@ -70,12 +80,14 @@ def aim(name, model, x, context):
         return -model.log_likelihood(x, model.encode(x))
     if hasattr(model, "squared_error"):
         return model.squared_error(x)
-    return model.loss(Batch.of(x, context, seed=3)).terms["denoising"]
+    terms = model.eval().loss(Batch.of(x, context, seed=3)).terms
+    return next(terms[part] for part in ("denoising", "nll", "pseudo_nll") if part in terms)
 
 
-def trained(row, tmp_path, data, **more):
+def trained(row, tmp_path, data, train=None, **more):
     settings = dict(small.settings(row.name, data[0].event)[0])
     told = {"lr": 1e-2, "evaluate_every": 30, "batch_size": 50, "log_every": 100}
+    told |= train or {}
     return ph.train(
         row.name, data=data[0], validation=data[1], budget=f"{STEPS}steps", folder=tmp_path,
         name="a", threads=1, model={**settings, **more}, train=told,
@@ -89,6 +101,7 @@ def scored(row, run, weights, test):
     return aim(row.name, model, x, context).double()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_handed_out_weights_are_no_worse_than_the_last(row, tmp_path):
     if hasattr(row.load(), "stages"):
@@ -96,22 +109,25 @@ def test_handed_out_weights_are_no_worse_than_the_last(row, tmp_path):
     data = data_of(row)
     run = trained(row, tmp_path, data)
     worse = scored(row, run, "auto", data[2]) - scored(row, run, "last", data[2])
-    noise = float(worse.std()) / len(worse) ** 0.5
-    assert float(worse.mean()) <= 3 * noise + 1e-6, f"{worse.mean():.3f} +- {noise:.3f} worse"
+    # The choice was made on as many other examples, whose noise is as large.
+    noise = (2.0 / len(worse)) ** 0.5 * float(worse.std())
+    assert float(worse.mean()) <= 3 * noise + 1e-6, f"{worse.mean():.4f} +- {noise:.4f} worse"
 
 
 OVERFIT = {
-    "made": {"hidden": (300,)},
-    "nade": {"hidden": 100},
-    "vae": {"hidden": (200,), "latent_dim": 16},
+    "made": {"hidden": (300,), "dropout": 0.0, "masks": 1, "orders": 1},
+    "nade": {"hidden": 100, "dropout": 0.0, "input_dropout": 0.0, "orders": 1},
+    "vae": {"hidden": (200,), "latent_dim": 16, "network": "mlp", "norm": "none", "dropout": 0.0},
 }
+PLAIN = {"schedule": "constant", "ema": None, "weight_decay": 0.0, "evaluate_every": 15}
 
 
 @pytest.mark.parametrize("name", OVERFIT)
 def test_weights_from_before_overfitting_are_handed_out(name, tmp_path):
     (row,) = (row for row in ROWS if row.name == name)
-    data = data_of(row)
-    run = trained(row, tmp_path, data, **OVERFIT[name])
+    train, validation, test = data_of(row)
+    data = [train.subset(torch.arange(60)), validation, test]
+    run = trained(row, tmp_path, data, PLAIN, **OVERFIT[name])
     gain = scored(row, run, "last", data[2]) - scored(row, run, "auto", data[2])
     noise = float(gain.std()) / len(gain) ** 0.5
     assert float(gain.mean()) - 3 * noise > 0.3, f"{gain.mean():.2f} +- {noise:.2f} nats better"
