@@ -16,7 +16,7 @@ from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.model import Model, load_tensors
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
-from phosphene.data.labels import oversample_labelled
+from phosphene.recipes.labelling import labelled, labelled_again, with_number
 from phosphene.recipes.recipe import Recipe, Stage, recipes, select, suited
 from phosphene.train.building import build
 from phosphene.train.folder import WEIGHTS, Run, build_from, read_tensors, versions
@@ -77,6 +77,7 @@ def plan_training(
     compile: bool,
     init_from: str | Path | None,
     overrides: Mapping[str, Any],
+    labels: int | None = None,
 ) -> Plan:
     """Resolve constructor defaults < recipe < what the caller says; see ``train``."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
@@ -87,9 +88,9 @@ def plan_training(
     if precision not in _PRECISIONS:
         raise UnknownNameError("precision", precision, _PRECISIONS)
     dataset = load_split(data or chosen.data, "train")
-    chosen = suited(chosen, dataset.event)
-    dataset = _labelled(dataset, chosen.labels, chosen.labelled_fraction, seed)
+    chosen = with_number(suited(chosen, dataset.event), data, labels)
     context = context_for(dataset, chosen)
+    dataset, counts = labelled(dataset, chosen.labels, chosen.labelled_fraction, seed)
     built = build(system, dataset.event, context, seed, **{**chosen.model, **model})
     if init_from is not None:
         initialize(built, Path(init_from))
@@ -99,6 +100,7 @@ def plan_training(
         "data": dataset.name,
         "labels": chosen.labels,
         "labelled_fraction": chosen.labelled_fraction,
+        "labelled": counts,
         # What turns samples into text and sound must not need the data.
         "tokenizer": encode(dataset.tokenizer),
         "sample_rate": dataset.sample_rate,
@@ -176,6 +178,7 @@ def plan_resume(
     model: Mapping[str, Any],
     train: Mapping[str, Any],
     overrides: Mapping[str, Any],
+    labels: int | None = None,
 ) -> Plan:
     """Go on as recorded; only the budget may be another."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
@@ -183,7 +186,12 @@ def plan_resume(
     dataset = load_split(data or record["data"], "train")
     if dataset.name != record["data"]:
         raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {dataset.name!r}")
-    dataset = _labelled(dataset, record["labels"], record["labelled_fraction"], record["seed"])
+    if labels not in (None, record["labels"]):
+        raise RunError(
+            f"{str(run.path)!r} was trained with labels={record['labels']}, not {labels}: "
+            "a run is resumed on the labels it began with"
+        )
+    dataset = labelled_again(dataset, record, str(run.path))
     spent = Budget.parse(budget or record["budget"])
     record["budget"] = str(spent)
     settings = decode(record["train"])
@@ -263,13 +271,6 @@ def context_for(dataset: Dataset, recipe: Recipe) -> ContextSpec | None:
                 f"{dataset.name!r} has none{hint}"
             )
     return replace(ContextSpec(), **{n: getattr(available, n) for n in recipe.context})
-
-
-def _labelled(dataset: Dataset, labels: int | None, fraction: float, seed: int) -> Dataset:
-    """Keep only so many labels, repeated so that each batch holds some."""
-    if labels is None or dataset.y is None:
-        return dataset
-    return oversample_labelled(dataset.with_labels(labels, seed), fraction)
 
 
 def initialize(model: Model, path: Path) -> None:

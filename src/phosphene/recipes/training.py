@@ -10,7 +10,7 @@ import torch
 
 from phosphene import catalog
 from phosphene.core.config import encode
-from phosphene.core.errors import PhospheneError, RunError
+from phosphene.core.errors import ConfigError, PhospheneError, RunError
 from phosphene.core.events import Listener, Started, Warned
 from phosphene.core.model import Model
 from phosphene.data import load as load_data
@@ -40,6 +40,7 @@ def train(
     *,
     data: str | Dataset | None = None,
     env: str | None = None,
+    labels: int | None = None,
     budget: str | None = None,
     seed: int = 0,
     name: str | None = None,
@@ -68,6 +69,9 @@ def train(
             recipe's.
         env: The environment of an agent: a native one, any of gymnasium's, or a map,
             ``grid:PATH``; None takes the recipe's.
+        labels: How many labels a semi-supervised system uses, as many of each class as can be; None
+            for all that the data have, or the recipe's number on the embedded data set that the
+            recipe names.
         budget: ``60s``, ``10m``, ``3000steps`` or ``5epochs``; None takes the recipe's. Steps of an
             agent are those of its environments, all together.
         seed: Seeds weights, batches and noise.
@@ -111,13 +115,15 @@ def train(
         "init_from": init_from,
     }  # fmt: skip
     if check_subject(system, data, env):
+        if labels is not None:
+            raise ConfigError(f"{system!r} is an agent: it has no labels, got labels={labels}")
         plan = resume_agent(system, env=env, **said) if resume else plan_agent(
             system, env=env, **said, **anew
         )  # fmt: skip
     elif resume:
-        plan = plan_resume(system, data=data, **said)
+        plan = plan_resume(system, data=data, labels=labels, **said)
     else:
-        plan = plan_training(system, data=data, **said, **anew)
+        plan = plan_training(system, data=data, labels=labels, **said, **anew)
     runtime = Runtime(device, plan.settings.strategy)
     try:
         if plan.dataset is None:
@@ -276,7 +282,8 @@ def _size(model: Model) -> int:
 
 def _held_out(plan: Plan) -> Dataset | None:
     assert plan.dataset is not None
-    return _validation(plan.dataset, labelled=plan.record["labels"] is None)
+    withheld = plan.record["labels"] is not None or plan.record.get("labelled") is not None
+    return _validation(plan.dataset, labelled=not withheld)
 
 
 def _validation(dataset: Dataset, *, labelled: bool) -> Dataset | None:
