@@ -203,3 +203,18 @@ def test_the_command_line_takes_the_number_and_says_what_is_used(tmp_path, monke
         capsys.readouterr().err.split()
     )
     assert main([*command, "--name", "many", "--labels", "801"]) == 2
+
+
+def test_examples_without_a_label_are_counted_as_no_class(tmp_path, monkeypatch, capsys):
+    from phosphene.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    data = people(labels=60)
+    np.savez("mine.npz", x=data.x.numpy(), y=data.y.numpy())
+    counted = without = 0
+    for split in ("train", "validation", "test"):
+        assert main(["data", "npz:mine.npz?levels=2", "--split", split, "--json"]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        counted += sum(int(line.rpartition(" ")[2]) for line in facts["classes"])
+        without += facts["without label"]
+    assert (counted, without) == (60, 540)
