@@ -149,6 +149,7 @@ def suited(recipe: Recipe, event: Event) -> Recipe:
         >>> suited(select("vae", "mnist-binary"), Event.real(2)).model
         {}
     """
-    if event.is_image or recipe.model.get("network", "mlp") == "mlp":
+    networks = {recipe.model.get(name, "mlp") for name in ("network", "classifier")}
+    if event.is_image or networks == {"mlp"}:
         return recipe
     return replace(recipe, model={})
