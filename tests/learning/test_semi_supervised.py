@@ -26,7 +26,7 @@ from phosphene.evaluate.features import ClassifierFeatures
 from phosphene.evaluate.latents import linear_probe
 from phosphene.nn.shift import shift_images
 
-DATA, LABELS, SEEDS = "mnist-binary", 100, (11, 12, 13, 14, 15)
+DATA, LABELS, SEEDS = "mnist-binary", 100, (11, 12, 13, 14)
 
 
 @torch.no_grad()
