@@ -116,7 +116,7 @@ class Dataset:
             >>> import phosphene as ph
             >>> few = ph.data.load("digits", "train").with_labels(25)
             >>> few.y[few.y >= 0].bincount().tolist()
-            [2, 3, 3, 2, 2, 2, 3, 3, 3, 2]
+            [3, 2, 3, 2, 3, 2, 3, 3, 2, 2]
         """
         known = 0 if self.y is None else int((self.y >= 0).sum())
         if self.y is None or known == 0:
