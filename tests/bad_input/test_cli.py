@@ -93,6 +93,7 @@ def nothing_written(here: Path) -> None:
         (["sample", "runs/no"], ("there is no run at 'runs/no'",)),
         (["sample", "x", "-n", "0"], ("at least 1",)),
         (["sample", "x", "--interpolate", "--traverse"], ("one at a time",)),
+        (["sample", "x", "--translate", "--inpaint"], ("one at a time",)),
         (["export", "runs/no", "--format", "onx"], ("did you mean 'onnx'?",)),
         (["compare"], ("needs systems",)),
         (["compare", "vae", "vaee"], ("unknown system 'vaee'",)),

@@ -10,7 +10,7 @@ from PIL import Image
 import phosphene as ph
 from phosphene.catalog import systems
 from phosphene.recipes.exporting import export, part_of
-from phosphene.recipes.sampling import interpolate, sample, traverse
+from phosphene.recipes.sampling import interpolate, sample, translate, traverse
 
 
 def test_systems_lists_every_row(phosphene):
@@ -103,6 +103,22 @@ def test_traversals_change_one_dimension(phosphene, trained, here):
     assert drawn.x.shape == (12, 1, 8, 8)
     assert not torch.equal(drawn.x[0], drawn.x[2])
     assert phosphene("sample", trained.path, "--traverse", "-n", "2", "--out", "t.png").code == 0
+
+
+def test_translations_are_each_example_under_every_label(phosphene, trained, tmp_path, here):
+    run = ph.train(
+        "semi-supervised-vae", data="digits-binary", budget="2steps", threads=1, name="m2",
+        folder=tmp_path, model={"classifier_hidden": (8,), "latent_dim": 2},
+    )  # fmt: skip
+    drawn = translate(run, 3)
+    rows = drawn.x.view(3, 11, 1, 8, 8)
+    for label in (0, 7):
+        under = run.model.translate(rows[:, 0].round(), ph.Context(label=torch.full((3,), label)))
+        torch.testing.assert_close(rows[:, 1 + label], under.to(rows.dtype), atol=1e-5, rtol=0)
+    assert phosphene("sample", run.path, "--translate", "-n", "2", "--out", "y.png").code == 0
+    done = phosphene("sample", trained.path, "--translate")
+    assert done.code == 2
+    assert "does not translate examples to other labels" in done.err
 
 
 def test_samples_of_points_are_drawn_too(phosphene, plane, here):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import phosphene as ph
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, DivergedError, EventError
 from phosphene.core.event import Event
@@ -74,6 +75,16 @@ def test_discrete_likelihood_and_labels_for_a_conditional_model(digits):
     assert with_labels["bits_per_dim"].value < without["bits_per_dim"].value
     gap = with_labels["frechet_distance"].value < without["frechet_distance"].value
     assert gap, "samples of the asked-for class are closer to the data"
+
+
+def test_labels_that_are_all_unknown_give_no_accuracy(digits):
+    settings = {"classifier_hidden": (8,), "latent_dim": 2}
+    model = ph.build("semi-supervised-vae", digits.event, ContextSpec(label=4), **settings)
+    unknown = replace(digits, y=torch.full_like(digits.y, -1))
+    scores = evaluate_model(model, unknown, digits, samples=32, particles=2)
+    assert not {"accuracy", "probe_accuracy"} & set(scores)
+    scores = evaluate_model(model, digits, digits, samples=32, particles=2)
+    assert {"accuracy", "probe_accuracy"} <= set(scores)
 
 
 def test_reconstructions_are_scored_on_the_scale_of_one():

@@ -101,8 +101,6 @@ def _draw(dataset: "Dataset", out: str) -> None:
 
 
 def _facts(dataset: "Dataset") -> dict[str, Any]:
-    import torch
-
     facts: dict[str, Any] = {
         "name": dataset.name,
         "split": dataset.split,
@@ -119,10 +117,13 @@ def _facts(dataset: "Dataset") -> dict[str, Any]:
         "notes": list(dataset.notes),
     }
     if dataset.y is not None and dataset.classes:
-        counts = torch.bincount(dataset.y.clamp_min(0), minlength=len(dataset.classes)).tolist()
+        known = dataset.y[dataset.y >= 0]
+        counts = known.bincount(minlength=len(dataset.classes)).tolist()
         facts["classes"] = [
             f"{name}: {n:,}" for name, n in zip(dataset.classes, counts, strict=True)
         ]
+        if len(known) < len(dataset):
+            facts["without label"] = len(dataset) - len(known)
     return facts
 
 

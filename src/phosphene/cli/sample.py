@@ -22,8 +22,8 @@ class Arguments:
 
     Args:
         run: A run folder, or its name below runs/.
-        number: How many samples, or how many of each --image; of interpolations, traversals and
-            inpaintings, how many rows.
+        number: How many samples, or how many of each --image; of interpolations, traversals,
+            translations and inpaintings, how many rows.
         seed: The same seed gives the same samples.
         out: The file; by default in samples/ of the run.
         npz: Also write the array.
@@ -38,6 +38,7 @@ class Arguments:
         prior: Decode draws from a density fitted to the training codes: normal or mixture.
         interpolate: Straight lines between the codes of test examples.
         traverse: One latent dimension at a time.
+        translate: Test examples, each in its own style under every label.
         data: Other data whose test examples are interpolated, inpainted or conditioned on.
         trust: Use what the run names to be imported, run or fetched; see the page on runs.
         json: Print what was written as JSON.
@@ -59,6 +60,7 @@ class Arguments:
     prior: Annotated[Literal["normal", "mixture"] | None, arg(help_behavior_hint="")] = None
     interpolate: FlagCreatePairsOff[bool] = False
     traverse: FlagCreatePairsOff[bool] = False
+    translate: FlagCreatePairsOff[bool] = False
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint="")] = None
     trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
@@ -92,7 +94,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _check(arguments: Arguments) -> None:
     asked = [
-        name for name in ("interpolate", "traverse", "inpaint") if getattr(arguments, name)
+        name
+        for name in ("interpolate", "traverse", "translate", "inpaint")
+        if getattr(arguments, name)
     ] + [name for name in ("prompt", "image") if getattr(arguments, name) is not None]
     if len(asked) > 1:
         raise ConfigError(f"--{asked[0]} and --{asked[1]} are two things; ask for one at a time")
@@ -113,6 +117,8 @@ def _draw(arguments: Arguments, run: "Run") -> "Drawn":
         return sampling.interpolate(run, rows, seed=seed)
     if arguments.traverse:
         return sampling.traverse(run, rows, seed=seed)
+    if arguments.translate:
+        return sampling.translate(run, rows, seed=seed)
     if arguments.inpaint:
         return sampling.inpaint(run, rows, seed=seed, **chosen)
     if arguments.prompt is not None:

@@ -35,6 +35,8 @@ class Arguments:
         system: What to train; phosphene systems lists them.
         data: A data set's name, or an adapter such as folder:./photos; phosphene data lists them.
         env: Where an agent acts: CartPole-v1, any name of gymnasium's, or a map, grid:FILE.
+        labels: How many labels a semi-supervised system uses, the same of each class; by default
+            all that there are, or the recipe's number on the recipe's own data.
         budget: How long: 60s, 10m, 2h, 3000steps or 5epochs; steps of an agent are environment
             steps.
         recipe: Which recipe's settings to start from: default, paper, ...
@@ -55,6 +57,7 @@ class Arguments:
     system: Positional[Annotated[str, arg(metavar="SYSTEM", help_behavior_hint="")]] = ""
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint=quiet)] = None
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint=quiet)] = None
+    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint=quiet)] = None
     budget: Annotated[str | None, arg(metavar="BUDGET", help_behavior_hint=quiet)] = None
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
@@ -102,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
     complete = _with_parts(_trainer_options(recipe.train), model)
     shown = complete(
         system=system.name, data=recipe.data or None, env=recipe.env or None,
-        budget=recipe.budget, precision=recipe.precision,
+        labels=recipe.labels, budget=recipe.budget, precision=recipe.precision,
     )  # fmt: skip
     arguments = parse(complete, argv, PROG, default=shown)
     with TrainingConsole() as console:
@@ -126,6 +129,7 @@ def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Ru
         arguments.system,
         data=top("data"),
         env=top("env"),
+        labels=top("labels"),
         budget=top("budget"),
         precision=top("precision"),
         seed=arguments.seed,

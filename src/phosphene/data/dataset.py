@@ -13,7 +13,7 @@ from phosphene.core.errors import DataError
 from phosphene.core.event import Event
 from phosphene.data.tokenizers import Tokenizer
 
-__all__ = ["Dataset", "Split"]
+__all__ = ["Dataset", "Split", "balanced_order"]
 
 Split = Literal["train", "validation", "test"]
 
@@ -100,23 +100,59 @@ class Dataset:
         )
 
     def with_labels(self, n: int, seed: int = 0) -> "Dataset":
-        """Keep n labels, balanced over classes and drawn by the seed, and forget the rest (-1)."""
-        if self.y is None:
+        """Keep n labels, balanced over classes and drawn by the seed, and forget the rest (-1).
+
+        Classes have equally many, give or take one; where a class has fewer than its share, all of
+        its labels are kept and the others have more. Examples without a label (-1) are not chosen.
+
+        Args:
+            n: How many labels are kept, of those that are known.
+            seed: Draws which.
+
+        Raises:
+            DataError: There are no labels, or fewer than n.
+
+        Example:
+            >>> import phosphene as ph
+            >>> few = ph.data.load("digits", "train").with_labels(25)
+            >>> few.y[few.y >= 0].bincount().tolist()
+            [3, 2, 3, 2, 3, 2, 3, 3, 2, 2]
+        """
+        known = 0 if self.y is None else int((self.y >= 0).sum())
+        if self.y is None or known == 0:
             raise DataError(f"data set {self.name!r} has no labels to keep")
-        if not 0 < n <= len(self):
-            raise DataError(f"labels must be in 1..{len(self)}, got {n}")
-        order = np.random.default_rng(seed).permutation(len(self))
-        y = self.y.numpy()
-        ranks = np.empty(len(self), dtype=np.int64)  # rank of each example within its class
-        for c in np.unique(y):
-            rows = order[y[order] == c]
-            ranks[rows] = np.arange(len(rows))
-        position = np.empty(len(self), dtype=np.int64)
-        position[order] = np.arange(len(self))
-        kept = np.lexsort((position, ranks))[:n]
+        if not 0 < n <= known:
+            raise DataError(
+                f"labels must be in 1..{known}, the labelled {self.split} examples of "
+                f"{self.name!r}, got {n}"
+            )
+        order = balanced_order(self.y, seed)
+        kept = order[self.y[order] >= 0][:n]
         labels = torch.full_like(self.y, -1)
-        labels[torch.from_numpy(kept)] = self.y[torch.from_numpy(kept)]
+        labels[kept] = self.y[kept]
         return replace(self, y=labels)
+
+
+def balanced_order(y: Tensor, seed: int = 0) -> Tensor:
+    """Positions (n,) whose first k are balanced over the values of y, for any k.
+
+    Each value's examples are shuffled by the seed; the first of every value come first, then the
+    second of every value, and so on.
+
+    Example:
+        >>> y = torch.tensor([0, 0, 0, 1, 1, 2])
+        >>> sorted(y[balanced_order(y)][:3].tolist()), y[balanced_order(y)][5].item()
+        ([0, 1, 2], 0)
+    """
+    order = np.random.default_rng(seed).permutation(len(y))
+    values = y.numpy()
+    ranks = np.empty(len(y), dtype=np.int64)  # rank of each example within its class
+    for c in np.unique(values):
+        rows = order[values[order] == c]
+        ranks[rows] = np.arange(len(rows))
+    position = np.empty(len(y), dtype=np.int64)
+    position[order] = np.arange(len(y))
+    return torch.from_numpy(np.lexsort((position, ranks)))
 
 
 def summary(dataset: Dataset) -> Mapping[str, object]:

@@ -166,7 +166,7 @@ def _accuracy(right: Tensor, kind: str, note: str) -> Score:
 
 def _classified(model: Model, test: Dataset) -> dict[str, Score]:
     """Accuracy of the model's own classifier, where it has one and the data have labels."""
-    if test.y is None:
+    if test.y is None or not bool((test.y >= 0).any()):
         return {}
     known = test.y >= 0
     with evaluating(model):
@@ -213,8 +213,9 @@ def _encoded(
         note = "decoded paths between codes: inside over ends; 1 where there are no holes"
         kind = f"{extract.name} features"
         scores["path_distance"] = Score(value, kind, error, note=note, features=extract.name)
-    if test.y is not None and train.y is not None and bool((train.y[rows] >= 0).any()):
-        right = linear_probe((z_train, train.y[rows]), (z, test.y))
+    y, y_train = test.y, None if train.y is None else train.y[rows]
+    if y is not None and y_train is not None and all(bool((v >= 0).any()) for v in (y, y_train)):
+        right = linear_probe((z_train, y_train), (z, y))
         note = "of labels by a linear classifier on codes"
         if model.context:
             note = "of labels from codes that were encoded given them: chance if independent"

@@ -24,6 +24,7 @@ __all__ = [
     "project",
     "spread",
     "surprise",
+    "translations",
     "traversals",
 ]
 
@@ -218,6 +219,31 @@ def traversals(
         many = None if context is None else context.repeat(steps)
         rows.append(_decode(model, z.reshape(steps, *code.shape[1:]), many))
     return torch.stack(rows), order
+
+
+def translations(model: Model, x: Tensor) -> Tensor:
+    """Each example in its own style under every label.
+
+    Args:
+        model: A model that translates between labels.
+        x: Examples (n, *shape); their own labels are the model's guess.
+
+    Returns:
+        (n, classes, *shape) means on the scale of the event's codes.
+
+    Raises:
+        EventError: The model does not translate.
+    """
+    classes = model.context.label
+    if not hasattr(model, "translate") or classes is None:
+        raise EventError(f"{type(model).__name__} does not translate examples to other labels")
+    labels = torch.arange(classes, device=model.device).repeat(len(x))
+    with evaluating(model):
+        y: Tensor = model.translate(
+            x.to(model.device).repeat_interleave(classes, 0), Context(label=labels)
+        )
+    changed: Tensor = y.unflatten(0, (len(x), classes))
+    return changed.cpu()
 
 
 def neighbors(samples: Tensor, train: Tensor, k: int = 3) -> tuple[Tensor, Tensor]:

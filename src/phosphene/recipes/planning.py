@@ -24,8 +24,8 @@ from phosphene.core.errors import (
 from phosphene.core.model import Model, load_tensors
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
-from phosphene.data.labels import oversample_labelled
 from phosphene.evaluate.subject import data_of
+from phosphene.recipes.labelling import labelled, labelled_again, with_number
 from phosphene.recipes.recipe import Recipe, Stage, recipes, select, suited
 from phosphene.train.building import build
 from phosphene.train.checkpoint import latest_checkpoint
@@ -98,6 +98,7 @@ def plan_training(
     compile: bool,
     init_from: str | Path | None,
     overrides: Mapping[str, Any],
+    labels: int | None = None,
 ) -> Plan:
     """Resolve constructor defaults < recipe < what the caller says; see ``train``."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
@@ -108,13 +109,14 @@ def plan_training(
     if precision not in _PRECISIONS:
         raise UnknownNameError("precision", precision, _PRECISIONS)
     dataset = load_split(data or chosen.data, "train")
-    chosen = suited(chosen, dataset.event)
-    dataset = _labelled(dataset, chosen.labels, chosen.labelled_fraction, seed)
+    chosen = with_number(suited(chosen, dataset.event), data, labels)
     context = context_for(dataset, chosen)
+    dataset, counts = labelled(dataset, chosen.labels, chosen.labelled_fraction, seed)
     built = build(system, dataset.event, context, seed, **{**chosen.model, **model})
     if init_from is not None:
         initialize(built, Path(init_from))
-    held_out, notes = held_out_of(dataset, data, validation, labelled=chosen.labels is None)
+    told = chosen.labels is None and counts is None
+    held_out, notes = held_out_of(dataset, data, validation, labelled=told)
     if settings.patience is not None and held_out is None:
         raise ConfigError(
             f"patience waits for a validation to improve, and {dataset.name!r} has no validation "
@@ -130,6 +132,7 @@ def plan_training(
         "init_from": None if init_from is None else str(init_from),
         "labels": chosen.labels,
         "labelled_fraction": chosen.labelled_fraction,
+        "labelled": counts,
         # What turns samples into text and sound must not need the data.
         "tokenizer": encode(dataset.tokenizer),
         "sample_rate": dataset.sample_rate,
@@ -236,6 +239,7 @@ def plan_resume(
     model: Mapping[str, Any],
     train: Mapping[str, Any],
     overrides: Mapping[str, Any],
+    labels: int | None = None,
     trust: bool = False,
 ) -> Plan:
     """Go on as recorded; only the budget may be another."""
@@ -248,14 +252,17 @@ def plan_resume(
         dataset = data_of(Run(run.path, data=said, trust=trust), "train")
     if dataset.name != record["data"]:
         raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {dataset.name!r}")
+    if labels not in (None, record.get("labels")):
+        raise RunError(
+            f"{str(run.path)!r} was trained with labels={record.get('labels')}, not {labels}: "
+            "a run is resumed on the labels it began with"
+        )
     if record.get("own_validation") and validation is None:
         raise RunError(f"{str(run.path)!r} was judged by a Dataset of your own: pass validation=")
-    labelled = record.get("labels") is None
     judged = validation if validation is not None else record.get("validation")
-    held_out, notes = held_out_of(dataset, data, judged, labelled=labelled)
-    dataset = _labelled(
-        dataset, record.get("labels"), record.get("labelled_fraction", 0.0), record["seed"]
-    )
+    told = record.get("labels") is None and record.get("labelled") is None
+    held_out, notes = held_out_of(dataset, data, judged, labelled=told)
+    dataset = labelled_again(dataset, record, str(run.path))
     spent = Budget.parse(budget or record["budget"])
     record["budget"] = str(spent)
     settings = decode(record["train"])
@@ -358,13 +365,6 @@ def context_for(dataset: Dataset, recipe: Recipe) -> ContextSpec | None:
                 f"{dataset.name!r} has none{hint}"
             )
     return replace(ContextSpec(), **{n: getattr(available, n) for n in recipe.context})
-
-
-def _labelled(dataset: Dataset, labels: int | None, fraction: float, seed: int) -> Dataset:
-    """Keep only so many labels, repeated so that each batch holds some."""
-    if labels is None or dataset.y is None:
-        return dataset
-    return oversample_labelled(dataset.with_labels(labels, seed), fraction)
 
 
 def initialize(model: Model, path: Path) -> None:

@@ -39,8 +39,10 @@ class Recipe:
         model: Hyperparameters that differ from the constructor's defaults.
         train: Trainer settings that differ from :class:`TrainSettings`' defaults.
         context: Which parts of the data's context the model is given, such as ``("label",)``.
-        labels: Keep only this many labels of the training split (semi-supervised learning).
-        labelled_fraction: Part of each batch that is labelled, by repeating those examples.
+        labels: Keep only this many labels of the training split of ``data``: a benchmark of
+            semi-supervised learning. Of other data all labels are used.
+        labelled_fraction: Part of the examples that is labelled, by repeating those that are; None
+            for systems that do not learn from examples without labels.
         precision: ``fp32``, ``bf16``, or ``auto``: bf16 where a timing shows that it pays.
         reaches: Metric name to the value that must be reached on the test split.
         cpu_seconds: On how many seconds of two cores it reaches them.
@@ -58,7 +60,7 @@ class Recipe:
     train: Mapping[str, Any] = field(default_factory=dict)
     context: tuple[str, ...] = ()
     labels: int | None = None
-    labelled_fraction: float = 0.125
+    labelled_fraction: float | None = None
     precision: str = "fp32"
     reaches: Mapping[str, float] = field(default_factory=dict)
     cpu_seconds: float | None = None
@@ -105,8 +107,10 @@ def select(system: str, data: str | None = None, name: str = "default") -> Recip
             return recipe
     if named:
         # Settings that fit one set of images are a better start for another than none; the
-        # numbers to reach belong to the data they were measured on.
-        return replace(named[0], data=data or named[0].data, reaches={}, cpu_seconds=None)
+        # numbers to reach, and of labels, belong to the data they were measured on.
+        return replace(
+            named[0], data=data or named[0].data, reaches={}, cpu_seconds=None, labels=None
+        )
     return Recipe(name="default", system=system, data=data or "mnist-binary", budget="60s")
 
 
@@ -145,6 +149,7 @@ def suited(recipe: Recipe, event: Event) -> Recipe:
         >>> suited(select("vae", "mnist-binary"), Event.real(2)).model
         {}
     """
-    if event.is_image or recipe.model.get("network", "mlp") == "mlp":
+    networks = {recipe.model.get(name, "mlp") for name in ("network", "classifier")}
+    if event.is_image or networks == {"mlp"}:
         return recipe
     return replace(recipe, model={})

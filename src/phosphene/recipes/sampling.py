@@ -34,10 +34,11 @@ __all__ = [
     "save_drawn",
     "texts",
     "tokenizer_of",
+    "translate",
     "traverse",
 ]
 
-What = Literal["samples", "interpolation", "traversal", "inpainting"]
+What = Literal["samples", "interpolation", "traversal", "inpainting", "translation"]
 Prior = Literal["normal", "mixture"]
 
 
@@ -248,6 +249,19 @@ def traverse(run: Run, dimensions: int = 8, *, steps: int = 11, seed: int = 0) -
         model, x, moments, dimensions=dimensions, steps=steps, context=context
     )
     return Drawn(moved.flatten(0, 1), steps, "traversal")
+
+
+def translate(run: Run, rows: int = 8, *, seed: int = 0) -> Drawn:
+    """Test examples, and each of them in its own style under every label.
+
+    Raises:
+        EventError: The model does not translate between labels.
+    """
+    model = run.model
+    x, _, _ = _examples(run, model, rows, seed)
+    changed = views.translations(model, x)
+    whole = torch.cat([x[:, None].to(changed.dtype), changed], dim=1)
+    return Drawn(whole.flatten(0, 1), whole.shape[1], "translation")
 
 
 def texts(run: Run, drawn: Drawn) -> list[str]:

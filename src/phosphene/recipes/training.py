@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from phosphene import catalog
+from phosphene.core.errors import ConfigError
 from phosphene.core.events import Listener, Started, Warned
 from phosphene.core.model import Model
 from phosphene.data.dataset import Dataset
@@ -37,6 +38,7 @@ def train(
     data: str | Dataset | None = None,
     validation: str | Dataset | None = None,
     env: str | None = None,
+    labels: int | None = None,
     budget: str | None = None,
     seed: int = 0,
     name: str | None = None,
@@ -68,6 +70,9 @@ def train(
             validation split of ``data``: a Dataset of your own has none.
         env: The environment of an agent: a native one, any of gymnasium's, or a map,
             ``grid:PATH``; None takes the recipe's.
+        labels: How many labels a semi-supervised system uses, as many of each class as can be; None
+            for all that the data have, or the recipe's number on the embedded data set that the
+            recipe names.
         budget: ``60s``, ``10m``, ``3000steps`` or ``5epochs``; None takes the recipe's. Steps of an
             agent are those of its environments, all together.
         seed: Seeds weights, batches and noise.
@@ -113,13 +118,19 @@ def train(
         "init_from": init_from,
     }  # fmt: skip
     if check_subject(system, data, env):
+        if labels is not None:
+            raise ConfigError(f"{system!r} is an agent: it has no labels, got labels={labels}")
         plan = resume_agent(system, env=env, trust=trust, **said) if resume else plan_agent(
             system, env=env, **said, **anew
         )  # fmt: skip
     elif resume:
-        plan = plan_resume(system, data=data, validation=validation, trust=trust, **said)
+        plan = plan_resume(
+            system, data=data, validation=validation, labels=labels, trust=trust, **said
+        )
     else:
-        plan = plan_training(system, data=data, validation=validation, **said, **anew)
+        plan = plan_training(
+            system, data=data, validation=validation, labels=labels, **said, **anew
+        )
     runtime = Runtime(device, plan.settings.strategy)
     try:
         if plan.dataset is None:

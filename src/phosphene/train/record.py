@@ -140,7 +140,14 @@ _OPTIONAL: dict[str, tuple[Check, str]] = {
     "env": (_NAME, "text"),
     "own_data": (lambda v: isinstance(v, bool), "true or false"),
     "labels": (_or_none(lambda v: _whole(v) and v > 0), "a whole number above 0, or null"),
-    "labelled_fraction": (lambda v: _number(v) and 0 <= v <= 1, "a number from 0 to 1"),
+    "labelled_fraction": (
+        _or_none(lambda v: _number(v) and 0 <= v <= 1),
+        "a number from 0 to 1, or null",
+    ),
+    "labelled": (
+        _or_none(lambda v: isinstance(v, dict) and all(map(_whole, v.values()))),
+        "an object of whole numbers, or null",
+    ),
     "tokenizer": (_or_none(_object), "an object or null"),
     "sample_rate": (_or_none(lambda v: _whole(v) and 0 < v < 10**9), "a whole number or null"),
     "threads": (_or_none(lambda v: _whole(v) and v > 0), "a whole number above 0"),

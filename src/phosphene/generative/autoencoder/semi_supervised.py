@@ -38,8 +38,9 @@ class SemiSupervisedVAE(Model):
         loss         mean of L (where y is known) and U (elsewhere) + alpha * -log q(y|x) (known)
 
     Kingma, Rezende, Mohamed and Welling, "Semi-supervised learning with deep generative models"
-    (2014). The label is independent of z *a priori*, z ⟂ y, not given x: so z learns the style, and
-    an example can be drawn again under another label (:meth:`translate`). p(y) is uniform.
+    (2014). The label is independent of z *a priori*, z ⟂ y, not given x: z need not repeat it and
+    learns the style, and an example can be drawn again under another label (:meth:`translate`). A
+    z of many dimensions repeats it all the same, the more so where q(y|x) errs. p(y) is uniform.
 
     Labels arrive in ``batch.context.label``, -1 where unknown. The sum over y is exact: one pass of
     the decoder for each class, with the same noise for all of them, so that classes are compared
@@ -48,7 +49,7 @@ class SemiSupervisedVAE(Model):
     Args:
         event: What one example is: binary, image, audio or real.
         context: ``ContextSpec(label=K)``, required.
-        latent_dim: Size of the style z.
+        latent_dim: Size of the style z; one of few dimensions leaves the label to y.
         network: ``mlp``, ``conv`` or ``resnet`` (the latter two for images), of q(z|x,y), p(x|y,z).
         hidden: Their widths, or channels of the stages, from example to latent; None for the
             network's small default.
