@@ -11,7 +11,7 @@ from phosphene.catalog import System, systems
 from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
 
-__all__ = ["PARTLY_LABELED", "context", "events", "settings"]
+__all__ = ["PARTLY_LABELED", "UNTOLD", "context", "events", "settings"]
 
 Settings = dict[str, object]
 
@@ -20,6 +20,9 @@ PARTLY_LABELED = frozenset(
     | {row.name for row in systems() if row.family == "autoregressive" and row.context != "none"}
 )
 """Systems for which a label that is missing, or -1, is a latent variable and not an error."""
+
+UNTOLD = {"vq-vae-prior": ("codes-model",), "stacked-semi-supervised-vae": ("features",)}
+"""Phases of systems which train a part that knows no context."""
 
 TINY_IMAGE = Event.image(1, 2, levels=4)
 """Few enough states that a decoder of many levels can be summed over all of them."""

@@ -35,7 +35,7 @@ class Toy(Model):
 
     def labels(self, context: Context | None, n: int) -> Tensor:
         """The label of each example, 0 where nothing is declared."""
-        label = self.context.check(context).label
+        label = self.given(context, n).label
         return torch.zeros(n, dtype=torch.long) if label is None else label
 
 
@@ -255,7 +255,7 @@ class TinyVAE(Toy):
         return Loss(-elbo.mean(), {"elbo": elbo})
 
     def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
-        self.context.check(context)
+        self.given(context, len(x))
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:

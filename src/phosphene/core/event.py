@@ -105,12 +105,7 @@ class Event:
         """Return x unchanged if it is a batch of this event; raise EventError otherwise."""
         import torch
 
-        if tuple(x.shape[1:]) != self.shape:
-            raise EventError(
-                f"expected a batch of shape (n, {', '.join(map(str, self.shape))}), "
-                f"got {tuple(x.shape)}"
-            )
-        if x.numel() == 0:
+        if self.check_shape(x).numel() == 0:
             return x
         if x.is_floating_point() and not bool(torch.isfinite(x).all()):
             raise EventError("the batch holds NaN or infinite values")
@@ -125,6 +120,22 @@ class Event:
                     "a discrete event holds whole codes, got fractions; "
                     "scaled floats exist only inside networks"
                 )
+        return x
+
+    def check_shape(self, x: "Tensor") -> "Tensor":
+        """Return x unchanged if it has a batch's shape, whatever it holds: latents, scaled codes.
+
+        Example:
+            >>> import torch
+            >>> Event.real(2).check_shape(torch.zeros(5, 3))
+            Traceback (most recent call last):
+            phosphene.core.errors.EventError: expected a batch of shape (n, 2), got (5, 3)
+        """
+        if x.ndim == 0 or tuple(x.shape[1:]) != self.shape:
+            raise EventError(
+                f"expected a batch of shape (n, {', '.join(map(str, self.shape))}), "
+                f"got {tuple(x.shape)}"
+            )
         return x
 
     def __str__(self) -> str:

@@ -56,11 +56,11 @@ def evaluating(model: Model) -> Iterator[None]:
         model.train(training)
 
 
-def condition(model: Model, context: Context | None) -> Context | None:
-    """The parts of a context that this model is conditioned on; None where it takes none."""
+def condition(model: Model, context: Context | None, n: int) -> Context | None:
+    """What the model is conditioned on in n examples, wherever it lies; None if on nothing."""
     if not model.context:
         return None
-    return model.context.check(context)
+    return model.context.check(context, n, unknown_label=model.label_may_be_unknown)
 
 
 def _batches(model: Model, x: Tensor, context: Context | None, rows: int) -> Iterator[Any]:
@@ -99,7 +99,7 @@ def exact_log_prob(
     model: Model, x: Tensor, context: Context | None = None, *, progress: Progress | None = None
 ) -> Tensor:
     """``log_prob`` of every example, (n,) float64 nats, in batches; the estimate of an ODE."""
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     parts = []
 
     def log_prob(xs: Tensor, c: Context) -> Tensor:
@@ -143,7 +143,7 @@ def importance_weighted(
         ConfigError: ``particles`` is below 1.
     """
     _check_particles(particles)
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     counts = _parts(particles, max(4, _ELEMENTS // model.event.dimensions))
     values = []
     with evaluating(model):
@@ -184,7 +184,7 @@ def bits_per_dim(nll: Score, event: Event) -> Score:
 
 
 def _estimated(model: Model, x: Tensor, context: Context | None) -> Score:
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     values, errors = [], []
     with evaluating(model):
         for _, xs, c in _batches(model, x, context, _rows(model.event)):

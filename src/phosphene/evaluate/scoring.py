@@ -53,7 +53,7 @@ def draw(
     model: Model, n: int, context: Context | None = None, *, seed: int = 0, rows: int = _ROWS
 ) -> Tensor:
     """Samples (n, *event.shape) on the CPU, in batches, a function of the seed."""
-    context = condition(model, context)
+    context = condition(model, context, n)
     parts = []
     with evaluating(model):
         for start in range(0, n, rows):
@@ -70,7 +70,7 @@ def reconstruction(model: Model, x: Tensor, context: Context | None = None) -> d
     Codes are scaled to [0, 1] first, so that the peak is 1 and data of any number of levels
     compare; real events keep their units. Images below 11 pixels have no SSIM.
     """
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     top = 1.0 if model.event.levels is None else model.event.levels - 1.0
     similar = model.event.kind == "image" and min(model.event.shape[1:]) >= SSIM_WINDOW
     errors, similarities = [], []
@@ -179,7 +179,7 @@ def _classified(model: Model, test: Dataset) -> dict[str, Score]:
 
 def _posterior(model: Model, x: Tensor, context: Context | None, seed: int) -> dict[str, Score]:
     """How far draws of q(z|x) are from the prior N(0, I), all examples together."""
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     parts = []
     with evaluating(model):
         for start in range(0, len(x), _ROWS):
@@ -227,8 +227,8 @@ def _encoded(
 
 def _inverse(model: Model, x: Tensor, context: Context | None) -> dict[str, Score]:
     """How far a bijection is from what it comes back to, in floating point."""
+    context = condition(model, context, len(x))
     x = x[:_INVERTED]
-    context = condition(model, context)
     worst = 0.0
     with evaluating(model):
         for start in range(0, len(x), _ROWS):

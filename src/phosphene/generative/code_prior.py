@@ -94,6 +94,7 @@ class CodePrior(Model):
         self.prior = _build(prior_system, self.codes.code_event, context, prior)
         if not hasattr(self.prior, "log_prob"):
             raise ConfigError(f"prior_system {prior_system!r} has no exact likelihood of tokens")
+        self.label_may_be_unknown = self.prior.label_may_be_unknown
 
     # -- training in stages -----------------------------------------------------------------------
 
@@ -224,12 +225,12 @@ class CodePrior(Model):
 
     def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
         """The quantized vectors of the codes."""
-        if context is not None and context.label is not None:
-            self.context.check(context)
+        self.given(context, len(x))
         return cast(Tensor, self._tokenizer.encode(x))
 
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         """The mean of p(x|z), on the scale of the codes."""
+        self.given(context, len(z))
         return cast(Tensor, self._tokenizer.decode(z))
 
     def reconstruct(self, x: Tensor, context: Context | None = None) -> Tensor:

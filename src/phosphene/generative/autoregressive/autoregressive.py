@@ -49,6 +49,7 @@ class Autoregressive(Model):
     """
 
     likelihood: Likelihood = "exact"
+    label_may_be_unknown = True
     members: int = 1
     """Number of orders or masks whose mixture this is."""
     log_prior: Tensor
@@ -177,7 +178,7 @@ class Autoregressive(Model):
     ) -> Tensor:
         """Draw (n, *event.shape), one value after another; 0 is a greedy temperature."""
         how = Choosing(temperature=temperature, top_k=top_k, top_p=top_p)
-        context = self._settled(n, self._told(n, context), generator)
+        context = self._settled(n, self.given(context, n), generator)
         member, u = self._draws(n, generator)
         return self.generate(u, context, how=how, member=member)
 
@@ -303,15 +304,7 @@ class Autoregressive(Model):
 
     def _checked(self, x: Tensor, context: Context | None) -> Context:
         self.event.check(x)
-        return self._told(len(x), context)
-
-    def _told(self, n: int, context: Context | None) -> Context:
-        """The context, checked; a label that is not given is unknown."""
-        context = context or Context()
-        if self.context.label is not None and context.label is None:
-            unknown = torch.full((n,), -1, device=self.device)
-            context = replace(context, label=unknown)
-        return self.context.check(context)
+        return self.given(context, len(x))
 
     def _mixture(self, x: Tensor, context: Context) -> Tensor:
         if self.members == 1:
@@ -376,7 +369,7 @@ def teacher_forcing(model: Autoregressive, x: Tensor, context: Context | None = 
     conditionals are trained in one parallel pass.
     """
     model.event.check(x)
-    return model.conditionals(x, model.context.check(context))
+    return model.conditionals(x, model.context.check(context, len(x), model.device))
 
 
 def free_running(
@@ -386,7 +379,7 @@ def free_running(
 
     Scored by teacher forcing, what is generated has the parameters that are yielded here.
     """
-    context = model._settled(n, model._told(n, context), generator)
+    context = model._settled(n, model.given(context, n), generator)
     _, u = model._draws(n, generator)
     step = model.stepper(n, context)
     x = torch.zeros(n, model.event.dimensions, dtype=model.dtype, device=model.device)

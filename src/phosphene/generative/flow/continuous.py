@@ -150,7 +150,7 @@ class ContinuousFlow(Flow):
     @available_if(lambda self: not self.event.discrete, "codes have a bound: use elbo")
     def estimate_log_prob(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
         """The log-density of reals (n,) in nats, and the standard error of the trace (n,)."""
-        context = self.context.check(context)
+        context = self.given(context, len(x))
         y, log_det = self.codec.encode(self.event.check(x).to(self.dtype), None)
         values = self._density(y, context, self._drawn(y), self.ode.solver).log_dets
         return values.mean(1) + log_det, standard_error(values)
@@ -183,14 +183,15 @@ class ContinuousFlow(Flow):
     @torch.no_grad()
     def inverse_error(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Largest |f^-1(f(y)) - y| of each example (n,), in units of the largest |y|."""
-        y, _ = self.codec.encode(x.to(self.dtype), None)
+        context = self.given(context, len(x))
+        y, _ = self.codec.encode(self.event.check(x).to(self.dtype), None)
         back = self.ode.inverse(self.ode.move(y, context), context)
         return (back - y).abs().flatten(1).amax(1) / y.abs().max().clamp(min=1.0)
 
     def loss(self, batch: Batch) -> Loss:
         """The negative log-density (or bound), by the batch's noise; and what it took to solve."""
         self.event.check(batch.x)
-        context = self.context.check(batch.context)
+        context = self.given(batch.context, len(batch))
         noise, log_q = None, torch.zeros((), dtype=self.dtype, device=batch.x.device)
         if self.event.discrete:
             uniform = batch.uniform(self.event.shape).to(self.dtype)
