@@ -187,13 +187,13 @@ class Shear(Toy):
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
-        y = (x - self.m) / self.s
+        y = (self.event.check_shape(x) - self.m) / self.s
         a, b = self.coefficients(y[:, 0], context)
         z = torch.stack([y[:, 0], y[:, 1] * a.exp() + b], dim=1)
         return z, a - self.s.log().sum()
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
-        a, b = self.coefficients(z[:, 0], context)
+        a, b = self.coefficients(self.event.check_shape(z)[:, 0], context)
         return torch.stack([z[:, 0], (z[:, 1] - b) * (-a).exp()], dim=1) * self.s + self.m
 
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
@@ -223,7 +223,7 @@ class TinyVAE(Toy):
         self.decoder = nn.Linear(2, d)
         self.c = nn.Parameter(0.1 * torch.randn(self.classes, d))
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def gaussian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mu, log_sigma = self.encoder(self.codes(x)).chunk(2, dim=-1)
         return mu, log_sigma
 
@@ -232,7 +232,7 @@ class TinyVAE(Toy):
 
     def log_weight(self, x: Tensor, context: Context | None, noise: Tensor) -> Tensor:
         """log p(x, z) - log q(z|x) at z = mu + sigma noise."""
-        mu, log_sigma = self.posterior(x)
+        mu, log_sigma = self.gaussian(x)
         z = mu + log_sigma.exp() * noise
         logits = self.logits(z, context, len(x))
         log_p = bernoulli(logits, self.codes(x).expand_as(logits)) - 0.5 * z.square().sum(-1)
@@ -256,7 +256,7 @@ class TinyVAE(Toy):
 
     def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
         self.given(context, len(x))
-        return self.posterior(x)[0]
+        return self.gaussian(x)[0]
 
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         return self.logits(z, context, len(z)).sigmoid().reshape(-1, *self.event.shape)

@@ -45,7 +45,10 @@ class Autoregressive(Model):
     Args:
         event: What one example is; its dimensions are flattened in raster order.
         conditional: The distribution of one dimension given those before it.
-        context: What the model is conditioned on.
+        context: What the model is conditioned on: a label, a vector, or both.
+
+    Raises:
+        EventError: The context holds an image or a text.
     """
 
     likelihood: Likelihood = "exact"
@@ -58,6 +61,8 @@ class Autoregressive(Model):
         self, event: Event, conditional: Conditional, *, context: ContextSpec | None = None
     ) -> None:
         super().__init__(event, context=context)
+        if self.context.image is not None or self.context.text is not None:
+            self.refuse("it is conditioned on a label or a vector, not on an image or a text")
         self.conditional = conditional
         if self.context.label is not None:
             classes = self.context.label

@@ -75,6 +75,8 @@ class Flow(Model):
         super().__init__(event, context=context)
         if event.kind not in ("real", "image"):
             self.refuse("a flow takes reals, or images of codes that are dequantized")
+        if self.context.text is not None:
+            self.refuse("it is conditioned on labels, vectors and images, not on text")
         self.likelihood: Likelihood = "bound" if event.discrete else "exact"
         self.base: Base = build_base(base, event.shape, context=self.context, components=components)
         self.codec = _codec(event, codec, alpha)
