@@ -10,6 +10,7 @@ values given the same uniform numbers, and the laws hold them to it.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
+from phosphene.generative.autoregressive.completion import Known, computable, settled
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.conditionals import Conditional
 from phosphene.nn.noise import Uniform
@@ -201,20 +203,33 @@ class Autoregressive(Model):
     ) -> Tensor:
         """Keep x where the mask (of x's shape, or of the event's) is True, and draw the rest.
 
-        The rest is an exact draw of p(rest | known). That takes a mask whose known values come
-        first in the model's order; a model that has many orders takes one that fits.
+        The rest is an exact draw of p(rest | known): an unknown label and, of a mixture, the member
+        are drawn from their posterior given what is known
+        (:mod:`phosphene.generative.autoregressive.completion`), whatever the temperature. That
+        takes known values that come first in the order, or unknown codes before them with at most
+        1,024 states. Of a mixture in whose members some have more, the draw is exact for the
+        mixture of the others.
 
         Raises:
-            EventError: The mask has a known value after an unknown one, in the order.
+            EventError: In every order, more unknown values come before a known one.
         """
         how = Choosing(temperature=temperature, top_k=top_k, top_p=top_p)
-        known = torch.broadcast_to(mask.bool(), x.shape).flatten(1)
-        context = self._checked(torch.where(known.view(x.shape), x, torch.zeros_like(x)), context)
-        member = self._member_for(known)
-        context = self._settled(len(x), context, generator)
+        mask = torch.broadcast_to(mask.bool(), x.shape)
+        x = torch.where(mask, x, torch.zeros_like(x))
+        context = self._checked(x, context)
+        nobody = torch.zeros(len(x), dtype=torch.long)
+        known = Known(x.flatten(1).to(self.dtype), mask.flatten(1), context, nobody)
+        known = self.settle(known, generator)
         _, u = self._draws(len(x), generator)
-        given = (x.flatten(1).to(self.dtype), known)
-        return self.generate(u, context, how=how, member=torch.full((len(x),), member), given=given)
+        given = (known.x, known.mask)
+        return self.generate(u, known.context, how=how, member=known.member, given=given)
+
+    def settle(self, known: Known, generator: torch.Generator | None) -> Known:
+        """Draw what must be known before the rest can be drawn in turn: label, member, values."""
+        can = computable(self, known.mask)
+        if not bool(can.any(1).all()):
+            self._refuse_mask(known.mask[~can.any(1)])
+        return settled(self, known, can, generator)
 
     def generate(
         self,
@@ -345,12 +360,8 @@ class Autoregressive(Model):
         u = torch.rand(shape, generator=generator, dtype=self.dtype, device=self.device)
         return member, u
 
-    def _member_for(self, known: Tensor) -> int:
-        """A member in whose order every row's known values come first."""
-        for member in range(self.members):
-            ranked = known[:, self.order_of(member).to(known.device)]
-            if not bool((ranked[:, 1:] & ~ranked[:, :-1]).any()):
-                return member
+    def _refuse_mask(self, known: Tensor) -> NoReturn:
+        """Say which known value the order has too many unknown ones before."""
         order = self.order_of(0).tolist()
         ranked = known[:, order]
         _, k = (ranked[:, 1:] & ~ranked[:, :-1]).nonzero()[0].tolist()
