@@ -408,7 +408,9 @@ _SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "vae": _vae,
     "vq-vae": _vq_vae,
     "vq-vae-prior": _vq_vae_prior,
+    "tabular": _tabular,
     "tcn": _tcn,
+    "transformer": _transformer,
     "wavenet": _wavenet,
 }
 

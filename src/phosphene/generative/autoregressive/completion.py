@@ -11,8 +11,9 @@ one, p_m(known | y) = sum_g p_m(known, g | y), which is summed where g has few s
 drawn from its terms.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -51,6 +52,19 @@ class Known:
     def __getitem__(self, rows: Tensor) -> "Known":
         at = rows.to(self.member.device)
         return Known(self.x[rows], self.mask[rows], self.context[rows], self.member[at])
+
+    def once(self, f: "Callable[[Known], Tensor]") -> Tensor:
+        """What f gives for each example, computed once for those that are alike."""
+        member = self.member[:, None].to(self.x.device)
+        told = [
+            value.flatten(1) if value.ndim > 1 else value[:, None]
+            for _, value in self.context.parts()
+        ]
+        columns = [part.double() for part in (self.x, self.mask, member, *told)]
+        kinds, kind = torch.cat(columns, 1).unique(dim=0, return_inverse=True)
+        index = torch.arange(len(kind), device=kind.device)
+        first = torch.empty_like(index[: len(kinds)]).scatter_(0, kind, index)
+        return f(self[first])[kind]
 
 
 def joined(parts: Sequence[Known]) -> Known:
@@ -115,7 +129,8 @@ def _weights(model: "Autoregressive", known: Known, can: Tensor, unknown: Tensor
         for context, log_p in _labels(model, known.context, unknown):
             score = known.x.new_full((len(known.x),), -torch.inf)
             rows = can[:, m].nonzero()[:, 0]
-            score[rows] = _evidence(model, replace(known, context=context)[rows], m)
+            part = replace(known, context=context)[rows]
+            score[rows] = part.once(partial(_evidence, model, member=m))
             every.append(score + log_p)
         columns.append(torch.stack(every, 1))
     return torch.stack(columns, 1)
@@ -152,7 +167,7 @@ def _filled(model: "Autoregressive", known: Known, generator: torch.Generator | 
         gap = _gap(model, known.mask[own], m)
         for rows, states in _gaps(model, gap):
             dims, at = gap[rows[0]], own[rows]
-            terms = _terms(model, known[at], dims, states, m)
+            terms = known[at].once(partial(_terms, model, gap=dims, states=states, member=m))
             x[at[:, None], dims.nonzero()[:, 0]] = states[_draw(terms, generator)]
             mask[at] |= dims
     return replace(known, x=x, mask=mask)
@@ -198,7 +213,9 @@ def _score(
 ) -> Tensor:
     """The sum (n,) of those conditionals' logarithms that the mask names."""
     params = model.conditionals(x.view(-1, *model.event.shape), context, member=member)
-    return torch.where(mask, model.conditional.log_prob(params, x), 0.0).sum(-1)
+    log_p = torch.where(mask, model.conditional.log_prob(params, x), 0.0).sum(-1)
+    # What the model calls impossible is less probable than all else, and can still be drawn from.
+    return log_p.clamp(min=torch.finfo(log_p.dtype).min / 4)
 
 
 def _draw(log_weights: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -233,19 +233,23 @@ class OrderAgnostic(Autoregressive):
         known, context = replace(known, member=member.cpu()), known.context
         if context.label is None or not bool((context.label < 0).any()):
             return known
-        order = known_first(self.orders[member], known.mask)
-
-        def score(x: Tensor, context: Context) -> Tensor:
-            return self.known_log_prob(replace(known, context=context), order)
-
-        p = self._joint(known.x, context, score).softmax(1)
+        p = known.once(self._label_scores).softmax(1)
         drawn = torch.multinomial(p, 1, generator=generator)[:, 0]
         label = torch.where(context.label < 0, drawn, context.label)
         return replace(known, context=replace(context, label=label))
 
-    def known_log_prob(self, known: Known, order: Tensor) -> Tensor:
-        """The log-probability (n,) of what is known, in orders (n, D) that begin with it."""
+    def _label_scores(self, known: Known) -> Tensor:
+        """The joint log p(known, y) of every label y: (n, classes)."""
+        return self._joint(
+            known.x,
+            known.context,
+            lambda _, context: self._known_log_prob(replace(known, context=context)),
+        )
+
+    def _known_log_prob(self, known: Known) -> Tensor:
+        """The log-probability (n,) of what is known, in orders that begin with it."""
         n, count = len(known.x), known.mask.sum(1)
+        order = known_first(self.orders[known.member.to(self.device)], known.mask)
         params = known.x.new_zeros(n, self.event.dimensions, self.conditional.size)
         rows = torch.arange(n, device=known.x.device)
         step = self.row_stepper(known.x, torch.zeros_like(known.mask), known.context)
