@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from phosphene.core.config import tagged
 from phosphene.core.errors import EventError
@@ -78,6 +78,21 @@ class Event:
     def audio(cls, samples: int, levels: int = 256) -> "Event":
         """Mu-law codes of a mono signal."""
         return cls("audio", (samples,), levels)
+
+    @classmethod
+    def parse(cls, text: str) -> "Event":
+        """The event that is written so.
+
+        Example:
+            >>> Event.parse("image 1x28x28, 2 levels") == Event.image(1, 28, levels=2)
+            True
+            >>> Event.parse(str(Event.real(2)))
+            Event(kind='real', shape=(2,), levels=None)
+        """
+        size, _, levels = text.partition(", ")
+        kind, _, shape = size.partition(" ")
+        sides = tuple(map(int, shape.split("x")))
+        return cls(cast(Kind, kind), sides, int(levels.split()[0]) if levels else None)
 
     @property
     def dimensions(self) -> int:

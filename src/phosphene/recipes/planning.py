@@ -17,7 +17,7 @@ from phosphene.core.model import Model, load_tensors
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.data.labels import oversample_labelled
-from phosphene.recipes.recipe import Recipe, Stage, recipes, select, suited
+from phosphene.recipes.recipe import Recipe, Stage, recipes, select
 from phosphene.train.building import build
 from phosphene.train.folder import WEIGHTS, Run, build_from, read_tensors, versions
 from phosphene.train.settings import Budget, TrainSettings
@@ -80,14 +80,16 @@ def plan_training(
 ) -> Plan:
     """Resolve constructor defaults < recipe < what the caller says; see ``train``."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
-    chosen = recipe if isinstance(recipe, Recipe) else _selected(system, data, recipe)
+    dataset = None if data is None else load_split(data, "train")
+    chosen = recipe if isinstance(recipe, Recipe) else _selected(system, dataset, recipe)
     settings = TrainSettings(**{**chosen.train, **train})
     spent = Budget.parse(budget or chosen.budget)
     precision = precision or chosen.precision
     if precision not in _PRECISIONS:
         raise UnknownNameError("precision", precision, _PRECISIONS)
-    dataset = load_split(data or chosen.data, "train")
-    chosen = suited(chosen, dataset.event)
+    dataset = load_split(chosen.data, "train") if dataset is None else dataset
+    if chosen.plain:
+        dataset = replace(dataset, notes=(*dataset.notes, chosen.notes))
     dataset = _labelled(dataset, chosen.labels, chosen.labelled_fraction, seed)
     context = context_for(dataset, chosen)
     built = build(system, dataset.event, context, seed, **{**chosen.model, **model})
@@ -149,8 +151,10 @@ def _now() -> str:
     return datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
-def _selected(system: str, data: str | Dataset | None, recipe: str) -> Recipe:
-    return select(system, data.name if isinstance(data, Dataset) else data, recipe)
+def _selected(system: str, data: Dataset | None, recipe: str) -> Recipe:
+    if data is None:
+        return select(system, None, recipe)
+    return select(system, data.name, recipe, data.event)
 
 
 def _stages(
