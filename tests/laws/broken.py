@@ -15,6 +15,7 @@ from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import Likelihood
 from phosphene.generative.autoregressive.autoregressive import Stepper
+from phosphene.generative.autoregressive.completion import Known
 from phosphene.generative.autoregressive.fvsbn import FVSBN
 from tests.laws.toys import Chain, Coins, Mixture, Patches, Shear, TinyVAE, bernoulli, flip
 
@@ -29,6 +30,16 @@ def breaks(*laws: str) -> Any:
         return cls
 
     return register
+
+
+@breaks("completions_follow_the_density", "context_is_used")
+class CompletesAsIfNothingWereKnown(FVSBN):
+    """The beginning is drawn from the prior, whatever is known to follow."""
+
+    events = ("binary",)
+
+    def settle(self, known: Known, generator: torch.Generator | None) -> Known:
+        return known
 
 
 @breaks("contexts_have_a_row_for_each_example")

@@ -48,16 +48,16 @@ def shaken(model: Model) -> Model:
 
 
 def masks(model: Model) -> dict[str, Tensor]:
-    """What is known: all but the end; of bits also all but the beginning and the end."""
+    """What is known: all but the end; of bits also all but the beginning."""
     order, size, levels = model.order, model.event.dimensions, model.event.levels
     few = 2 if levels == 2 else 1
     end = torch.ones(size, dtype=torch.bool)
     end[order[size - few :]] = False
     found = {"the end": end.reshape(model.event.shape)}
     if levels == 2:
-        ends = torch.ones(size, dtype=torch.bool)
-        ends[order[[0, size - 1]]] = False
-        found["the beginning and the end"] = ends.reshape(model.event.shape)
+        start = torch.ones(size, dtype=torch.bool)
+        start[order[:2]] = False
+        found["the beginning"] = start.reshape(model.event.shape)
     return found
 
 

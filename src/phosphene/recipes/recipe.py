@@ -112,8 +112,7 @@ def select(
     Args:
         system: A name of the catalogue.
         data: What the data set is called; None takes the recipe's.
-        name: ``default``, ``paper``, ... Where no default is for the kind, another of the system's
-            may be, though never the paper's.
+        name: ``default``, ``paper``, ...
         event: What one example is; None where the data are not loaded yet, which leaves their name.
 
     Example:
@@ -135,13 +134,13 @@ def select(
     about: dict[str, Any] = {"data": data, "reaches": {}, "cpu_seconds": None}
     if kind is None:
         return replace(named[0], **about)
-    others = [r for r in recipes() if r.system == system and r.name not in (name, "paper")]
-    others = [r for r in others if name == "default" and r.context == named[0].context]
-    for group in (named, others):
-        fitting = [r for r in group if kind_of(_event_of(r)) == kind]
-        if fitting:
-            return replace(min(fitting, key=lambda r: _distance(_event_of(r), event)), **about)
+    fitting = [r for r in named if kind_of(_event_of(r)) == kind]
+    if fitting:
+        return replace(min(fitting, key=lambda r: _distance(_event_of(r), event)), **about)
     notes = f"no recipe of {system} is for {_IN_WORDS[kind]}: these are the constructor's defaults"
+    others = {r.name for r in recipes() if r.system == system and kind_of(_event_of(r)) == kind}
+    if others:
+        notes += f" (--recipe {', '.join(sorted(others))} has settings for them)"
     return replace(
         named[0], **about, model={}, train={}, precision="fp32", stages={}, notes=notes, plain=True
     )

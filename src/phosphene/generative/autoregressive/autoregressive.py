@@ -22,7 +22,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
-from phosphene.generative.autoregressive.completion import Known, computable, settled
+from phosphene.generative.autoregressive.completion import STATES, Known, computable, settled
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.conditionals import Conditional
 from phosphene.nn.noise import Uniform
@@ -367,7 +367,8 @@ class Autoregressive(Model):
         _, k = (ranked[:, 1:] & ~ranked[:, :-1]).nonzero()[0].tolist()
         raise EventError(
             f"the mask knows {self._place(order[k + 1])} and asks for {self._place(order[k])}, "
-            "which this model generates first; known values must come first in its order "
+            "which this model generates first; known values must come first in its order, "
+            f"or unknown ones of {STATES:,} states at most before them "
             "(order-agnostic-nade and conv-nade condition on any mask)"
         )
 
