@@ -43,7 +43,7 @@ def shaken(model: Model) -> Model:
     g = generator(17)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.7 * torch.randn(parameter.shape, generator=g, dtype=parameter.dtype)
+            parameter += 0.4 * torch.randn(parameter.shape, generator=g, dtype=parameter.dtype)
     return model
 
 
