@@ -35,6 +35,10 @@ class Model(Configured, nn.Module):
     """Which kind of likelihood this instance has for its event."""
     label_may_be_unknown: bool = False
     """Whether a label that is -1 or not given is a latent variable, and not an error."""
+    weights_particles: bool = True
+    """Whether the particles of a bound weight one another, so that more of them tighten it."""
+    bound_note: str = ""
+    """What the reader of a bound should know of how it comes about."""
 
     def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
         super().__init__()
@@ -60,6 +64,12 @@ class Model(Configured, nn.Module):
         """
         unknown = self.label_may_be_unknown
         return self.context.check(context, n, self.device, unknown_label=unknown)
+
+    def count_labels(self, counts: Tensor) -> None:
+        """Learn how often each label occurs in the training data (classes,), unknown ones aside.
+
+        Once, after :meth:`prepare`, whose batch holds too few for rare labels; never after loading.
+        """
 
     def refuse(self, why: str) -> NoReturn:
         """Refuse the event or context, in one sentence."""

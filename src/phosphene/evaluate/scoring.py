@@ -31,6 +31,7 @@ from phosphene.evaluate.likelihood import (
     Progress,
     condition,
     evaluating,
+    evidence_bound,
     exact_log_prob,
     importance_weighted,
     likelihood,
@@ -107,8 +108,11 @@ def divergence(
         log_q, kind = exact_log_prob(model, x, context), "exact"
         kind = "ode" if model.likelihood == "ode" else "exact"
     elif hasattr(model, "elbo"):
-        log_q = importance_weighted(model, x, context, particles=particles, seed=seed + 1000)
-        kind = "importance-weighted"
+        if particles > 1 and model.weights_particles:
+            log_q = importance_weighted(model, x, context, particles=particles, seed=seed + 1000)
+            kind = "importance-weighted"
+        else:
+            log_q, kind = evidence_bound(model, x, context, seed=seed), "bound"
     else:
         return {}
     log_p = test.log_prob(x).detach().double().cpu()

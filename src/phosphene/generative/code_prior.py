@@ -74,6 +74,8 @@ class CodePrior(Model):
     likelihood: Likelihood = "bound"
     one_code = True
     """The bound keeps one code of an example; its exponential is no unbiased estimate of p(x)."""
+    weights_particles = False
+    bound_note = "by one code of each example"
 
     def __init__(
         self,
@@ -124,6 +126,10 @@ class CodePrior(Model):
         """Prepare both, the prior on the codes of the first batch."""
         self.codes.prepare(batch)
         self.prior.prepare(self._coded(batch))
+
+    def count_labels(self, counts: Tensor) -> None:
+        """The prior's affair."""
+        self.prior.count_labels(counts)
 
     def phases(self) -> Sequence[Phase]:
         """The codes' phases, then the prior's, on codes as they are at that step."""

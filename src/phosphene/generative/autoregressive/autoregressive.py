@@ -119,14 +119,22 @@ class Autoregressive(Model):
         return step
 
     def prepare(self, batch: Batch) -> None:
-        """Learn the scale of reals, the frequencies of labels, and start at the marginals."""
+        """Learn the scale of reals, the frequencies of labels, and start at the marginals.
+
+        The frequencies are the batch's, until :meth:`count_labels` tells those of all data.
+        """
         start = self.marginals(batch.x)
         label = batch.context.label
         if self.context.label is not None and label is not None:
-            counts = torch.bincount(label[label >= 0], minlength=self.context.label) + 1.0
-            self.log_prior.copy_((counts / counts.sum()).log())
+            self.count_labels(torch.bincount(label[label >= 0], minlength=self.context.label))
         with torch.no_grad():
             self.start_at(start.to(self.device, self.dtype))
+
+    def count_labels(self, counts: Tensor) -> None:
+        """Set p(y) to the labels' frequencies, with one of each added; without labels, nothing."""
+        if self.context.label is not None:
+            smoothed = counts + 1.0
+            self.log_prior.copy_((smoothed / smoothed.sum()).log())
 
     def marginals(self, x: Tensor) -> Tensor:
         """Learn the data's scale from x; parameters (D, size), or (1, size) if all are alike."""

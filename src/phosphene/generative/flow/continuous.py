@@ -100,9 +100,12 @@ class ContinuousFlow(Flow):
             raise ConfigError(f"network 'conv' is for images, got {event}; use 'mlp' or 'auto'")
         if loss_steps < 0:
             raise ConfigError(f"loss_steps must be 0 (none) or more, got {loss_steps}")
-        if not event.discrete:
+        if event.discrete:
+            self.bound_note += ", up to the solver's error"
+        else:
             self.likelihood = "ode"
         self.trace, self.noise = trace, noise
+        self.weights_particles = self._exact(_EXACT_IN_LIKELIHOODS)
         solver = Solver(rtol=tolerance, atol=tolerance, max_steps=max_steps, gradient=gradient)
         self.loss_solver = Solver("rk4", loss_steps, gradient=gradient) if loss_steps else solver
         velocity = VelocityNetwork(
@@ -173,7 +176,7 @@ class ContinuousFlow(Flow):
         """
         if particles < 1:
             raise ConfigError(f"particles must be 1 or more, got {particles}")
-        one = 1 if not self._exact(_EXACT_IN_LIKELIHOODS) else particles
+        one = particles if self.weights_particles else 1
         draws = [
             super(ContinuousFlow, self).elbo(x, context, particles=one, generator=generator)
             for _ in range(particles // one)

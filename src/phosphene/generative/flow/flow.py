@@ -84,6 +84,7 @@ class Flow(Model):
         if dequantization not in DEQUANTIZATIONS:
             raise UnknownNameError("dequantization", dequantization, DEQUANTIZATIONS)
         if event.discrete:
+            self.bound_note = f"{dequantization} dequantization"
             self.dequantizer = build_dequantizer(dequantization, event, self.context)
         elif dequantization != "uniform":
             raise ConfigError(f"dequantization={dequantization!r} is for codes, got {event}")
