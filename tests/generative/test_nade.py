@@ -163,7 +163,10 @@ def test_reals_are_sent_to_rnade() -> None:
 
 
 def test_mask_that_the_order_cannot_condition_on() -> None:
-    model = NADE(Event.image(1, 2, levels=2), hidden=2)
-    x = examples(model.event, 1)
-    with pytest.raises(EventError, match=r"pixel \(0, 1\)"):
-        model.inpaint(x, torch.tensor([[[False, True], [False, False]]]))
+    model = NADE(Event.image(1, 4, levels=2), hidden=2)
+    x, mask = examples(model.event, 1), torch.zeros(1, 4, 4).bool()
+    mask[0, 2, 3] = True
+    with pytest.raises(EventError, match=r"knows pixel \(2, 3\).*1,024 states"):
+        model.inpaint(x, mask)
+    mask[0, :, 0] = True  # eight unknown values before the last known one have 256 states
+    assert model.inpaint(x, mask, generator=generator(0)).shape == x.shape

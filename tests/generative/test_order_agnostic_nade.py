@@ -11,6 +11,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.autoregressive import completion
 from phosphene.generative.autoregressive.order_agnostic import OrderAgnostic
 from phosphene.generative.autoregressive.order_agnostic_nade import OrderAgnosticNADE
 from tests.helpers.tiny import examples
@@ -114,8 +115,12 @@ def test_validation_loss_is_a_fixed_estimate_of_low_variance() -> None:
     assert abs(float(estimate - mean)) < 4 * float(spread[False]) / 12**0.5 + 0.05
 
 
-def test_inpainting_follows_the_conditional_distribution() -> None:
-    """Rows with different masks in one call; frequencies of the hidden values by enumeration."""
+def test_inpainting_follows_the_conditional_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows with different masks in one call; frequencies of the hidden values by enumeration.
+
+    Masks that the order cannot condition on are completed in an order that has the known first.
+    """
+    monkeypatch.setattr(completion, "STATES", 1)
     model = _model(Event.binary(4), ensemble=1)
     n = 6000
     x = torch.tensor([1, 0, 1, 1]).expand(2 * n, 4)
@@ -136,6 +141,36 @@ def test_inpainting_follows_the_conditional_distribution() -> None:
             counts = torch.bincount((rows[:, hidden].long() * place).sum(1), minlength=len(p))
             square = float(((counts - n * p) ** 2 / (n * p)).sum())
             assert square < len(p) - 1 + 5 * (2 * len(p)) ** 0.5
+
+
+def test_rearranged_orders_weigh_labels_by_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean over orders of sum_y p(y | known) p(rest | known, y), by enumeration."""
+    monkeypatch.setattr(completion, "STATES", 1)
+    torch.manual_seed(0)
+    model = OrderAgnosticNADE(
+        Event.binary(4), context=ContextSpec(label=3), hidden=(8,), ensemble=2
+    )
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += torch.randn_like(parameter)
+    n, known = 20000, torch.tensor([False, True, False, True])
+    x = torch.tensor([[1, 0, 1, 1]])
+    drawn = model.inpaint(x.expand(n, 4), known, generator=generator(1))[:, [0, 2]].long()
+    frequency = torch.bincount(drawn[:, 0] * 2 + drawn[:, 1], minlength=4) / n
+    whole = x.expand(4, 4).clone()
+    whole[:, [0, 2]] = torch.cartesian_prod(torch.arange(2), torch.arange(2))
+    p = torch.zeros(4)
+    with torch.no_grad():
+        for member in range(2):
+            order = model.orders[member]
+            model.orders[member] = torch.cat((order[known[order]], order[~known[order]]))
+            joint = [
+                model.member_log_prob(whole, Context(label=torch.full((4,), y)), member=member)
+                + model.log_prior[y]
+                for y in range(3)
+            ]
+            p += torch.stack(joint).logsumexp(0).softmax(0) / 2
+    assert float((frequency - p).abs().sum()) / 2 < 0.01
 
 
 @pytest.mark.parametrize("event", [Event.image(1, 3, levels=2), Event.image(1, 2, levels=5)])

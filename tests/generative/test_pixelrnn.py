@@ -155,8 +155,8 @@ def test_bad_settings_are_refused_in_a_sentence(event, settings, words):
 
 
 def test_a_mask_out_of_order_is_refused():
-    model = small(Event.image(1, 3, levels=2))
-    mask = torch.zeros(1, 3, 3, dtype=torch.bool)
-    mask[0, 2, 2] = True
-    with pytest.raises(EventError, match=r"knows pixel \(2, 2\)"):
+    model = small(Event.image(1, 4, levels=2))
+    mask = torch.zeros(1, 4, 4, dtype=torch.bool)
+    mask[0, 3, 3] = True
+    with pytest.raises(EventError, match=r"knows pixel \(3, 3\)"):
         model.inpaint(images(model.event), mask, generator=generator(4))

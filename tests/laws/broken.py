@@ -9,11 +9,13 @@ from torch.nn import functional as F
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import Likelihood
 from phosphene.generative.autoregressive.autoregressive import Stepper
+from phosphene.generative.autoregressive.completion import Known
 from phosphene.generative.autoregressive.fvsbn import FVSBN
 from tests.laws.toys import Chain, Coins, Mixture, Patches, Shear, TinyVAE, bernoulli, flip
 
@@ -28,6 +30,31 @@ def breaks(*laws: str) -> Any:
         return cls
 
     return register
+
+
+@breaks("completions_follow_the_density", "context_is_used")
+class CompletesAsIfNothingWereKnown(FVSBN):
+    """The beginning is drawn from the prior, whatever is known to follow."""
+
+    events = ("binary",)
+
+    def settle(self, known: Known, generator: torch.Generator | None) -> Known:
+        return known
+
+
+@breaks("contexts_have_a_row_for_each_example")
+class TakesTheFirstRows(Coins):
+    def given(self, context: Context | None, n: int) -> Context:
+        return super().given(context and context[:n], n)
+
+
+@breaks("one_row_of_context_stands_for_all")
+class AsksForEveryRow(Coins):
+    def given(self, context: Context | None, n: int) -> Context:
+        if context is not None and context.label is not None and len(context.label) < n:
+            rows = len(context.label)
+            raise EventError(f"the context's label has {rows} rows for {n} examples")
+        return super().given(context, n)
 
 
 @breaks("every_parameter_learns")
@@ -145,7 +172,7 @@ class BoundWithoutTheKL(TinyVAE):
         particles: int = 1,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        mu, log_sigma = self.posterior(x)
+        mu, log_sigma = self.gaussian(x)
         noise = torch.randn(particles, *mu.shape, generator=generator, dtype=torch.float64)
         z = mu + log_sigma.exp() * noise.to(self.dtype)
         log_p = [bernoulli(self.logits(one, context, len(x)), self.codes(x)) for one in z]
@@ -258,8 +285,9 @@ class AcceptsAnything(Shear):
 @breaks("context_is_used")
 class TreatsAMissingLabelAsZero(Coins):
     def labels(self, context: Context | None, n: int) -> Tensor:
-        label = None if context is None else context.label
-        return torch.zeros(n, dtype=torch.long) if label is None else label
+        if context is None or context.label is None:
+            return torch.zeros(n, dtype=torch.long)
+        return super().labels(context, n)
 
 
 @breaks("codes_decode")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -295,6 +295,10 @@ def law_refuses_bad_input(make: Make, row: System) -> None:
         for name, call in queries(model, x).items():
             if name != "sample":
                 _refuses(partial(call, context), what, name)
+    narrow = torch.zeros(bad["a wrong shape"].shape, dtype=model.dtype)
+    for name in ("forward_and_log_det", "inverse"):  # of reals, whatever the event
+        if hasattr(model, name):
+            _refuses(partial(getattr(model, name), narrow, context), "a wrong shape", name)
 
 
 def _refuses(call: Callable[[], object], what: str, name: str) -> None:
@@ -310,22 +314,24 @@ def _refuses(call: Callable[[], object], what: str, name: str) -> None:
 
 @law()
 def law_context_is_used(make: Make, row: System) -> None:
-    """Labels and images matter to a conditional model; missing or impossible ones are refused."""
+    """What conditions a model matters to it; missing parts and impossible labels are refused."""
     model = lived(make, row)
     calls = queries(model)
     if not model.context or not calls:
         return
     for name, call in calls.items():
         for nothing in (Context(), None):
-            if row.name in small.PARTLY_LABELED:
+            if row.name in small.PARTLY_LABELED and model.context.names == ("label",):
                 call(nothing)
             else:
                 _refuses(partial(call, nothing), "no context", name)
     whole = context_of(model, 4)
-    if model.context.image is not None:
-        other = replace(whole, image=examples(model.context.image, 4, seed=1))
+    for part in set(model.context.names) - {"label"}:
+        spec = getattr(model.context, part)
+        changed: dict[str, Any] = {part: examples(spec, 4, seed=1)}
+        other = replace(whole, **changed)
         matters = any(not torch.equal(call(whole), call(other)) for call in calls.values())
-        assert matters, "the image changes nothing"
+        assert matters, f"the {part} changes nothing"
     if model.context.label is None:
         return
     classes = (0, 1, model.context.label)

@@ -35,7 +35,7 @@ class Toy(Model):
 
     def labels(self, context: Context | None, n: int) -> Tensor:
         """The label of each example, 0 where nothing is declared."""
-        label = self.context.check(context).label
+        label = self.given(context, n).label
         return torch.zeros(n, dtype=torch.long) if label is None else label
 
 
@@ -187,13 +187,13 @@ class Shear(Toy):
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
-        y = (x - self.m) / self.s
+        y = (self.event.check_shape(x) - self.m) / self.s
         a, b = self.coefficients(y[:, 0], context)
         z = torch.stack([y[:, 0], y[:, 1] * a.exp() + b], dim=1)
         return z, a - self.s.log().sum()
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
-        a, b = self.coefficients(z[:, 0], context)
+        a, b = self.coefficients(self.event.check_shape(z)[:, 0], context)
         return torch.stack([z[:, 0], (z[:, 1] - b) * (-a).exp()], dim=1) * self.s + self.m
 
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
@@ -223,7 +223,7 @@ class TinyVAE(Toy):
         self.decoder = nn.Linear(2, d)
         self.c = nn.Parameter(0.1 * torch.randn(self.classes, d))
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def gaussian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mu, log_sigma = self.encoder(self.codes(x)).chunk(2, dim=-1)
         return mu, log_sigma
 
@@ -232,7 +232,7 @@ class TinyVAE(Toy):
 
     def log_weight(self, x: Tensor, context: Context | None, noise: Tensor) -> Tensor:
         """log p(x, z) - log q(z|x) at z = mu + sigma noise."""
-        mu, log_sigma = self.posterior(x)
+        mu, log_sigma = self.gaussian(x)
         z = mu + log_sigma.exp() * noise
         logits = self.logits(z, context, len(x))
         log_p = bernoulli(logits, self.codes(x).expand_as(logits)) - 0.5 * z.square().sum(-1)
@@ -255,8 +255,8 @@ class TinyVAE(Toy):
         return Loss(-elbo.mean(), {"elbo": elbo})
 
     def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
-        self.context.check(context)
-        return self.posterior(x)[0]
+        self.given(context, len(x))
+        return self.gaussian(x)[0]
 
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         return self.logits(z, context, len(z)).sigmoid().reshape(-1, *self.event.shape)

@@ -3,12 +3,13 @@
 import pytest
 
 from phosphene.catalog import find, systems
-from phosphene.core.context import ContextSpec
+from phosphene.core.errors import EventError
 from phosphene.core.event import Event
+from phosphene.data.table import names
 from phosphene.decision.environments.table import names as listed_names
 from phosphene.decision.environments.table import spec
-from phosphene.recipes.planning import load_split
-from phosphene.recipes.recipe import recipes, select, select_for, suited
+from phosphene.recipes.planning import load_split, plan_training
+from phosphene.recipes.recipe import kind_of, recipes, select, select_for
 from phosphene.train.building import build
 from phosphene.train.settings import Budget, TrainSettings
 from tests.laws.agents import ENVIRONMENTS
@@ -63,11 +64,81 @@ def test_numbers_to_reach_say_on_how_many_seconds():
         assert not recipe.reaches or recipe.cpu_seconds is not None, _name(recipe)
 
 
+KINDS = {
+    "binary": Event.binary(9),
+    "binary-image": Event.image(1, (9, 5), levels=2),
+    "image": Event.image(3, (9, 5)),
+    "real": Event.real(2),
+    "real-image": Event.real(1, 4, 4),
+    "tokens": Event.tokens(12, 5),
+    "audio": Event.audio(20, 8),
+}
+
+
+def _kind(recipe):
+    return kind_of(load_split(recipe.data, "train").event)
+
+
 @pytest.mark.parametrize("system", sorted({recipe.system for recipe in DATA}))
-@pytest.mark.parametrize("event", [Event.real(2), Event.binary(9), Event.image(3, (9, 5))], ids=str)
-def test_the_default_serves_other_data(system, event):
-    recipe = suited(select(system, "npz:other.npz"), event)
-    if recipe.context not in ((), ("label",)) or event.kind not in find(system).events:
-        return
-    context = ContextSpec(label=3) if recipe.context else None
-    build(system, event, context, seed=0, **recipe.model)
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_never_come_from_another_kind_of_data(system, kind):
+    own = [r for r in DATA if r.system == system]
+    for name in sorted({r.name for r in own}):
+        recipe = select(system, "npz:other.npz", name, KINDS[kind])
+        assert recipe.data == "npz:other.npz"
+        assert not recipe.reaches
+        fitting = [r for r in own if _kind(r) == kind and r.name == name]
+        same = [r for r in fitting if (r.model, r.train) == (recipe.model, recipe.train)]
+        if recipe.plain:
+            assert not fitting
+            assert (recipe.model, recipe.train, recipe.stages) == ({}, {}, {})
+            assert "constructor's defaults" in recipe.notes
+        else:
+            assert same, f"{system} {name} has settings of no recipe for {kind}"
+        if name == "default" and not recipe.context and _builds(system, KINDS[kind]):
+            build(system, KINDS[kind], None, seed=0, **recipe.model)
+
+
+def _builds(system, event):
+    try:
+        build(system, event, None, seed=0)
+    except EventError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("system", "data", "event", "of"),
+    [
+        ("vae", "folder:./photos?size=64", Event.image(3, 64), "mnist"),
+        ("wavenet", "wav:./recordings", Event.audio(8000), "speech"),
+        ("srflow", "x4:folder:./photos?size=64", Event.image(3, 64), "openmoji-x4"),
+        ("transformer", "text:./book.txt", Event.tokens(256, 90), "moby-dick"),
+        ("pixelcnn", "npz:small.npz", Event.image(1, 8, levels=2), "digits-binary"),
+        ("realnvp", "npz:points.npz", Event.real(2), "moons"),
+    ],
+)
+def test_other_data_get_the_nearest_recipe_of_their_kind(system, data, event, of):
+    recipe = select(system, data, event=event)
+    source = next(r for r in DATA if r.system == system and r.data == of)
+    assert (recipe.model, recipe.train) == (source.model, source.train)
+    if not data.startswith("npz"):  # help names a recipe of the kind before anything is loaded
+        kinds = [
+            _kind(r) for r in DATA if (r.system, r.model) == (system, select(system, data).model)
+        ]
+        assert kind_of(event) in kinds
+
+
+def test_the_table_says_what_the_data_are():
+    for recipe in DATA:
+        row = next(row for row in names() if row.name == recipe.data)
+        assert Event.parse(row.event) == load_split(recipe.data, "train").event
+
+
+def test_a_note_tells_of_constructor_defaults(tmp_path):
+    plan = plan_training(
+        "made", data="markov3", budget="1steps", seed=0, name="a", recipe="default",
+        folder=tmp_path, model={}, train={}, precision=None, compile=False, init_from=None,
+        overrides={},
+    )  # fmt: skip
+    assert any("no recipe of made is for tokens" in note for note in plan.dataset.notes)

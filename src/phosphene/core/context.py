@@ -38,22 +38,81 @@ class ContextSpec:
     def __bool__(self) -> bool:
         return bool(self.names)
 
-    def check(self, context: "Context | None") -> "Context":
-        """Return the context if it holds every declared part in its support."""
+    def check(
+        self,
+        context: "Context | None",
+        n: int,
+        device: torch.device | None = None,
+        *,
+        unknown_label: bool = False,
+    ) -> "Context":
+        """The declared parts for n examples: a row for each, or one row, which then stands for all.
+
+        What is not declared is left out, for a trainer hands over all that the data hold.
+
+        Args:
+            context: What is given.
+            n: The number of examples.
+            device: Where the model lies; None for anywhere.
+            unknown_label: A label that is not given is unknown, -1, and not missing.
+
+        Returns:
+            The declared parts, each of n rows, labels in int64; and ``dropped``.
+
+        Raises:
+            EventError: A declared part is missing, lies outside its support or on another device,
+                or has another number of rows.
+
+        Example:
+            >>> one = Context(label=torch.tensor([3]))
+            >>> ContextSpec(label=10).check(one, 4).label
+            tensor([3, 3, 3, 3])
+        """
         context = context if context is not None else Context()
+        if unknown_label and self.label is not None and context.label is None:
+            context = replace(context, label=torch.full((n,), -1, device=device))
+        parts: dict[str, Tensor] = {}
         for name in self.names:
             value = getattr(context, name)
             if value is None:
                 raise EventError(f"the model is conditioned on {name!r}, and the context lacks it")
-            spec = getattr(self, name)
-            if isinstance(spec, Event):
-                spec.check(value)
-            elif value.numel() and (int(value.min()) < -1 or int(value.max()) >= spec):
-                raise EventError(
-                    f"labels must lie in 0..{spec - 1} (or be -1, unknown), "
-                    f"got values from {int(value.min())} to {int(value.max())}"
-                )
-        return context
+            value = self._label(value) if name == "label" else getattr(self, name).check(value)
+            parts[name] = _rows(name, value, n, device)
+        if context.dropped is not None:
+            parts["dropped"] = _rows("dropped", context.dropped, n, device)
+        return Context(**parts)
+
+    def _label(self, label: Tensor) -> Tensor:
+        """Class numbers as int64, if they are class numbers."""
+        if label.is_floating_point() or label.is_complex() or label.dtype == torch.bool:
+            raise EventError(f"labels are whole numbers, got a tensor of {label.dtype}")
+        if label.ndim != 1:
+            raise EventError(f"labels have the shape (n,), got {tuple(label.shape)}")
+        classes = self.label
+        assert classes is not None
+        if label.numel() and (int(label.min()) < -1 or int(label.max()) >= classes):
+            raise EventError(
+                f"labels must lie in 0..{classes - 1} (or be -1, unknown), "
+                f"got values from {int(label.min())} to {int(label.max())}"
+            )
+        return label.long()
+
+
+def _rows(name: str, value: Tensor, n: int, device: torch.device | None) -> Tensor:
+    """The part with one row for each of n examples."""
+    if device is not None and value.device != device:
+        raise EventError(
+            f"the context's {name} lies on {value.device} and the model on {device}: "
+            f"context.to({str(device)!r}) moves it"
+        )
+    if value.ndim == 0 or len(value) not in (1, n):
+        rows = len(value) if value.ndim else "no"
+        raise EventError(
+            f"the context's {name} has {rows} rows for {n} examples: it takes one for each, "
+            "or one for all"
+        )
+    # A copy and not a view of stride 0: compiled kernels read it as they read any other.
+    return value if len(value) == n else value.expand(n, *value.shape[1:]).contiguous()
 
 
 @dataclass(frozen=True, kw_only=True)

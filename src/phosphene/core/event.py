@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from phosphene.core.config import tagged
 from phosphene.core.errors import EventError
@@ -79,6 +79,21 @@ class Event:
         """Mu-law codes of a mono signal."""
         return cls("audio", (samples,), levels)
 
+    @classmethod
+    def parse(cls, text: str) -> "Event":
+        """The event that is written so.
+
+        Example:
+            >>> Event.parse("image 1x28x28, 2 levels") == Event.image(1, 28, levels=2)
+            True
+            >>> Event.parse(str(Event.real(2)))
+            Event(kind='real', shape=(2,), levels=None)
+        """
+        size, _, levels = text.partition(", ")
+        kind, _, shape = size.partition(" ")
+        sides = tuple(map(int, shape.split("x")))
+        return cls(cast(Kind, kind), sides, int(levels.split()[0]) if levels else None)
+
     @property
     def dimensions(self) -> int:
         """The number of scalars D in one example."""
@@ -105,12 +120,7 @@ class Event:
         """Return x unchanged if it is a batch of this event; raise EventError otherwise."""
         import torch
 
-        if tuple(x.shape[1:]) != self.shape:
-            raise EventError(
-                f"expected a batch of shape (n, {', '.join(map(str, self.shape))}), "
-                f"got {tuple(x.shape)}"
-            )
-        if x.numel() == 0:
+        if self.check_shape(x).numel() == 0:
             return x
         if x.is_floating_point() and not bool(torch.isfinite(x).all()):
             raise EventError("the batch holds NaN or infinite values")
@@ -125,6 +135,22 @@ class Event:
                     "a discrete event holds whole codes, got fractions; "
                     "scaled floats exist only inside networks"
                 )
+        return x
+
+    def check_shape(self, x: "Tensor") -> "Tensor":
+        """Return x unchanged if it has a batch's shape, whatever it holds: latents, scaled codes.
+
+        Example:
+            >>> import torch
+            >>> Event.real(2).check_shape(torch.zeros(5, 3))
+            Traceback (most recent call last):
+            phosphene.core.errors.EventError: expected a batch of shape (n, 2), got (5, 3)
+        """
+        if x.ndim == 0 or tuple(x.shape[1:]) != self.shape:
+            raise EventError(
+                f"expected a batch of shape (n, {', '.join(map(str, self.shape))}), "
+                f"got {tuple(x.shape)}"
+            )
         return x
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.config import SCHEMA, Configured, encode
-from phosphene.core.context import ContextSpec
+from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import EventError, RunError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss, Phase
@@ -33,6 +33,12 @@ class Model(Configured, nn.Module):
 
     likelihood: Likelihood = "none"
     """Which kind of likelihood this instance has for its event."""
+    label_may_be_unknown: bool = False
+    """Whether a label that is -1 or not given is a latent variable, and not an error."""
+    weights_particles: bool = True
+    """Whether the particles of a bound weight one another, so that more of them tighten it."""
+    bound_note: str = ""
+    """What the reader of a bound should know of how it comes about."""
 
     def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
         super().__init__()
@@ -62,6 +68,21 @@ class Model(Configured, nn.Module):
 
     def prepare(self, batch: Batch) -> None:
         """Initialise from data, once, on the first global batch; never after loading."""
+
+    def given(self, context: Context | None, n: int) -> Context:
+        """What n examples are conditioned on, checked: the first line of whatever takes a context.
+
+        Every declared part has n rows then (:meth:`ContextSpec.check`); one row that was given
+        stands for all. A label that is not given is -1 where ``label_may_be_unknown``.
+        """
+        unknown = self.label_may_be_unknown
+        return self.context.check(context, n, self.device, unknown_label=unknown)
+
+    def count_labels(self, counts: Tensor) -> None:
+        """Learn how often each label occurs in the training data (classes,), unknown ones aside.
+
+        Once, after :meth:`prepare`, whose batch holds too few for rare labels; never after loading.
+        """
 
     def refuse(self, why: str) -> NoReturn:
         """Refuse the event or context, in one sentence."""

@@ -79,6 +79,13 @@ class Dataset:
         """What a model may be conditioned on: labels and images, where there are any."""
         return ContextSpec(label=len(self.classes) or None, image=self.image_event)
 
+    @property
+    def label_counts(self) -> Tensor | None:
+        """How often each label occurs (classes,), int64; unknown ones are not counted."""
+        if self.y is None or not self.classes:
+            return None
+        return torch.bincount(self.y[self.y >= 0], minlength=len(self.classes))
+
     def take(self, index: Tensor) -> tuple[Tensor, Context]:
         """The examples at these positions and their context, by one indexing operation."""
         # index_select takes a fifth of the time of x[index].

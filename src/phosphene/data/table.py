@@ -41,6 +41,8 @@ class Adapter:
         nested: What follows the colon is another data set, with that one's options.
         outward: ``module:function`` that says of an argument what it does beside reading files of
             this machine, such as "runs a command", or "".
+        kind: Of event that it always reads: ``image``, ``tokens`` or ``audio``; empty where the
+            files decide.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Adapter:
     requires: str | None = None
     nested: bool = False
     outward: str = ""
+    kind: str = ""
 
 
 _MNIST = "CC BY-SA 3.0 (package MIT)"
@@ -259,6 +262,7 @@ _ADAPTERS = (
         title="images, class subfolders as labels; or pairs: images/ and conditions/",
         example="folder:./photos?size=64&channels=3",
         target="phosphene.data.adapters.folder:folder",
+        kind="image",
     ),
     Adapter(
         name="npz",
@@ -277,12 +281,14 @@ _ADAPTERS = (
         title="a text file or a folder of them, characters or bytes",
         example="text:./book.txt?length=256&level=character",
         target="phosphene.data.adapters.text:text",
+        kind="tokens",
     ),
     Adapter(
         name="wav",
         title="a WAV file or a folder of them, class subfolders as labels",
         example="wav:./songs?length=8000&rate=8000",
         target="phosphene.data.adapters.wav:wav",
+        kind="audio",
     ),
     Adapter(
         name="hf",
@@ -306,6 +312,7 @@ _ADAPTERS = (
         example="x4:folder:./photos?size=64",
         target="phosphene.data.low_resolution:x4",
         nested=True,
+        kind="image",
     ),
 )
 

@@ -17,7 +17,7 @@ __all__ = ["active_units", "aggregate_mmd", "encode", "linear_probe", "path_dist
 
 def encode(model: Model, x: Tensor, context: Context | None = None, rows: int = 512) -> Tensor:
     """Codes of every example, flattened to (n, d), float64, in batches."""
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     parts = []
     with evaluating(model):
         for start in range(0, len(x), rows):

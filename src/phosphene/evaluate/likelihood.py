@@ -56,11 +56,11 @@ def evaluating(model: Model) -> Iterator[None]:
         model.train(training)
 
 
-def condition(model: Model, context: Context | None) -> Context | None:
-    """The parts of a context that this model is conditioned on; None where it takes none."""
+def condition(model: Model, context: Context | None, n: int) -> Context | None:
+    """What the model is conditioned on in n examples, wherever it lies; None if on nothing."""
     if not model.context:
         return None
-    return model.context.check(context)
+    return model.context.check(context, n, unknown_label=model.label_may_be_unknown)
 
 
 def _batches(model: Model, x: Tensor, context: Context | None, rows: int) -> Iterator[Any]:
@@ -99,7 +99,7 @@ def exact_log_prob(
     model: Model, x: Tensor, context: Context | None = None, *, progress: Progress | None = None
 ) -> Tensor:
     """``log_prob`` of every example, (n,) float64 nats, in batches; the estimate of an ODE."""
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     parts = []
 
     def log_prob(xs: Tensor, c: Context) -> Tensor:
@@ -143,7 +143,7 @@ def importance_weighted(
         ConfigError: ``particles`` is below 1.
     """
     _check_particles(particles)
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     counts = _parts(particles, max(4, _ELEMENTS // model.event.dimensions))
     values = []
     with evaluating(model):
@@ -184,7 +184,7 @@ def bits_per_dim(nll: Score, event: Event) -> Score:
 
 
 def _estimated(model: Model, x: Tensor, context: Context | None) -> Score:
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     values, errors = [], []
     with evaluating(model):
         for _, xs, c in _batches(model, x, context, _rows(model.event)):
@@ -207,14 +207,14 @@ def _bounded(
 ) -> dict[str, Score]:
     elbo = evidence_bound(model, x, context, seed=seed)
     scores = {"elbo": mean_score(elbo, "bound")}
-    if particles > 1:
+    if particles > 1 and model.weights_particles:
         iwae = importance_weighted(
             model, x, context, particles=particles, seed=seed + 1000, progress=progress
         )
         note = f"{particles} particles"
         scores["iwae_nll"] = mean_score(-iwae, "importance-weighted", note)
         scores["iwae_gap"] = mean_score(iwae - elbo, "importance-weighted", note)
-    return scores
+    return _noted(scores, model.bound_note) if model.bound_note else scores
 
 
 def _noted(scores: dict[str, Score], note: str) -> dict[str, Score]:
@@ -222,6 +222,21 @@ def _noted(scores: dict[str, Score], note: str) -> dict[str, Score]:
         name: replace(score, note=f"{score.note}, {note}" if score.note else note)
         for name, score in scores.items()
     }
+
+
+def _given(model: Model, context: Context | None, n: int) -> list[str]:
+    """What the examples are scored given; an unknown label is summed over, and not given."""
+    told = condition(model, context, n)
+    found = []
+    for name in model.context.names:
+        part = name
+        if told is not None and name == "label" and told.label is not None:
+            known = told.label >= 0
+            if not bool(known.any()):
+                continue
+            part = "label" if bool(known.all()) else "label where it is known"
+        found.append(part)
+    return found
 
 
 def likelihood(
@@ -235,9 +250,10 @@ def likelihood(
 ) -> dict[str, Score]:
     """Every likelihood that is true for a model, each with its kind.
 
-    ``nll`` where the model has an exact density, an ODE's or an estimate; ``elbo``, ``iwae_nll``
-    and ``iwae_gap`` (importance-weighted minus evidence bound) where it has a bound; and
-    ``bits_per_dim`` of the best of these on discrete events.
+    ``nll`` where the model has an exact density, an ODE's or an estimate; ``elbo`` where it has a
+    bound; ``iwae_nll`` and ``iwae_gap`` (importance-weighted minus evidence bound) where the
+    particles of that bound weight one another; and ``bits_per_dim`` of the best of these on
+    discrete events.
 
     Args:
         model: Any model; one without a likelihood gives no scores.
@@ -265,11 +281,9 @@ def likelihood(
         scores["nll"] = _estimated(model, x, context)
     if hasattr(model, "elbo"):
         scores |= _bounded(model, x, context, particles, seed, progress)
-    if hasattr(model, "dequantizer") and model.event.discrete:
-        how = model.config.get("dequantization", "uniform")
-        scores = _noted(scores, f"{how} dequantization")
-    if model.context:  # such a number is smaller than that of a model which is told nothing
-        scores = _noted(scores, f"given the {' and '.join(model.context.names)}")
+    given = _given(model, context, len(x))
+    if given:  # such a number is smaller than that of a model which is told nothing
+        scores = _noted(scores, f"given the {' and '.join(given)}")
     best = scores.get("nll") or scores.get("iwae_nll")
     if best is None and "elbo" in scores:
         elbo = scores["elbo"]

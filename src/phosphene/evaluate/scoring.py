@@ -31,6 +31,7 @@ from phosphene.evaluate.likelihood import (
     Progress,
     condition,
     evaluating,
+    evidence_bound,
     exact_log_prob,
     importance_weighted,
     likelihood,
@@ -53,7 +54,7 @@ def draw(
     model: Model, n: int, context: Context | None = None, *, seed: int = 0, rows: int = _ROWS
 ) -> Tensor:
     """Samples (n, *event.shape) on the CPU, in batches, a function of the seed."""
-    context = condition(model, context)
+    context = condition(model, context, n)
     parts = []
     with evaluating(model):
         for start in range(0, n, rows):
@@ -70,7 +71,7 @@ def reconstruction(model: Model, x: Tensor, context: Context | None = None) -> d
     Codes are scaled to [0, 1] first, so that the peak is 1 and data of any number of levels
     compare; real events keep their units. Images below 11 pixels have no SSIM.
     """
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     top = 1.0 if model.event.levels is None else model.event.levels - 1.0
     similar = model.event.kind == "image" and min(model.event.shape[1:]) >= SSIM_WINDOW
     errors, similarities = [], []
@@ -107,8 +108,11 @@ def divergence(
         log_q, kind = exact_log_prob(model, x, context), "exact"
         kind = "ode" if model.likelihood == "ode" else "exact"
     elif hasattr(model, "elbo"):
-        log_q = importance_weighted(model, x, context, particles=particles, seed=seed + 1000)
-        kind = "importance-weighted"
+        if particles > 1 and model.weights_particles:
+            log_q = importance_weighted(model, x, context, particles=particles, seed=seed + 1000)
+            kind = "importance-weighted"
+        else:
+            log_q, kind = evidence_bound(model, x, context, seed=seed), "bound"
     else:
         return {}
     log_p = test.log_prob(x).detach().double().cpu()
@@ -179,7 +183,7 @@ def _classified(model: Model, test: Dataset) -> dict[str, Score]:
 
 def _posterior(model: Model, x: Tensor, context: Context | None, seed: int) -> dict[str, Score]:
     """How far draws of q(z|x) are from the prior N(0, I), all examples together."""
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     parts = []
     with evaluating(model):
         for start in range(0, len(x), _ROWS):
@@ -228,8 +232,8 @@ def _encoded(
 
 def _inverse(model: Model, x: Tensor, context: Context | None) -> dict[str, Score]:
     """How far a bijection is from what it comes back to, in floating point."""
+    context = condition(model, context, len(x))
     x = x[:_INVERTED]
-    context = condition(model, context)
     worst = 0.0
     with evaluating(model):
         for start in range(0, len(x), _ROWS):

@@ -62,7 +62,7 @@ def draws(
         raise EventError(f"{type(model).__name__} has no {what} to draw")
     draw = getattr(model, name)
     options = _options(model, draw, temperature=temperature, top_k=top_k, top_p=top_p)
-    context = condition(model, context)
+    context = condition(model, context, n)
     context = None if context is None else context.to(model.device)
     with evaluating(model):
         g = generator(seed, 31, device=model.device)
@@ -111,7 +111,7 @@ def filled(
             f"{type(model).__name__} cannot go on from a part that is known: it does not inpaint"
         )
     options = _options(model, model.inpaint, temperature=temperature, top_k=top_k, top_p=top_p)
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     context = None if context is None else context.to(model.device)
     # Given only where there is one: many inpaint(x, mask) take no context.
     given = () if context is None else (context,)
@@ -127,8 +127,11 @@ def surprise(model: Model, x: Tensor, context: Context | None = None) -> Tensor 
     alone = getattr(model, "members", 1) == 1
     if not (alone and hasattr(model, "conditionals") and hasattr(model, "conditional")):
         return None
-    context = condition(model, context)
-    context = None if context is None else context.to(model.device)
+    context = condition(model, context, len(x))
+    if context is not None:
+        if context.label is not None and bool((context.label < 0).any()):
+            return None  # a marginal over labels has no conditionals of its own here
+        context = context.to(model.device)
     x = x.to(model.device)
     with evaluating(model):
         params = model.conditionals(x, context)
@@ -170,7 +173,7 @@ def interpolations(
         (n, steps, *shape) means on the scale of the event's codes.
     """
     _require_codes(model)
-    context = condition(model, context)
+    context = condition(model, context, len(a))
     start, end = _encode(model, a, context), _encode(model, b, context)
     weights = torch.linspace(0, 1, steps).tolist()
     return torch.stack([_decode(model, torch.lerp(start, end, w), context) for w in weights], dim=1)
@@ -179,7 +182,7 @@ def interpolations(
 def spread(model: Model, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each dimension of the codes of x, flattened: (d,) twice."""
     _require_codes(model)
-    z = _encode(model, x, condition(model, context)).flatten(1)
+    z = _encode(model, x, condition(model, context, len(x))).flatten(1)
     return z.mean(0).cpu(), z.std(0).cpu()
 
 
@@ -208,7 +211,7 @@ def traversals(
         (dimensions, steps, *shape) means, and which dimensions they are.
     """
     _require_codes(model)
-    context = condition(model, context)
+    context = condition(model, context, len(x))
     code = _encode(model, x, context)
     mean, deviation = moments
     order = deviation.argsort(descending=True)[:dimensions].tolist()
@@ -216,8 +219,7 @@ def traversals(
     for d in order:
         z = code.flatten(1).expand(steps, -1).clone()
         z[:, d] = mean[d] + deviation[d] * torch.linspace(-reach, reach, steps, device=z.device)
-        many = None if context is None else context.repeat(steps)
-        rows.append(_decode(model, z.reshape(steps, *code.shape[1:]), many))
+        rows.append(_decode(model, z.reshape(steps, *code.shape[1:]), context))
     return torch.stack(rows), order
 
 

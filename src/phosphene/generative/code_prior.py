@@ -74,6 +74,8 @@ class CodePrior(Model):
     likelihood: Likelihood = "bound"
     one_code = True
     """The bound keeps one code of an example; its exponential is no unbiased estimate of p(x)."""
+    weights_particles = False
+    bound_note = "by one code of each example"
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class CodePrior(Model):
         self.prior = _build(prior_system, self.codes.code_event, context, prior)
         if not hasattr(self.prior, "log_prob"):
             raise ConfigError(f"prior_system {prior_system!r} has no exact likelihood of tokens")
+        self.label_may_be_unknown = self.prior.label_may_be_unknown
 
     # -- training in stages -----------------------------------------------------------------------
 
@@ -123,6 +126,10 @@ class CodePrior(Model):
         """Prepare both, the prior on the codes of the first batch."""
         self.codes.prepare(batch)
         self.prior.prepare(self._coded(batch))
+
+    def count_labels(self, counts: Tensor) -> None:
+        """The prior's affair."""
+        self.prior.count_labels(counts)
 
     def phases(self) -> Sequence[Phase]:
         """The codes' phases, then the prior's, on codes as they are at that step."""
@@ -224,12 +231,12 @@ class CodePrior(Model):
 
     def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
         """The quantized vectors of the codes."""
-        if context is not None and context.label is not None:
-            self.context.check(context)
+        self.given(context, len(x))
         return cast(Tensor, self._tokenizer.encode(x))
 
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         """The mean of p(x|z), on the scale of the codes."""
+        self.given(context, len(z))
         return cast(Tensor, self._tokenizer.decode(z))
 
     def reconstruct(self, x: Tensor, context: Context | None = None) -> Tensor:

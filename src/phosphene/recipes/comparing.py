@@ -18,7 +18,7 @@ from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.score import Score
 from phosphene.recipes.evaluating import evaluate
 from phosphene.recipes.planning import context_for
-from phosphene.recipes.recipe import select, suited
+from phosphene.recipes.recipe import select
 from phosphene.recipes.training import load_split, train
 from phosphene.train.building import build
 from phosphene.train.files import write_atomically
@@ -140,7 +140,7 @@ def _check(
     for row in rows:
         if row.kind != "model":
             raise ConfigError(f"{row.name!r} is a {row.kind}; only models are compared")
-        chosen = suited(select(row.name, data, recipe), dataset.event)
+        chosen = select(row.name, data, recipe, dataset.event)
         build(row.name, dataset.event, context_for(dataset, chosen), **chosen.model)
     return test
 

@@ -86,7 +86,7 @@ class _UncheckedContext:
     def __bool__(self) -> bool:
         return bool(self._spec)
 
-    def check(self, context: Context | None) -> Context:
+    def check(self, context: Context | None, n: int, *_: object, **__: object) -> Context:
         return context if context is not None else Context()
 
 

@@ -26,7 +26,7 @@ from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.subject import data_of
 from phosphene.recipes.labelling import labelled, labelled_again, with_number
-from phosphene.recipes.recipe import Recipe, Stage, recipes, select, suited
+from phosphene.recipes.recipe import Recipe, Stage, recipes, select
 from phosphene.train.building import build
 from phosphene.train.checkpoint import latest_checkpoint
 from phosphene.train.describing import allowance, build_from
@@ -102,14 +102,17 @@ def plan_training(
 ) -> Plan:
     """Resolve constructor defaults < recipe < what the caller says; see ``train``."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
-    chosen = recipe if isinstance(recipe, Recipe) else _selected(system, data, recipe)
+    dataset = None if data is None else load_split(data, "train")
+    chosen = recipe if isinstance(recipe, Recipe) else _selected(system, dataset, recipe)
     settings = TrainSettings(**{**chosen.train, **train})
     spent = Budget.parse(budget or chosen.budget)
     precision = precision or chosen.precision
     if precision not in _PRECISIONS:
         raise UnknownNameError("precision", precision, _PRECISIONS)
-    dataset = load_split(data or chosen.data, "train")
-    chosen = with_number(suited(chosen, dataset.event), data, labels)
+    dataset = load_split(chosen.data, "train") if dataset is None else dataset
+    if chosen.plain:
+        dataset = replace(dataset, notes=(*dataset.notes, chosen.notes))
+    chosen = with_number(chosen, data, labels)
     context = context_for(dataset, chosen)
     dataset, counts = labelled(dataset, chosen.labels, chosen.labelled_fraction, seed)
     built = build(system, dataset.event, context, seed, **{**chosen.model, **model})
@@ -211,8 +214,10 @@ def _now() -> str:
     return datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
-def _selected(system: str, data: str | Dataset | None, recipe: str) -> Recipe:
-    return select(system, data.name if isinstance(data, Dataset) else data, recipe)
+def _selected(system: str, data: Dataset | None, recipe: str) -> Recipe:
+    if data is None:
+        return select(system, None, recipe)
+    return select(system, data.name, recipe, data.event)
 
 
 def _stages(

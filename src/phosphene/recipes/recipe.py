@@ -1,5 +1,6 @@
 """A recipe: system, data, settings, and the numbers it must reach."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from phosphene import catalog
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.data.table import adapters, names
 
-__all__ = ["Recipe", "Stage", "check_subject", "recipes", "select", "select_for", "suited"]
+__all__ = ["Recipe", "Stage", "check_subject", "kind_of", "recipes", "select", "select_for"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,8 @@ class Recipe:
         stages: How each stage is trained, of a system that has stages; ``train`` then holds what
             is common to them.
         notes: What a user should know.
+        plain: Whether no recipe is for the data's kind, so that these are the constructor's
+            defaults.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Recipe:
     cpu_seconds: float | None = None
     stages: Mapping[str, Stage] = field(default_factory=dict)
     notes: str = ""
+    plain: bool = False
 
 
 def recipes() -> list[Recipe]:
@@ -95,23 +100,102 @@ def check_subject(system: str, data: object | None, env: str | None) -> bool:
     return agent
 
 
-def select(system: str, data: str | None = None, name: str = "default") -> Recipe:
+def select(
+    system: str, data: str | None = None, name: str = "default", event: Event | None = None
+) -> Recipe:
     """The recipe of that name for a system, best matched to the data.
 
-    With data that no recipe names, the system's recipe is used with its data replaced: settings
-    that fit one set of images are a better start for another than the constructor's defaults.
+    That is the recipe for this data set, or else the one for data of the same kind (see
+    :func:`kind_of`) whose examples are nearest in size and levels: settings that fit one set of
+    images are a better start for another than the constructor's defaults. Settings of another kind
+    are not: a network that sees eight values of a toy process hears nothing. Where no recipe is for
+    the kind, the constructor's defaults hold, and a note says so.
+
+    Args:
+        system: A name of the catalogue.
+        data: What the data set is called; None takes the recipe's.
+        name: ``default``, ``paper``, ...
+        event: What one example is; None where the data are not loaded yet, which leaves their name.
+
+    Example:
+        >>> select("wavenet", "wav:./songs", event=Event.audio(8000)).model["layers"]
+        9
+        >>> select("wavenet", "npz:notes.npz", event=Event.tokens(64, 12)).model
+        {}
     """
     named = _named(system, name)
+    if data is None:
+        return named[0] if named else _unnamed(system, "mnist-binary")
     for recipe in named:
-        if data is None or recipe.data == data:
+        if recipe.data == data:
             return recipe
-    if named:
-        # Settings that fit one set of images are a better start for another than none; the
-        # numbers to reach, and of labels, belong to the data they were measured on.
-        return replace(
-            named[0], data=data or named[0].data, reaches={}, cpu_seconds=None, labels=None
-        )
-    return Recipe(name="default", system=system, data=data or "mnist-binary", budget="60s")
+    if not named:
+        return _unnamed(system, data)
+    kind = kind_of(event) if event is not None else _kind_by_name(data)
+    # The numbers to reach, and of labels, belong to the data they were measured on.
+    about: dict[str, Any] = {"data": data, "reaches": {}, "cpu_seconds": None, "labels": None}
+    if kind is None:
+        return replace(named[0], **about)
+    fitting = [r for r in named if kind_of(_event_of(r)) == kind]
+    if fitting:
+        return replace(min(fitting, key=lambda r: _distance(_event_of(r), event)), **about)
+    notes = f"no recipe of {system} is for {_IN_WORDS[kind]}: these are the constructor's defaults"
+    others = {r.name for r in recipes() if r.system == system and kind_of(_event_of(r)) == kind}
+    if others:
+        notes += f" (--recipe {', '.join(sorted(others))} has settings for them)"
+    return replace(
+        named[0], **about, model={}, train={}, precision="fp32", stages={}, notes=notes, plain=True
+    )
+
+
+_IN_WORDS = {
+    "binary": "vectors of bits",
+    "binary-image": "binary images",
+    "image": "images of more than two levels",
+    "real": "reals",
+    "real-image": "images of reals",
+    "tokens": "tokens",
+    "audio": "sound",
+}
+
+
+def kind_of(event: Event) -> str:
+    """The kind of data that one recipe's settings may serve, as the catalogue names events.
+
+    Example:
+        >>> kind_of(Event.image(1, 28, levels=2)), kind_of(Event.binary(9)), kind_of(Event.real(2))
+        ('binary-image', 'binary', 'real')
+    """
+    if not event.is_image:
+        return event.kind
+    if event.levels is None:
+        return "real-image"
+    return "binary-image" if event.levels == 2 else "image"
+
+
+def _event_of(recipe: Recipe) -> Event:
+    """What the recipe's data hold, by the table of data sets: nothing is loaded."""
+    return Event.parse(next(row.event for row in names() if row.name == recipe.data))
+
+
+def _kind_by_name(data: str) -> str | None:
+    """The kind of a data set of the table, or of what an adapter always reads; None if unknown."""
+    for row in names():
+        if row.name == data:
+            return kind_of(Event.parse(row.event))
+    return next((a.kind or None for a in adapters() if a.name == data.partition(":")[0]), None)
+
+
+def _distance(one: Event, other: Event | None) -> float:
+    """How far two events of one kind are apart in size and levels, in factors."""
+    if other is None:
+        return 0.0
+    size = abs(math.log(one.dimensions / other.dimensions))
+    return size + abs(math.log((one.levels or 1) / (other.levels or 1)))
+
+
+def _unnamed(system: str, data: str) -> Recipe:
+    return Recipe(name="default", system=system, data=data, budget="60s")
 
 
 def select_for(system: str, env: str | None = None, name: str = "default") -> Recipe:
@@ -140,16 +224,3 @@ def _named(system: str, name: str) -> list[Recipe]:
     if own and not named:
         raise UnknownNameError(f"recipe of {system}", name, {r.name for r in own})
     return named
-
-
-def suited(recipe: Recipe, event: Event) -> Recipe:
-    """The recipe for an event: a network for images gives way to the model's own defaults.
-
-    Example:
-        >>> suited(select("vae", "mnist-binary"), Event.real(2)).model
-        {}
-    """
-    networks = {recipe.model.get(name, "mlp") for name in ("network", "classifier")}
-    if event.is_image or networks == {"mlp"}:
-        return recipe
-    return replace(recipe, model={})

@@ -90,6 +90,9 @@ class Engine:
         """Prepare the model on global batch 0, build phases; restore them when resuming."""
         if not resume and type(self.model).prepare is not Model.prepare:
             self.model.prepare(self._global_batch())
+        counts = getattr(self.source, "label_counts", None)
+        if not resume and counts is not None:
+            self.model.count_labels(counts)
         self.runtime.shard(self.model)
         arguments = (self.model, self.settings, self.runtime, self.precision, self.transform)
         self.runners = [PhaseRunner(phase, *arguments) for phase in self.model.phases()]

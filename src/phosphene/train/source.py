@@ -102,6 +102,12 @@ class DatasetSource:
         batch = Batch(x, index, context, Noise((self.seed, 1 + stream, k), first, last - first))
         return batch if self.device.type == "cpu" else batch.to(self.device)
 
+    @property
+    def label_counts(self) -> torch.Tensor | None:
+        """How often each label occurs in the data; None where there are none."""
+        counts = self.dataset.label_counts
+        return None if counts is None else counts.to(self.device)
+
     def state_dict(self) -> dict[str, Any]:
         """Nothing: batches are functions of their number."""
         return {}

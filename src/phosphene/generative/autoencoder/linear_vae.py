@@ -165,7 +165,7 @@ class LinearVAE(Model):
 
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Exact log-density (n,) in nats, log N(x; b, W W^T + sigma^2 I)."""
-        self._check(x, context)
+        self.event.check(x)
         d = self._centered(x)
         D, k = d.shape[1], self.latent_dim
         M = self.W.T @ self.W + self.sigma2 * torch.eye(k, dtype=d.dtype, device=d.device)
@@ -186,7 +186,7 @@ class LinearVAE(Model):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """The ELBO in closed form, or the importance-weighted bound: (n,) nats."""
-        self._check(x, context)
+        self.event.check(x)
         if particles < 1:
             raise ConfigError(f"particles must be at least 1, got {particles}")
         if particles == 1:
@@ -227,12 +227,11 @@ class LinearVAE(Model):
 
     def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
         """The mean of q(z|x), (n, k)."""
-        self._check(x, context)
+        self.event.check(x)
         return self._centered(x) @ self.V.T
 
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         """W z + b, (n, *event.shape)."""
-        self.context.check(context)
         mean: Tensor = z @ self.W.T + self.b
         return mean.view(-1, *self.event.shape)
 
@@ -250,7 +249,3 @@ class LinearVAE(Model):
         z, noise = draw.split((k, D), dim=1)
         x: Tensor = self.sigma2.sqrt() * noise.reshape(-1, *self.event.shape)
         return self.decode(z, context) + x
-
-    def _check(self, x: Tensor, context: Context | None) -> None:
-        self.event.check(x)
-        self.context.check(context)

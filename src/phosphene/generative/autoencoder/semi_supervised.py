@@ -77,6 +77,7 @@ class SemiSupervisedVAE(Model):
     """
 
     likelihood: Likelihood = "bound"
+    label_may_be_unknown = True
 
     def __init__(
         self,
@@ -153,8 +154,7 @@ class SemiSupervisedVAE(Model):
 
     def loss(self, batch: Batch) -> Loss:
         """L where the label is known, U elsewhere, and alpha times the cross-entropy."""
-        assert batch.context.label is not None
-        x, label = batch.x, batch.context.label
+        x, label = batch.x, self._labels(batch.context, len(batch))
         if self.shift and self.training:
             x = shift_images(x, batch.randint(2 * self.shift + 1, (2,)) - self.shift)
         # One draw of eps for all classes: their bounds then differ by the class alone.
@@ -316,11 +316,9 @@ class SemiSupervisedVAE(Model):
         """Labels (n,) of the context, -1 where they are unknown or withheld."""
         if context is None or context.label is None:
             return torch.full((n,), -1, device=self.device)
-        label = self.context.check(context).label
-        assert label is not None
-        if len(label) != n:
-            raise EventError(f"the context's label has {len(label)} rows for {n} examples")
-        return label if context.dropped is None else label.masked_fill(context.dropped, -1)
+        told = self.given(context, n)
+        assert told.label is not None
+        return told.label if told.dropped is None else told.label.masked_fill(told.dropped, -1)
 
     def _noise(self, n: int, generator: torch.Generator | None) -> Tensor:
         shape = (n, self.latent_dim)

@@ -70,6 +70,7 @@ class StackedSemiSupervisedVAE(Model):
     """
 
     likelihood: Likelihood = "bound"
+    label_may_be_unknown = True
 
     def __init__(
         self,

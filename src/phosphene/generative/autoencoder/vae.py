@@ -209,7 +209,7 @@ class VAE(Model):
 
     def _distorted(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Training images, distorted where asked for, and what the networks are told."""
-        condition: Tensor | None = self.condition(batch.context)
+        condition: Tensor | None = self.condition(self.given(batch.context, len(batch)))
         if not self.told:
             return batch.x, condition
         if not self.training:
@@ -365,13 +365,7 @@ class VAE(Model):
     # -- pieces -----------------------------------------------------------------------------------
 
     def _condition(self, context: Context | None, n: int) -> Tensor | None:
-        context = self.context.check(context)
-        for name in self.context.names:
-            if len(getattr(context, name)) != n:
-                raise EventError(
-                    f"the context's {name} has {len(getattr(context, name))} rows for {n} examples"
-                )
-        return self._undistorted(self.condition(context), n)
+        return self._undistorted(self.condition(self.given(context, n)), n)
 
     def _posterior(
         self, x: Tensor, condition: Tensor | None, uniform: Uniform | None = None

@@ -10,6 +10,7 @@ values given the same uniform numbers, and the laws hold them to it.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
+from phosphene.generative.autoregressive.completion import STATES, Known, computable, settled
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.conditionals import Conditional
 from phosphene.nn.noise import Uniform
@@ -45,10 +47,14 @@ class Autoregressive(Model):
     Args:
         event: What one example is; its dimensions are flattened in raster order.
         conditional: The distribution of one dimension given those before it.
-        context: What the model is conditioned on.
+        context: What the model is conditioned on: a label, a vector, or both.
+
+    Raises:
+        EventError: The context holds an image or a text.
     """
 
     likelihood: Likelihood = "exact"
+    label_may_be_unknown = True
     members: int = 1
     """Number of orders or masks whose mixture this is."""
     log_prior: Tensor
@@ -57,6 +63,8 @@ class Autoregressive(Model):
         self, event: Event, conditional: Conditional, *, context: ContextSpec | None = None
     ) -> None:
         super().__init__(event, context=context)
+        if self.context.image is not None or self.context.text is not None:
+            self.refuse("it is conditioned on a label or a vector, not on an image or a text")
         self.conditional = conditional
         if self.context.label is not None:
             classes = self.context.label
@@ -111,14 +119,22 @@ class Autoregressive(Model):
         return step
 
     def prepare(self, batch: Batch) -> None:
-        """Learn the scale of reals, the frequencies of labels, and start at the marginals."""
+        """Learn the scale of reals, the frequencies of labels, and start at the marginals.
+
+        The frequencies are the batch's, until :meth:`count_labels` tells those of all data.
+        """
         start = self.marginals(batch.x)
         label = batch.context.label
         if self.context.label is not None and label is not None:
-            counts = torch.bincount(label[label >= 0], minlength=self.context.label) + 1.0
-            self.log_prior.copy_((counts / counts.sum()).log())
+            self.count_labels(torch.bincount(label[label >= 0], minlength=self.context.label))
         with torch.no_grad():
             self.start_at(start.to(self.device, self.dtype))
+
+    def count_labels(self, counts: Tensor) -> None:
+        """Set p(y) to the labels' frequencies, with one of each added; without labels, nothing."""
+        if self.context.label is not None:
+            smoothed = counts + 1.0
+            self.log_prior.copy_((smoothed / smoothed.sum()).log())
 
     def marginals(self, x: Tensor) -> Tensor:
         """Learn the data's scale from x; parameters (D, size), or (1, size) if all are alike."""
@@ -177,7 +193,7 @@ class Autoregressive(Model):
     ) -> Tensor:
         """Draw (n, *event.shape), one value after another; 0 is a greedy temperature."""
         how = Choosing(temperature=temperature, top_k=top_k, top_p=top_p)
-        context = self._settled(n, self._told(n, context), generator)
+        context = self._settled(n, self.given(context, n), generator)
         member, u = self._draws(n, generator)
         return self.generate(u, context, how=how, member=member)
 
@@ -195,20 +211,33 @@ class Autoregressive(Model):
     ) -> Tensor:
         """Keep x where the mask (of x's shape, or of the event's) is True, and draw the rest.
 
-        The rest is an exact draw of p(rest | known). That takes a mask whose known values come
-        first in the model's order; a model that has many orders takes one that fits.
+        The rest is an exact draw of p(rest | known): an unknown label and, of a mixture, the member
+        are drawn from their posterior given what is known
+        (:mod:`phosphene.generative.autoregressive.completion`), whatever the temperature. That
+        takes known values that come first in the order, or unknown codes before them with at most
+        1,024 states. Of a mixture in whose members some have more, the draw is exact for the
+        mixture of the others.
 
         Raises:
-            EventError: The mask has a known value after an unknown one, in the order.
+            EventError: In every order, more unknown values come before a known one.
         """
         how = Choosing(temperature=temperature, top_k=top_k, top_p=top_p)
-        known = torch.broadcast_to(mask.bool(), x.shape).flatten(1)
-        context = self._checked(torch.where(known.view(x.shape), x, torch.zeros_like(x)), context)
-        member = self._member_for(known)
-        context = self._settled(len(x), context, generator)
+        mask = torch.broadcast_to(mask.bool(), x.shape)
+        x = torch.where(mask, x, torch.zeros_like(x))
+        context = self._checked(x, context)
+        nobody = torch.zeros(len(x), dtype=torch.long)
+        known = Known(x.flatten(1).to(self.dtype), mask.flatten(1), context, nobody)
+        known = self.settle(known, generator)
         _, u = self._draws(len(x), generator)
-        given = (x.flatten(1).to(self.dtype), known)
-        return self.generate(u, context, how=how, member=torch.full((len(x),), member), given=given)
+        given = (known.x, known.mask)
+        return self.generate(u, known.context, how=how, member=known.member, given=given)
+
+    def settle(self, known: Known, generator: torch.Generator | None) -> Known:
+        """Draw what must be known before the rest can be drawn in turn: label, member, values."""
+        can = computable(self, known.mask)
+        if not bool(can.any(1).all()):
+            self._refuse_mask(known.mask[~can.any(1)])
+        return settled(self, known, can, generator)
 
     def generate(
         self,
@@ -303,15 +332,7 @@ class Autoregressive(Model):
 
     def _checked(self, x: Tensor, context: Context | None) -> Context:
         self.event.check(x)
-        return self._told(len(x), context)
-
-    def _told(self, n: int, context: Context | None) -> Context:
-        """The context, checked; a label that is not given is unknown."""
-        context = context or Context()
-        if self.context.label is not None and context.label is None:
-            unknown = torch.full((n,), -1, device=self.device)
-            context = replace(context, label=unknown)
-        return self.context.check(context)
+        return self.given(context, len(x))
 
     def _mixture(self, x: Tensor, context: Context) -> Tensor:
         if self.members == 1:
@@ -347,18 +368,15 @@ class Autoregressive(Model):
         u = torch.rand(shape, generator=generator, dtype=self.dtype, device=self.device)
         return member, u
 
-    def _member_for(self, known: Tensor) -> int:
-        """A member in whose order every row's known values come first."""
-        for member in range(self.members):
-            ranked = known[:, self.order_of(member).to(known.device)]
-            if not bool((ranked[:, 1:] & ~ranked[:, :-1]).any()):
-                return member
+    def _refuse_mask(self, known: Tensor) -> NoReturn:
+        """Say which known value the order has too many unknown ones before."""
         order = self.order_of(0).tolist()
         ranked = known[:, order]
         _, k = (ranked[:, 1:] & ~ranked[:, :-1]).nonzero()[0].tolist()
         raise EventError(
             f"the mask knows {self._place(order[k + 1])} and asks for {self._place(order[k])}, "
-            "which this model generates first; known values must come first in its order "
+            "which this model generates first; known values must come first in its order, "
+            f"or unknown ones of {STATES:,} states at most before them "
             "(order-agnostic-nade and conv-nade condition on any mask)"
         )
 
@@ -376,7 +394,7 @@ def teacher_forcing(model: Autoregressive, x: Tensor, context: Context | None = 
     conditionals are trained in one parallel pass.
     """
     model.event.check(x)
-    return model.conditionals(x, model.context.check(context))
+    return model.conditionals(x, model.context.check(context, len(x), model.device))
 
 
 def free_running(
@@ -386,7 +404,7 @@ def free_running(
 
     Scored by teacher forcing, what is generated has the parameters that are yielded here.
     """
-    context = model._settled(n, model._told(n, context), generator)
+    context = model._settled(n, model.given(context, n), generator)
     _, u = model._draws(n, generator)
     step = model.stepper(n, context)
     x = torch.zeros(n, model.event.dimensions, dtype=model.dtype, device=model.device)

@@ -65,8 +65,6 @@ class FVSBN(Autoregressive):
         context: ContextSpec | None = None,
     ) -> None:
         super().__init__(event, Bernoulli(event), context=context)
-        if self.context.image is not None or self.context.text is not None:
-            self.refuse("it is conditioned on a label or a vector, not on an image or a text")
         if not 0.0 <= penalty < float("inf"):
             raise ConfigError(f"penalty must be 0 or more, as 0.001; got {penalty:g}")
         if weights not in get_args(Weights):

@@ -86,8 +86,6 @@ class MADE(Autoregressive):
         context: ContextSpec | None = None,
     ) -> None:
         super().__init__(event, build_conditional(conditional, event, components), context=context)
-        if self.context.image is not None or self.context.text is not None:
-            self.refuse("it is conditioned on a label or a vector, not on an image or a text")
         levels = event.levels
         self.one_hot = levels is not None and 2 < levels <= _MOST_ONE_HOT
         self.net = MaskedMLP(

@@ -1,6 +1,7 @@
 """What order-agnostic models share: one network that predicts the unknown from any known values."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
 from phosphene.generative.autoregressive.autoregressive import Autoregressive
+from phosphene.generative.autoregressive.completion import Known, computable, joined, settled
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.conditionals import Conditional
 from phosphene.nn.noise import Uniform
@@ -41,6 +43,16 @@ class OrderAgnostic(Autoregressive):
     example with evenly spread numbers of known values, the same at each validation; ``log_prob`` is
     the mixture's.
 
+    The network's conditionals are not those of one joint distribution: two orders, or the same
+    known values met in two orders, give an example different probabilities. So what remains, given
+    what is known, has no distribution of its own, and there are two that can be meant. Where every
+    order of the mixture can say how probable the known values are (they come first in it, or at
+    most 1,024 states come before them), :meth:`inpaint` draws p(rest | known) of the mixture, the
+    one that ``log_prob`` scores. Elsewhere it draws an order evenly, has the known values moved to
+    its front, and draws the rest in turn (and first an unknown label, by p(y) p(known | y) in that
+    order): every conditional is then the network's own for what is known, and the whole is no
+    exact draw of the mixture.
+
     Args:
         event: What one example is.
         conditional: The distribution of one dimension.
@@ -49,7 +61,7 @@ class OrderAgnostic(Autoregressive):
     """
 
     any_order = True
-    """Any mask can be inpainted: known values are put first in each row's order."""
+    """Any mask can be inpainted."""
     orders: Tensor
 
     def __init__(
@@ -188,8 +200,7 @@ class OrderAgnostic(Autoregressive):
         if given is None:
             return super().generate_member(u, context, how, member, given, naive)
         x, known = torch.where(given[1], given[0], 0.0), given[1]
-        order = self.order_of(member).expand(len(u), -1)
-        order = order.gather(1, (~known.gather(1, order)).byte().argsort(dim=1, stable=True))
+        order = known_first(self.order_of(member).expand(len(u), -1), known)
         missing = (~known).sum(1)
         first = self.event.dimensions - missing  # the rank at which each row begins
         step = self.row_stepper(x, known, context)
@@ -201,6 +212,53 @@ class OrderAgnostic(Autoregressive):
             x[rows, dimension] = torch.where(t < missing, value, x[rows, dimension])
         return x
 
-    def _member_for(self, known: Tensor) -> int:
-        """Every order can be changed so that the known values come first."""
-        return 0
+    def settle(self, known: Known, generator: torch.Generator | None) -> Known:
+        """Exactly for the mixture of orders, where every one can say how probable the known is.
+
+        Elsewhere in orders which have the known values moved to the front; see the class.
+        """
+        can = computable(self, known.mask)
+        exact = can.all(1)
+        if bool(exact.all()):
+            return settled(self, known, can, generator)
+        here, there = exact.nonzero()[:, 0], (~exact).nonzero()[:, 0]
+        parts = [settled(self, known[here], can[here], generator)] if len(here) else []
+        parts.append(self._rearranged(known[there], generator))
+        return joined(parts)[torch.cat((here, there)).argsort()]
+
+    def _rearranged(self, known: Known, generator: torch.Generator | None) -> Known:
+        """Draw an order evenly, and the label given what is known, by the chain rule in it."""
+        n, device = len(known.x), known.x.device
+        member = torch.randint(self.members, (n,), generator=generator, device=device)
+        known, context = replace(known, member=member.cpu()), known.context
+        if context.label is None or not bool((context.label < 0).any()):
+            return known
+        p = known.once(self._label_scores).softmax(1)
+        drawn = torch.multinomial(p, 1, generator=generator)[:, 0]
+        label = torch.where(context.label < 0, drawn, context.label)
+        return replace(known, context=replace(context, label=label))
+
+    def _label_scores(self, known: Known) -> Tensor:
+        """The joint log p(known, y) of every label y: (n, classes)."""
+        return self._joint(
+            known.x,
+            known.context,
+            lambda _, context: self._known_log_prob(replace(known, context=context)),
+        )
+
+    def _known_log_prob(self, known: Known) -> Tensor:
+        """The log-probability (n,) of what is known, in orders that begin with it."""
+        n, count = len(known.x), known.mask.sum(1)
+        order = known_first(self.orders[known.member.to(self.device)], known.mask)
+        params = known.x.new_zeros(n, self.event.dimensions, self.conditional.size)
+        rows = torch.arange(n, device=known.x.device)
+        step = self.row_stepper(known.x, torch.zeros_like(known.mask), known.context)
+        for t in range(int(count.max()) if n else 0):
+            params[rows, order[:, t]] = step(order[:, t], known.x)
+        log_p = self.conditional.log_prob(params, known.x)
+        return torch.where(known.mask, log_p, 0.0).sum(-1)
+
+
+def known_first(order: Tensor, known: Tensor) -> Tensor:
+    """Orders (n, D) with the known values (n, D) moved to the front, otherwise as they were."""
+    return order.gather(1, (~known.gather(1, order)).byte().argsort(dim=1, stable=True))

@@ -92,8 +92,6 @@ class PixelModel(Autoregressive):
         warp: float,
     ) -> None:
         super().__init__(event, conditional, context=context)
-        if self.context.image is not None or self.context.text is not None:
-            self.refuse("it is conditioned on a label or a vector, not on an image or a text")
         at_least("shift", shift, 0)
         at_least("warp", warp, 0)
         self.dropout = check_probability("dropout", dropout)

@@ -144,9 +144,7 @@ class Tabular(Autoregressive):
 
     def _add(self, tally: Tensor) -> None:
         self.counts += tally
-        if self.context.label is not None:
-            frequency = self.counts[:, 0].sum(-1) + 1.0
-            self.log_prior.copy_((frequency / frequency.sum()).log())
+        self.count_labels(self.counts[:, 0].sum(-1))
 
     @torch.no_grad()
     def _update(self, batch: Batch, step: Step) -> None:

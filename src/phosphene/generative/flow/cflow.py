@@ -128,7 +128,7 @@ class CFlow(Flow):
 
     def _conditions(self, batch: Batch) -> Batch:
         """The batch of x_A, with the same source of noise."""
-        context = self.context.check(batch.context)
+        context = self.given(batch.context, len(batch))
         assert context.image is not None
         return Batch(context.image, batch.index, noise=batch.noise)
 
@@ -149,8 +149,8 @@ class CFlow(Flow):
             EventError: There is no image in a context, or it has another shape.
         """
         y, _ = self.codec.encode(self.event.check(x).to(self.dtype), None)
-        z, _ = self.transform.forward_and_log_det(y, self.context.check(given))
-        return self.codec.decode(self.transform.inverse(z, self.context.check(wanted)))
+        z, _ = self.transform.forward_and_log_det(y, self.given(given, len(x)))
+        return self.codec.decode(self.transform.inverse(z, self.given(wanted, len(x))))
 
     @torch.no_grad()
     def sample_pairs(

@@ -100,9 +100,12 @@ class ContinuousFlow(Flow):
             raise ConfigError(f"network 'conv' is for images, got {event}; use 'mlp' or 'auto'")
         if loss_steps < 0:
             raise ConfigError(f"loss_steps must be 0 (none) or more, got {loss_steps}")
-        if not event.discrete:
+        if event.discrete:
+            self.bound_note += ", up to the solver's error"
+        else:
             self.likelihood = "ode"
         self.trace, self.noise = trace, noise
+        self.weights_particles = self._exact(_EXACT_IN_LIKELIHOODS)
         solver = Solver(rtol=tolerance, atol=tolerance, max_steps=max_steps, gradient=gradient)
         self.loss_solver = Solver("rk4", loss_steps, gradient=gradient) if loss_steps else solver
         velocity = VelocityNetwork(
@@ -150,7 +153,7 @@ class ContinuousFlow(Flow):
     @available_if(lambda self: not self.event.discrete, "codes have a bound: use elbo")
     def estimate_log_prob(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
         """The log-density of reals (n,) in nats, and the standard error of the trace (n,)."""
-        context = self.context.check(context)
+        context = self.given(context, len(x))
         y, log_det = self.codec.encode(self.event.check(x).to(self.dtype), None)
         values = self._density(y, context, self._drawn(y), self.ode.solver).log_dets
         return values.mean(1) + log_det, standard_error(values)
@@ -173,7 +176,7 @@ class ContinuousFlow(Flow):
         """
         if particles < 1:
             raise ConfigError(f"particles must be 1 or more, got {particles}")
-        one = 1 if not self._exact(_EXACT_IN_LIKELIHOODS) else particles
+        one = particles if self.weights_particles else 1
         draws = [
             super(ContinuousFlow, self).elbo(x, context, particles=one, generator=generator)
             for _ in range(particles // one)
@@ -183,14 +186,15 @@ class ContinuousFlow(Flow):
     @torch.no_grad()
     def inverse_error(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Largest |f^-1(f(y)) - y| of each example (n,), in units of the largest |y|."""
-        y, _ = self.codec.encode(x.to(self.dtype), None)
+        context = self.given(context, len(x))
+        y, _ = self.codec.encode(self.event.check(x).to(self.dtype), None)
         back = self.ode.inverse(self.ode.move(y, context), context)
         return (back - y).abs().flatten(1).amax(1) / y.abs().max().clamp(min=1.0)
 
     def loss(self, batch: Batch) -> Loss:
         """The negative log-density (or bound), by the batch's noise; and what it took to solve."""
         self.event.check(batch.x)
-        context = self.context.check(batch.context)
+        context = self.given(batch.context, len(batch))
         noise, log_q = None, torch.zeros((), dtype=self.dtype, device=batch.x.device)
         if self.event.discrete:
             uniform = batch.uniform(self.event.shape).to(self.dtype)

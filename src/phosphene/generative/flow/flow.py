@@ -75,6 +75,8 @@ class Flow(Model):
         super().__init__(event, context=context)
         if event.kind not in ("real", "image"):
             self.refuse("a flow takes reals, or images of codes that are dequantized")
+        if self.context.text is not None:
+            self.refuse("it is conditioned on labels, vectors and images, not on text")
         self.likelihood: Likelihood = "bound" if event.discrete else "exact"
         self.base: Base = build_base(base, event.shape, context=self.context, components=components)
         self.codec = _codec(event, codec, alpha)
@@ -82,6 +84,7 @@ class Flow(Model):
         if dequantization not in DEQUANTIZATIONS:
             raise UnknownNameError("dequantization", dequantization, DEQUANTIZATIONS)
         if event.discrete:
+            self.bound_note = f"{dequantization} dequantization"
             self.dequantizer = build_dequantizer(dequantization, event, self.context)
         elif dequantization != "uniform":
             raise ConfigError(f"dequantization={dequantization!r} is for codes, got {event}")
@@ -106,11 +109,13 @@ class Flow(Model):
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Z = f(y) and log |det dz/dy| (n,), for y after the codec."""
-        return self.transform.forward_and_log_det(x, context)
+        x = self.event.check_shape(x)
+        return self.transform.forward_and_log_det(x, self.given(context, len(x)))
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
         """The y with f(y) = z."""
-        return self.transform.inverse(z, context)
+        z = self.event.check_shape(z)
+        return self.transform.inverse(z, self.given(context, len(z)))
 
     # -- likelihoods ----------------------------------------------------------------------------
 
@@ -135,7 +140,7 @@ class Flow(Model):
     )
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Exact log-density (n,) of reals, in nats."""
-        return self._bound(self.event.check(x), self.context.check(context), None)
+        return self._bound(self.event.check(x), self.given(context, len(x)), None)
 
     @available_if(
         lambda self: self.event.discrete, "the likelihood of reals is exact: use log_prob"
@@ -152,7 +157,7 @@ class Flow(Model):
         if particles < 1:
             raise ConfigError(f"particles must be 1 or more, got {particles}")
         self.event.check(x)
-        context = self.context.check(context).repeat(particles)
+        context = self.given(context, len(x)).repeat(particles)
         x = x.repeat_interleave(particles, 0)
         u = torch.rand(x.shape, generator=generator, device=x.device, dtype=self.dtype)
         each = self._bound(x, context, u).view(-1, particles)
@@ -161,7 +166,7 @@ class Flow(Model):
     def loss(self, batch: Batch) -> Loss:
         """The negative log-density, or one draw of the bound with the batch's noise."""
         self.event.check(batch.x)
-        context = self.context.check(batch.context)
+        context = self.given(batch.context, len(batch))
         noise = batch.uniform(self.event.shape).to(self.dtype) if self.event.discrete else None
         nll = -self._bound(batch.x, context, noise)
         terms = {"nll": nll}
@@ -176,7 +181,8 @@ class Flow(Model):
         A flow that cannot go back in floating point has no samples worth their name, however good
         its likelihood looks.
         """
-        y, _ = self.codec.encode(x.to(self.dtype), None)
+        context = self.given(context, len(x))
+        y, _ = self.codec.encode(self.event.check(x).to(self.dtype), None)
         z, _ = self.transform.forward_and_log_det(y, context)
         back = self.transform.inverse(z, context)
         return (back - y).abs().flatten(1).amax(1) / y.abs().max().clamp(min=1.0)
@@ -192,7 +198,7 @@ class Flow(Model):
         noise = batch.uniform(self.event.shape).to(self.dtype) if self.event.discrete else None
         with torch.no_grad():
             y, _ = self.codec.encode(x.to(self.dtype), noise)
-            self.transform.prepare(y, batch.context)
+            self.transform.prepare(y, self.given(batch.context, len(batch)))
 
     # -- samples --------------------------------------------------------------------------------
 
@@ -212,7 +218,7 @@ class Flow(Model):
         """
         if temperature < 0:
             raise ConfigError(f"temperature must be 0 or more, got {temperature}")
-        context = self.context.check(context)
+        context = self.given(context, n)
         z = self.base.sample(n, context, generator=generator, temperature=temperature)
         return self.codec.decode(self.transform.inverse(z, context))
 
@@ -225,7 +231,7 @@ class Flow(Model):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draws (n, *event.shape) with gradients, and their log-densities (n,), in one pass."""
-        context = self.context.check(context)
+        context = self.given(context, n)
         z = self.base.sample(n, context, generator=generator)
         y, log_det = self.transform.inverse_and_log_det(z, context)
         assert isinstance(self.codec, Standardize)

@@ -79,8 +79,6 @@ class NeuralSpline(Flow):
         d = event.dimensions
         if d < 2 or event.shape != (d,):
             self.refuse("a coupling needs a vector of two dimensions or more")
-        if self.context.text is not None:
-            self.refuse("it is conditioned on labels, vectors and images, not on text")
         mask = torch.arange(d) % 2 == 0
         spline = RationalQuadratic(bins, bound, min_width=min_bin, min_height=min_bin)
         transforms: list[Transform] = []

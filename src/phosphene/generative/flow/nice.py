@@ -65,8 +65,6 @@ class NICE(Flow):
             raise ConfigError(f"layers must be 1 or more, got {layers}")
         if event.dimensions < 2:
             self.refuse("a coupling needs two dimensions or more")
-        if self.context.text is not None:
-            self.refuse("it is conditioned on labels, vectors and images, not on text")
         d = event.dimensions
         couplings: list[Transform] = []
         for i in range(layers):
