@@ -27,7 +27,13 @@ from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
 from phosphene.train.folder import Run, write_atomically
-from phosphene.train.probe import available_cores, choose_precision, choose_threads
+from phosphene.train.probe import (
+    available_cores,
+    check_threads,
+    choose_precision,
+    choose_threads,
+    set_threads,
+)
 from phosphene.train.runtime import Runtime
 from phosphene.train.source import DatasetSource, Source
 from phosphene.train.validation import HeldOut, Judge
@@ -102,6 +108,8 @@ def train(
         torch.Size([2, 1, 8, 8])
     """
     folder = Path(folder)
+    if threads is not None:
+        check_threads(threads)
     said: dict[str, Any] = {"model": model or {}, "train": train or {}, "overrides": overrides}
     if first is not None:
         said["model"] = first_stage(catalog.find(system).load(), first, said["model"])
@@ -188,7 +196,7 @@ def _run(
     notes: Sequence[str],
 ) -> Run:
     record = plan.record
-    torch.set_num_threads(record["threads"])
+    set_threads(record["threads"], "threads in run.json")
     if runtime.main:
         _write_record(plan)
     runtime.barrier()
