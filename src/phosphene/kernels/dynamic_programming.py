@@ -353,7 +353,7 @@ def greedy_reference(
     if policy is None:
         changed = process.states
     else:
-        kept = good[states, policy]
+        kept = (policy >= 0) & good[states, policy]
         chosen, changed = np.where(kept, policy, chosen), int((~kept).sum())
     low, high = float((best - v).min()), float((best - v).max())
     return Choice(best, chosen.astype(np.int64), q if with_q else None, low, high, changed)
@@ -370,7 +370,7 @@ def well_formed(
 
     It is one pass, for what is nearly always true. Without the native library it says False.
     """
-    if len(probability) == 0:
+    if np.size(probability) == 0:
         return False
     stats = _check(states, actions, *map(_tensor, (indptr, after, probability)))
     if stats is None:
@@ -406,4 +406,7 @@ def _tensor(array: NDArray[Any]) -> Tensor:
     """The array's memory as a tensor; kernels write only to arrays that were made for them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)
+        try:
+            return torch.from_numpy(array)
+        except (TypeError, ValueError) as error:
+            raise KernelError(f"tables must be arrays of numbers: {error}") from None

@@ -98,6 +98,7 @@ class _Writer:
         for argument in self.kernel.arguments:
             self.check(argument)
         self.rules(inside=False)
+        self.put(f"if not _cpu: one_device({self.tensors()})")
         if self.passed:
             self.prepare()
         else:
@@ -111,16 +112,14 @@ class _Writer:
         return head + "\n".join(self.lines) + "\n"
 
     def tensors(self) -> str:
-        """All that must be tensors, for what goes wrong."""
-        parts = []
-        for a in (*self.arrays, *self.many):
-            if isinstance(a, Many) and a.optional:
-                parts.append(f"{a.name!r}: [_t for _t in {a.name} if _t is not None]")
-            elif a.optional:
-                parts.append(f"**({{}} if {a.name} is None else {{{a.name!r}: {a.name}}})")
-            else:
-                parts.append(f"{a.name!r}: {a.name}")
-        return "{" + ", ".join(parts) + "}"
+        """All that must be tensors, for what goes wrong: one by one, and in lists."""
+        single = "".join(
+            f"**({{}} if {a.name} is None else {{{a.name!r}: {a.name}}}), " if a.optional else
+            f"{a.name!r}: {a.name}, "
+            for a in self.arrays
+        )  # fmt: skip
+        lists = "".join(f"{a.name!r}: ({a.name}, {a.optional}), " for a in self.many)
+        return f"{{{single}}}, {{{lists}}}"
 
     # -- checks ----------------------------------------------------------------------------------
 
@@ -137,7 +136,10 @@ class _Writer:
     @check.register
     def _(self, argument: Size) -> None:
         if not argument.each:
-            self.learn(argument.name)
+            name, least = argument.name, int(argument.name not in self.kernel.empty)
+            self.put(f"if {name}.__class__ is not int or {name} < {least}:")
+            self.put(f"    {name} = whole({name!r}, {name}, {least}, {1 << 62})")
+            self.known.add(name)
 
     @check.register
     def _(self, argument: Derived) -> None:
@@ -355,7 +357,8 @@ class _Writer:
         """Decide whether the library computes; make outputs, and memory that it can read."""
         if self.written:
             self.apart()
-        self.put(f"if not _cpu: one_device({self.tensors()})")
+        for made in self.made:
+            self.room(made)
         self.put("_library = backend().library")
         types = " or _T not in NATIVE" if not self.kernel.suffix else ""
         self.put(
@@ -396,6 +399,14 @@ class _Writer:
         self.put(f"if {a.name}.stride()[1:] != {_tuple(inner)}: {a.name} = dense({a.name!r}, {a.name})")
         self.put(f"_{a.name}_rows = {a.name}.stride(0)")
 
+    def room(self, made: Out | Many) -> None:
+        """Products of sizes may be larger than any tensor: what is made must fit into memory."""
+        size = _product(made.shape)
+        for each in self.each if isinstance(made, Many) else ():
+            size = re.sub(rf"\b{each}\b", f"sum({each})", size)
+        if any(isinstance(d, str) for d in made.shape):
+            self.put(f"if {size} > MOST: room({made.name!r}, {size})")
+
     def make(self, made: Out | Many) -> None:
         name = made.name
         if isinstance(made, Many):
@@ -405,13 +416,10 @@ class _Writer:
                 f"{name} = [{self.like}.new_empty({_tuple(dims)}) for {each}_ in {each}]"
             )
             return
-        size = _product(made.shape)
         new = "zeros" if made.zeros or made.begins else "empty"
         fresh = f"{self.like}.new_{new}({_tuple(made.shape)})"
         if made.dtype != "real":
             fresh = f"torch.{new}({_tuple(made.shape)}, dtype=_{made.dtype})"
-        if any(isinstance(d, str) for d in made.shape):
-            self.put(f"if {size} > MOST: room({name!r}, {size})")
         self.put(f"{name} = {fresh}" + (f" if {made.when} else None" if made.when else ""))
         if made.begins:
             self.put(f"if {made.begins} is not None: {name}.copy_({made.begins})")

@@ -69,6 +69,7 @@ _masked = gate(
             Rule("F == 1 or (kind == 1 and F == S)", "there cannot be {F} features a value"),
             Rule("not (kind == 1 and F == S == 1)", "codes need 2 levels or more, got {S}"),
             Rule("kind < 2 or z is not None", "a head of reals needs standard values z, got none"),
+            Rule("not residual or len(set(H)) <= 1", "residual layers must be of one width, got {H}"),
             Rule(_KNOWN, "known must be rising numbers of units, at most those of the layer",
                  inside=True),
             Range("given", "0", "S", "given[kept]", "kind == 1"),
@@ -193,11 +194,11 @@ def masked_sample(
 
 def _units(net: MaskedArrays, u: Tensor) -> Tensor:
     """The numbers of known units (L, D)."""
-    if not len(net.known):
-        return torch.zeros(0, u.shape[-1] if u.dim() else 0, dtype=torch.int64)
     try:
+        if not len(net.known):
+            return torch.zeros(0, *u.shape[-1:], dtype=torch.int64)
         return torch.tensor(net.known, dtype=torch.int64)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise KernelError(f"known must be one row of integers a layer: {error}") from None
 
 

@@ -22,6 +22,7 @@ from phosphene.kernels.declaration import (
     Kernel,
     Many,
     Out,
+    Rule,
     Size,
     Type,
 )
@@ -88,7 +89,8 @@ _backward = gate(
 )
 
 _X = Array("x", ("n", "I"))
-_input = gate(Kernel("mlp", (_X,), empty=("n",)), "mlp_input")
+_MEMORY = Rule("n * I <= MOST", "x would hold {n} rows, more than this machine's memory")
+_input = gate(Kernel("mlp", (_X,), rules=(_MEMORY,), empty=("n",)), "mlp_input")
 _gradients = gate(
     Kernel(
         "mlp",

@@ -1,7 +1,7 @@
 """What the gate says of arguments that a kernel cannot take; generated code calls it by name."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -73,27 +73,39 @@ def wrong_type(name: str, tensor: Tensor, wanted: object) -> NoReturn:
     raise KernelError(f"{name} must be {said}, got {str(tensor.dtype).replace('torch.', '')}")
 
 
-def misfit(arguments: Mapping[str, Any], error: Exception) -> NoReturn:
+def _named(
+    single: Mapping[str, Any], lists: Mapping[str, tuple[Any, bool]]
+) -> Iterator[tuple[str, Any]]:
+    """All tensors with their names; those in lists may be None where that is said."""
+    yield from single.items()
+    for name, (items, optional) in lists.items():
+        if not isinstance(items, list | tuple):
+            raise KernelError(f"{name} must be a list of tensors, got {_given(items)}")
+        for i, item in enumerate(items):
+            if item is not None or not optional:
+                yield f"{name}[{i}]", item
+
+
+def misfit(
+    single: Mapping[str, Any], lists: Mapping[str, tuple[Any, bool]], error: Exception
+) -> NoReturn:
     """An argument is no tensor, or none whose memory can be read."""
-    for name, value in arguments.items():
-        for item in value if isinstance(value, list | tuple) else (value,):
-            if not isinstance(item, Tensor):
-                raise KernelError(f"{name} must be a tensor, got {_given(item)}") from error
-            if item.layout is not torch.strided:
-                kind = str(item.layout).replace("torch.", "")
-                raise KernelError(f"{name} must be a strided tensor, got {kind}") from error
+    for name, item in _named(single, lists):
+        if not isinstance(item, Tensor):
+            raise KernelError(f"{name} must be a tensor, got {_given(item)}") from error
+        if item.layout is not torch.strided:
+            kind = str(item.layout).replace("torch.", "")
+            raise KernelError(f"{name} must be a strided tensor, got {kind}") from error
     raise error
 
 
-def one_device(arguments: Mapping[str, Any]) -> None:
+def one_device(single: Mapping[str, Any], lists: Mapping[str, tuple[Any, bool]]) -> None:
     """Not all tensors are on the CPU: they must be on one device, which holds values."""
     found: dict[torch.device, str] = {}
-    for name, value in arguments.items():
-        for item in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(item, Tensor):
-                found.setdefault(item.device, name)
-                if item.is_meta:
-                    raise KernelError(f"{name} holds no values: it is on the meta device")
+    for name, item in _named(single, lists):
+        found.setdefault(item.device, name)
+        if item.is_meta:
+            raise KernelError(f"{name} holds no values: it is on the meta device")
     if len(found) > 1:
         said = ", ".join(f"{name} on {device}" for device, name in found.items())
         raise KernelError(f"all tensors must be on one device, got {said}")
@@ -132,7 +144,8 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
 
 def real_number(name: str, value: Any, low: float, high: float) -> float:
     """The value as a float of that range."""
-    if not isinstance(value, str) and hasattr(value, "__float__"):
+    huge = isinstance(value, int) and abs(value) >= 1 << 63  # torch takes no such number
+    if hasattr(value, "__float__") and not huge:
         number = float(value)
         if low <= number <= high:
             return number

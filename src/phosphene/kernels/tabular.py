@@ -61,6 +61,12 @@ _OUTCOME_RULES = (
     Rule("int(indptr[0]) == 0 and int(indptr[-1]) == K and bool((indptr[1:] > indptr[:-1]).all())",
          "indptr must rise from 0 to {K}, and no row be empty", inside=True),
     Range("next", "0", "S", inside=True),
+    Rule("bool((cumulative[indptr[1:] - 1] >= 1).all()) and float(start[-1]) >= 1",
+         "cumulated probabilities must end with 1", inside=True),
+    # But for rounding: 1 at the end may be less than the sum before it.
+    Rule("bool((cumulative.diff().index_fill(0, indptr[1:-1] - 1, 0.0) >= -1e-9).all())"
+         " and bool((start.diff() >= -1e-9).all())",
+         "cumulated probabilities must not fall within a row", inside=True),
 )  # fmt: skip
 _world = gate(
     Kernel("tabular", (Size("S"), Size("A"), *_OUTCOMES), rules=_OUTCOME_RULES), "tabular_world"
@@ -197,8 +203,10 @@ def advance(
     steps = whole("steps", steps, 0, _MOST)
     episodes = None if episodes is None else whole("episodes", episodes, 0, _MOST)
     native = tabular_usable(world)
-    # The library looks for itself, but what is read here must be there.
-    if not native or not isinstance(progress.at, Tensor) or progress.at.shape != (7,):
+    # The library looks for itself where it takes a step, but what is read here must be there.
+    at = progress.at if isinstance(progress.at, Tensor) else torch.empty(0)
+    there = at.is_cpu and at.dtype is torch.int64 and at.shape == (7,)
+    if not (native and steps and there):
         progress.check(settings, policy)
     if not native:
         return advance_reference(

@@ -108,7 +108,7 @@ STATE = (
 _COUNT = str(1 << 62)
 STATE_RULES = (
     Rule("policy is not None or not follows", "there is no policy to follow"),
-    Rule("capacity >= N", "keys must hold {N} transitions, got {capacity}"),
+    Rule("not N or capacity == N", "keys must hold {N} transitions, got {capacity}"),
     Range("at", "0", "S", "at[0]", said="the state", inside=True),
     Range("at", "-1", "A", "at[1]", said="the next action", inside=True),
     Range("at", "0", _COUNT, "at[2:5]", said="steps and episodes", inside=True),
@@ -116,6 +116,7 @@ STATE_RULES = (
     Range("at", "0", "2", "at[6]", said="what says that an episode begins", inside=True),
     Rule("not remembered or int(at[2]) <= capacity",
          "keys must hold the {capacity} transitions of the episode", inside=True),
+    Range("visits", "0", _COUNT, inside=True),
     Range("live", "0", "traced", "live.view(-1)[:int(at[5])]", inside=True),
     Range("keys", "0", "E", "keys[:int(at[2])]", inside=True),
 )  # fmt: skip

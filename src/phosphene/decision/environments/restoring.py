@@ -25,13 +25,17 @@ def restored(
     """
     arrays = {}
     for name, shape in shapes.items():
-        saved = torch.as_tensor(state.get(name, ()))
+        try:
+            saved = torch.as_tensor(state.get(name, ())).detach().cpu()
+            array = saved.numpy().copy()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise RunError(f"{spec.name}: the saved {name} is no array: {error}") from None
         if tuple(saved.shape) != shape:
             raise RunError(
                 f"{spec.name}: the saved {name} has shape {tuple(saved.shape)}, "
                 f"that of {shape[0]} environments is {shape}"
             )
-        arrays[name] = saved.detach().cpu().numpy().copy()
+        arrays[name] = array
     for name, least, most in (("clock", 0, spec.limit or _MOST), ("episode", -1, _MOST)):
         bad = ~((arrays[name] >= least) & (arrays[name] < most))
         if bad.any():

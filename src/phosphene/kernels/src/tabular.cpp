@@ -115,7 +115,7 @@ struct Run {
         const i64 entries = states * width, kept = method == N_STEP ? capacity : clock;
         const bool traced = method == SARSA && (lambda > 0 || offline);
         if (state < 0 || state >= states || action < -1 || action >= actions || clock < 0 ||
-            episode < 0 || steps < 0 || active < 0 || active > (traced ? entries : 0))
+            episode < 0 || steps < 0 || fresh < 0 || fresh > 1 || active < 0 || active > (traced ? entries : 0))
             return false;
         if (method == MONTE_CARLO && (clock > capacity || todo > capacity - clock)) return false;
         for (i64 j = 0; j < active; j++)
