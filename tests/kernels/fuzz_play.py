@@ -182,7 +182,8 @@ def learning(a):
     if steps is None or (isinstance(steps, int) and steps > 1 << 20):
         raise Skip
     if isinstance(progress.at, torch.Tensor) and steps and isinstance(steps, int) and (
-            progress.at.shape == (7,) and not progress.at.is_meta and progress.at[4] > 1 << 61):
+            progress.at.shape == (7,) and progress.at.dtype is torch.int64 and (
+            not progress.at.is_meta) and progress.at[4] > 1 << 61):
         raise Skip
     met = advance(world, settings, progress, steps=steps, episodes=a["episodes"],
                   policy=a["policy"], record=a["record"])  # fmt: skip

@@ -159,12 +159,14 @@ class Process:
     def __post_init__(self) -> None:
         tables = []
         for name in ("indptr", "next", "weight", "rewards"):
-            array = np.ascontiguousarray(getattr(self, name)).view()
+            array = _dense(getattr(self, name)).view()
             tables.append(_tensor(array))
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         arguments = (self.states, self.actions, *tables, self.gamma)
         _process(*arguments)
+        for name, kind in (("states", int), ("actions", int), ("gamma", float)):
+            object.__setattr__(self, name, kind(getattr(self, name)))
         object.__setattr__(self, "arguments", arguments)
 
     def q(self, v: Floats) -> Floats:
@@ -387,19 +389,24 @@ def _swept(values: Tensor, changes: Tensor, stats: Tensor) -> Swept:
 
 
 def _floats(values: Floats) -> Tensor:
-    try:
-        return _tensor(np.ascontiguousarray(values, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise KernelError(f"values must be numbers: {error}") from None
+    array = _dense(values)
+    if array.dtype.kind not in "fiu":
+        raise KernelError(f"values must be numbers, got {array.dtype}")
+    return _tensor(array.astype(np.float64, copy=False))
 
 
 def _integers(policy: Integers | None) -> Tensor | None:
     if policy is None:
         return None
-    array = np.ascontiguousarray(policy)
+    array = _dense(policy)
     if array.dtype.kind not in "iu":
         raise KernelError(f"a policy must be integers, got {array.dtype}")
     return _tensor(array.astype(np.int64, copy=False))
+
+
+def _dense(array: Any) -> NDArray[Any]:
+    given = np.asarray(array)
+    return np.ascontiguousarray(given).reshape(given.shape)  # alone it makes a row of a number
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

@@ -365,6 +365,9 @@ class _Writer:
             f"if not _cpu or _mixed or _library is None{types} or (_grad and recording()):"
         )
         self.indent += 1
+        for a in self.arrays:  # the library would need them dense
+            there = f"{a.name} is not None and " if a.optional else ""
+            self.put(f"if {there}{a.name}.numel() > MOST: room({a.name!r}, {a.name}.numel())")
         self.rules(inside=True)
         self.put("return None")
         self.indent -= 1

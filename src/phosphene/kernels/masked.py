@@ -36,7 +36,8 @@ _OUTPUTS = "(S == 1, S >= 1, S % 3 == 0, S <= 2, S == 2, S == 2, S % 3 == 2)[kin
 """How many outputs the kinds have, in their order."""
 _KNOWN = (
     "bool(((known >= 0) & (known <= torch.tensor(H)[:, None])).all() "
-    "and (known.diff(dim=1) >= 0).all()) if L else True"
+    "and (known.diff(dim=1) >= 0).all() and (not residual or (known.diff(dim=0) <= 0).all()))"
+    " if L else True"
 )
 
 _masked = gate(
@@ -64,13 +65,15 @@ _masked = gate(
         "n D L F S H known weights biases head head_bias direct head_bias.rows residual kind"
         " options temperature u z kept activation threads x",
         (
+            Rule("(given is None) == (kept is None)", "given is values and a mask, both"),
             Rule("top == H_last", "head must read {H_last} units, got {top}"),
             Rule(_OUTPUTS, "a head of this kind cannot have {S} outputs a value"),
             Rule("F == 1 or (kind == 1 and F == S)", "there cannot be {F} features a value"),
             Rule("not (kind == 1 and F == S == 1)", "codes need 2 levels or more, got {S}"),
             Rule("kind < 2 or z is not None", "a head of reals needs standard values z, got none"),
             Rule("not residual or len(set(H)) <= 1", "residual layers must be of one width, got {H}"),
-            Rule(_KNOWN, "known must be rising numbers of units, at most those of the layer",
+            Rule(_KNOWN, "known must be rising numbers of units, at most those of the layer, and in residual"
+                 " layers of those below",
                  inside=True),
             Range("given", "0", "S", "given[kept]", "kind == 1"),
         ),

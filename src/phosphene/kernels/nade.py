@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from phosphene.kernels.declaration import Array, Choice, Kernel, Out, Real
+from phosphene.kernels.declaration import Array, Choice, Kernel, Out, Real, Rule
 from phosphene.kernels.gate import gate
 from phosphene.kernels.library import ACTIVATION_CODES, usable
 from phosphene.kernels.reference import ACTIVATIONS, bernoulli
@@ -26,6 +26,7 @@ _nade = gate(
             Out("x", ("n", "D"), begins="given"),
         ),
         "n D H w v b c b.rows c.rows u known temperature activation threads x",
+        (Rule("(given is None) == (known is None)", "given is values and a mask, both"),),
         empty=("n",),
     )
 )

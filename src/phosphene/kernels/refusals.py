@@ -96,6 +96,8 @@ def misfit(
         if item.layout is not torch.strided:
             kind = str(item.layout).replace("torch.", "")
             raise KernelError(f"{name} must be a strided tensor, got {kind}") from error
+        if item.dim() == 0 and isinstance(error, IndexError):
+            raise KernelError(f"{name} must have dimensions, got a number") from error
     raise error
 
 
@@ -136,9 +138,8 @@ def memory(name: str) -> NoReturn:
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
     """The value as an integer of that range."""
-    number = value if isinstance(value, int) else getattr(value, "__index__", lambda: None)()
-    if number is not None and low <= number <= high:
-        return int(number)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and low <= value <= high:
+        return int(value)
     raise KernelError(f"{name} must be an integer from {low} to {high}, got {value!r}")
 
 

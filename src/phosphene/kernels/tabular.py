@@ -69,7 +69,8 @@ _OUTCOME_RULES = (
          "cumulated probabilities must not fall within a row", inside=True),
 )  # fmt: skip
 _world = gate(
-    Kernel("tabular", (Size("S"), Size("A"), *_OUTCOMES), rules=_OUTCOME_RULES), "tabular_world"
+    Kernel("tabular", (_OUTCOMES[-1], Size("A"), *_OUTCOMES[:-1]), rules=_OUTCOME_RULES),
+    "tabular_world",
 )
 _tabular = gate(
     Kernel(
@@ -122,7 +123,8 @@ class TableWorld:
     start: Tensor
 
     def __post_init__(self) -> None:
-        _world(self.start.numel(), self.actions, *self.tensors)
+        *others, start = self.tensors
+        _world(start, self.actions, *others)
 
     def begin(self, u: float, episode: int) -> int:
         """The first state whose cumulated probability passes u."""
@@ -220,7 +222,7 @@ def advance(
     while (left := end - int(progress.at[4])) > 0 and int(progress.at[3]) < most:
         count = min(left, chunk)
         if settings.method == "monte-carlo":
-            progress.make_room(count)
+            progress.make_room(count, settings, policy)
         part = _room(count) if record else None
         before = int(progress.at[4])
         _native(world, settings, progress, count, most, policy, part)

@@ -118,7 +118,7 @@ STATE_RULES = (
          "keys must hold the {capacity} transitions of the episode", inside=True),
     Range("visits", "0", _COUNT, inside=True),
     Range("live", "0", "traced", "live.view(-1)[:int(at[5])]", inside=True),
-    Range("keys", "0", "E", "keys[:int(at[2])]", inside=True),
+    Range("keys", "0", "E", "keys if N else keys[:int(at[2])]", inside=True),
 )  # fmt: skip
 _progress = gate(
     Kernel("tabular", (*SIZES, *STATE), rules=STATE_RULES, empty=MAY_BE_EMPTY), "tabular_progress"
@@ -320,11 +320,12 @@ class Progress:
         """
         _progress(*settings.sizes, policy, settings.exploration == "policy", *self.arrays())
 
-    def make_room(self, steps: int) -> None:
+    def make_room(self, steps: int, settings: Settings, policy: Tensor | None) -> None:
         """Let an episode go on for so many steps: ``monte-carlo`` keeps all of its transitions."""
         need = int(self.at[2]) + steps
-        if need <= len(self.keys):
+        if isinstance(self.keys, Tensor) and need <= self.keys.numel():
             return
+        self.check(settings, policy)
         for name in ("keys", "rewards", "firsts"):
             old = getattr(self, name)
             new = torch.zeros(max(need, 2 * len(old)), dtype=old.dtype)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from phosphene.core.errors import KernelError
-from phosphene.kernels.declaration import Array, Kernel, Out, Range, Real
+from phosphene.kernels.declaration import Array, Kernel, Out, Range, Real, Rule
 from phosphene.kernels.gate import gate
 from phosphene.kernels.library import usable
 from phosphene.kernels.reference import categorical
@@ -38,6 +38,7 @@ _wavenet = gate(
         "n T L kernel C S levels dilations taps bias bias.rows residual skip skip_bias hidden"
         " hidden_bias output output_bias table start temperature u kept threads x",
         (
+            Rule("(given is None) == (kept is None)", "given is values and a mask, both"),
             Range("dilations", "1", "1 << 32"),
             Range("given", "0", "levels", "given[kept]"),
         ),

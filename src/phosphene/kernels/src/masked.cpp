@@ -251,6 +251,7 @@ int sample_masked(const Masked<T>& m, std::int64_t threads) {
         for (std::int64_t k = 0, before = 0; k < m.dimensions; k++) {
             const std::int64_t units = m.known[l * m.dimensions + k];
             if (units < before || units > m.widths[l]) return 1;
+            if (m.residual && l > 0 && units > m.known[(l - 1) * m.dimensions + k]) return 1;
             before = units;
         }
     const auto block = [&](auto rows, std::int64_t first, std::int64_t count) {
