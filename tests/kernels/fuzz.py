@@ -1,6 +1,6 @@
 """Random calls of every kernel in processes of their own, and what became of them.
 
-    python -m tests.kernels.fuzz [--calls 2000] [--seed 0]
+python -m tests.kernels.fuzz [--calls 2000] [--seed 0]
 """
 
 import argparse
@@ -27,7 +27,9 @@ def run(calls, seed=0, limit=20):
         torch.save(given, source)
         command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("fuzz_play.py"))]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([*command, str(source), str(target), str(limit)], check=True, env=environment)
+        subprocess.run(
+            [*command, str(source), str(target), str(limit)], check=True, env=environment
+        )
         found = json.loads(target.read_text())
     return [(c[0], c[1], c[3], *r) for c, r in zip(given, found, strict=True)]
 
@@ -40,8 +42,10 @@ def main():
     found = run(arguments.calls, arguments.seed)
     counts = collections.Counter(outcome for *_, outcome, _ in found)
     valid = sum(counts[x] for x in ("equal", "unequal", "survived"))
-    print(f"{len(found)} calls: {counts['crash']} crashed, {counts['hang']} hung, {valid} valid, "
-          f"{counts['equal']} equal to the reference, {counts['refused']} refused")
+    print(
+        f"{len(found)} calls: {counts['crash']} crashed, {counts['hang']} hung, {valid} valid, "
+        f"{counts['equal']} equal to the reference, {counts['refused']} refused"
+    )
     print(dict(counts))
     for name, seed, kind, outcome, said in found:
         if outcome in BAD:

@@ -91,8 +91,9 @@ class Draw:
                 self.space[a.name] = rng.randint(a.low, min(a.high, a.low + 6))
             elif isinstance(a, Real):
                 low, high = max(a.low, -1.0), min(a.high, 1.5)
-                self.space[a.name] = rng.choice([low if math.isfinite(low) else 0.0,
-                                                 rng.uniform(max(low, 0.0), high)])
+                self.space[a.name] = rng.choice(
+                    [low if math.isfinite(low) else 0.0, rng.uniform(max(low, 0.0), high)]
+                )
             elif isinstance(a, Flag):
                 self.space[a.name] = rng.random() < 0.5
             elif isinstance(a, Choice):
@@ -123,8 +124,11 @@ class Draw:
             self.space["top"] = self.space["H_last"]
 
     def fits(self):
-        if any(isinstance(v, int) and k not in self.kernel.empty and v < 1
-               for k, v in self.space.items() if k in ("m", "F", "size")):
+        if any(
+            isinstance(v, int) and k not in self.kernel.empty and v < 1
+            for k, v in self.space.items()
+            if k in ("m", "F", "size")
+        ):
             return False
         there = {name: (object() if given else None) for name, given in self.given.items()}
         for rule in self.kernel.rules:
@@ -244,7 +248,9 @@ def tabular(rng):
         made["policy"] = torch.rand(2, states, actions, dtype=torch.float64, generator=draw.g)
     made["live"] = torch.randperm(sizes["traced"], generator=draw.g)
     made["seen"].zero_()
-    clock = rng.randint(0, min(3, sizes["capacity"])) if method == "monte-carlo" else rng.randint(0, 3)
+    clock = (
+        rng.randint(0, min(3, sizes["capacity"])) if method == "monte-carlo" else rng.randint(0, 3)
+    )
     episode = rng.randint(0, 3)
     made["at"] = torch.tensor([
         rng.randrange(states), rng.randint(-1, actions - 1), clock, episode, rng.randint(0, 99),
@@ -334,8 +340,21 @@ def broken_tensor(t, rng):
     if kind <= 5:
         return poisoned(t, rng)
     if kind == 6:
-        return t.to(rng.choice([torch.float32, torch.float64, torch.int64, torch.int32, torch.bool,
-                                torch.float16, torch.bfloat16, torch.uint8, torch.complex64]))
+        return t.to(
+            rng.choice(
+                [
+                    torch.float32,
+                    torch.float64,
+                    torch.int64,
+                    torch.int32,
+                    torch.bool,
+                    torch.float16,
+                    torch.bfloat16,
+                    torch.uint8,
+                    torch.complex64,
+                ]
+            )
+        )
     return rng.choice([None, 3, 0.5, "x", [1.0], t.to("meta"), []])
 
 

@@ -61,7 +61,7 @@ def masked(a):
     if isinstance(known, torch.Tensor):
         if known.is_meta:
             raise Skip
-        known = known[:1000].tolist()
+        known = known[:1000].tolist() if known.dim() else known.item()
     head = Head(a["kind"], options=tuple(options[: COUNTS.get(a["kind"], 0)].tolist()))
     net = MaskedArrays(a["weights"], a["biases"], known, a["head"], a["head_bias"], a["direct"],
                        a["activation"], a["residual"])  # fmt: skip
@@ -83,8 +83,11 @@ def wavenet(a):
 
 
 def image(a):
-    net = ImageNetArrays([a["first"], a["second"], a["head"]],
-                         [a["first_bias"], a["second_bias"], a["head_bias"]], a["activation"])
+    net = ImageNetArrays(
+        [a["first"], a["second"], a["head"]],
+        [a["first_bias"], a["second_bias"], a["head_bias"]],
+        a["activation"],
+    )
     return image_net(packed(net), a["x"], a["more_first"], a["more_second"])
 
 
@@ -181,9 +184,17 @@ def learning(a):
     steps = a["steps"]
     if steps is None or (isinstance(steps, int) and steps > 1 << 20):
         raise Skip
-    if isinstance(progress.at, torch.Tensor) and steps and isinstance(steps, int) and (
-            progress.at.shape == (7,) and progress.at.dtype is torch.int64 and (
-            not progress.at.is_meta) and progress.at[4] > 1 << 61):
+    if (
+        isinstance(progress.at, torch.Tensor)
+        and steps
+        and isinstance(steps, int)
+        and (
+            progress.at.shape == (7,)
+            and progress.at.dtype is torch.int64
+            and (not progress.at.is_meta)
+            and progress.at[4] > 1 << 61
+        )
+    ):
         raise Skip
     met = advance(world, settings, progress, steps=steps, episodes=a["episodes"],
                   policy=a["policy"], record=a["record"])  # fmt: skip
@@ -251,7 +262,11 @@ def equal(name, ours, theirs):
         wide = 1e-9 if a.dtype is torch.float64 else 2e-3
         if a.dtype is torch.float32 and name in ("nade", "masked", "wavenet"):
             continue  # a draw may fall on the other side of a probability that is rounded
-        scale = 1.0 + float(b.double().nan_to_num().abs().max()) if b.numel() and b.dtype != torch.bool else 1.0
+        scale = (
+            1.0 + float(b.double().nan_to_num().abs().max())
+            if b.numel() and b.dtype != torch.bool
+            else 1.0
+        )
         if not torch.allclose(a.double(), b.double(), rtol=wide, atol=wide * scale, equal_nan=True):
             return False
     return True

@@ -16,7 +16,17 @@ from torch import Tensor
 
 from phosphene.core.environment import Step
 from phosphene.core.errors import KernelError
-from phosphene.kernels.declaration import Array, Bound, Choice, Kernel, Real, Rule, Size, Type, Whole
+from phosphene.kernels.declaration import (
+    Array,
+    Bound,
+    Choice,
+    Kernel,
+    Real,
+    Rule,
+    Size,
+    Type,
+    Whole,
+)
 from phosphene.kernels.gate import gate, memory_of
 from phosphene.kernels.library import backend
 

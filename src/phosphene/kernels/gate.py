@@ -84,9 +84,7 @@ def addresses(tensors: Sequence[Tensor | None]) -> ctypes.Array[ctypes.c_int64]:
 def words(values: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
     """Integers in memory of their own."""
     # Making the types of arrays takes as long as filling them.
-    kind = _ARRAYS.get(len(values)) or _ARRAYS.setdefault(
-        len(values), ctypes.c_int64 * len(values)
-    )
+    kind = _ARRAYS.get(len(values)) or _ARRAYS.setdefault(len(values), ctypes.c_int64 * len(values))
     made: ctypes.Array[ctypes.c_int64] = kind(*values)
     return made
 

@@ -198,7 +198,9 @@ class _Writer:
     def number_type(self, said: str, name: str, dtype: str) -> None:
         """Check the type of one tensor."""
         if dtype == "number":
-            self.put(f"if {name}.dtype not in TYPES['number']: wrong_type({said}, {name}, 'number')")
+            self.put(
+                f"if {name}.dtype not in TYPES['number']: wrong_type({said}, {name}, 'number')"
+            )
         elif dtype != "real":
             dtype = f"_{dtype}" if dtype in _FIXED else dtype
             self.put(f"if {name}.dtype is not {dtype}: wrong_type({said}, {name}, {dtype})")
@@ -298,7 +300,7 @@ class _Writer:
         self.put("_s = _t.shape")
         self.put("if len(_s) != 2 or _s[1] != _before:")
         shape = f"({symbol!r}, '{begins}' if _i == 0 else \"{symbol}'\")"
-        values = f"{{**locals(), \"{symbol}'\": _before}}"
+        values = f'{{**locals(), "{symbol}\'": _before}}'
         self.put(f"    wrong_shape(f'{name}[{{_i}}]', _t, {shape}, {values})")
         self.put("_before = _s[0]")
         self.put(f"if _before < 1: small({{{symbol!r}: _before}})")
@@ -361,9 +363,7 @@ class _Writer:
             self.room(made)
         self.put("_library = backend().library")
         types = " or _T not in NATIVE" if not self.kernel.suffix else ""
-        self.put(
-            f"if not _cpu or _mixed or _library is None{types} or (_grad and recording()):"
-        )
+        self.put(f"if not _cpu or _mixed or _library is None{types} or (_grad and recording()):")
         self.indent += 1
         for a in self.arrays:  # the library would need them dense
             there = f"{a.name} is not None and " if a.optional else ""
@@ -399,7 +399,9 @@ class _Writer:
 
     def rows_apart(self, a: Array) -> None:
         inner = [_product(a.shape[i + 1 :]) for i in range(1, len(a.shape))]
-        self.put(f"if {a.name}.stride()[1:] != {_tuple(inner)}: {a.name} = dense({a.name!r}, {a.name})")
+        self.put(
+            f"if {a.name}.stride()[1:] != {_tuple(inner)}: {a.name} = dense({a.name!r}, {a.name})"
+        )
         self.put(f"_{a.name}_rows = {a.name}.stride(0)")
 
     def room(self, made: Out | Many) -> None:
@@ -415,9 +417,7 @@ class _Writer:
         if isinstance(made, Many):
             dims = [re.sub(rf"\b({'|'.join(self.each)})\b", r"\1_", str(d)) for d in made.shape]
             (each,) = (s for s in self.each if f"{s}_" in dims)
-            self.put(
-                f"{name} = [{self.like}.new_empty({_tuple(dims)}) for {each}_ in {each}]"
-            )
+            self.put(f"{name} = [{self.like}.new_empty({_tuple(dims)}) for {each}_ in {each}]")
             return
         new = "zeros" if made.zeros or made.begins else "empty"
         fresh = f"{self.like}.new_{new}({_tuple(made.shape)})"

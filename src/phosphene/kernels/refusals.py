@@ -202,9 +202,7 @@ def apart(written: Mapping[str, Tensor | None], read: Mapping[str, Tensor | None
 
 def _extent(tensor: Tensor) -> int:
     """Bytes from its first element to behind its last."""
-    steps: Iterable[int] = (
-        (n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)
-    )
+    steps: Iterable[int] = ((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
     return (sum(steps) + 1) * tensor.element_size()
 
 
