@@ -3,6 +3,7 @@
 import math
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 
@@ -19,7 +20,20 @@ import phosphene.kernels.tabular
 import phosphene.kernels.td_error
 import phosphene.kernels.wavenet  # noqa: F401  (each registers its declarations)
 from phosphene.kernels.declaration import (
-    Array, Bound, Choice, Derived, Flag, Kernel, Many, Out, Range, Real, Rule, Size, Type, Whole,
+    Array,
+    Bound,
+    Choice,
+    Derived,
+    Flag,
+    Kernel,
+    Many,
+    Out,
+    Range,
+    Real,
+    Rule,
+    Size,
+    Type,
+    Whole,
 )  # fmt: skip
 from phosphene.kernels.gate import DECLARED
 from phosphene.kernels.tabular_state import EXPLORATIONS, METHODS, ScheduleCode, Settings
@@ -193,7 +207,7 @@ class Draw:
         if a.name in ("cumulative", "start") and a.dtype == "float64":  # within rows, up to 1
             made = torch.rand(shape, generator=self.g, dtype=torch.float64)
             ends = self.made["indptr"].tolist() if a.name == "cumulative" else [0, *shape]
-            for low, high in zip(ends[:-1], ends[1:], strict=True):
+            for low, high in pairwise(ends):
                 made[low:high] = made[low:high].sort().values
                 made[high - 1] = 1.0
             return made

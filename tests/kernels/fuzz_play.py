@@ -118,8 +118,7 @@ def clipped(a):
 
 
 def forward(a):
-    y, kept = mlp_forward(a["x"], a["weights"], a["biases"], a["activation"], keep=True)
-    return y
+    return mlp_forward(a["x"], a["weights"], a["biases"], a["activation"])[0]
 
 
 def backward(a):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from phosphene.core.errors import UnknownNameError
 from phosphene.core.rng import mix
 from phosphene.decision.environments import acrobot, cartpole, catch, mountain_car, pendulum
 from phosphene.decision.environments.vectorized import VectorEnvironment
-from phosphene.core.errors import UnknownNameError
 from phosphene.kernels.environments import (
     KINDS,
     NativeSteps,

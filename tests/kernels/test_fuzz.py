@@ -1,4 +1,4 @@
-"""No random call of a kernel crashes, hangs, or is anything but computed or refused in a sentence."""
+"""Every random call of a kernel is computed or refused: none crashes, hangs or says nonsense."""
 
 import collections
 

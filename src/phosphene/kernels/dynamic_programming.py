@@ -374,7 +374,8 @@ def well_formed(
     """
     if np.size(probability) == 0:
         return False
-    stats = _check(states, actions, *map(_tensor, (indptr, after, probability)))
+    tables: tuple[NDArray[Any], ...] = (indptr, after, probability)
+    stats = _check(states, actions, *map(_tensor, tables))
     if stats is None:
         return False
     least, most, first, last, off = stats.tolist()

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-__all__ = ["ACTIVATION_CODES", "VARIABLE", "Backend", "backend", "call", "forced", "usable"]
+__all__ = ["ACTIVATION_CODES", "VARIABLE", "Backend", "backend", "forced", "usable"]
 
 VARIABLE = "PHOSPHENE_KERNELS"
 ACTIVATION_CODES = {"identity": 0, "relu": 1, "sigmoid": 2, "tanh": 3, "elu": 4, "leaky-relu": 5}
@@ -23,8 +23,6 @@ ACTIVATION_CODES = {"identity": 0, "relu": 1, "sigmoid": 2, "tanh": 3, "elu": 4,
 _INTERFACE = 5
 _LEVELS = {"AVX512": ("avx512", "avx2", "baseline"), "AVX2": ("avx2", "baseline")}
 """What torch says of the processor, and the builds that run on it, the fastest first."""
-
-Argument = Tensor | int | float | None
 
 
 @dataclass(frozen=True)

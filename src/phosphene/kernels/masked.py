@@ -71,9 +71,9 @@ _masked = gate(
             Rule("F == 1 or (kind == 1 and F == S)", "there cannot be {F} features a value"),
             Rule("not (kind == 1 and F == S == 1)", "codes need 2 levels or more, got {S}"),
             Rule("kind < 2 or z is not None", "a head of reals needs standard values z, got none"),
-            Rule("not residual or len(set(H)) <= 1", "residual layers must be of one width, got {H}"),
-            Rule(_KNOWN, "known must be rising numbers of units, at most those of the layer, and in residual"
-                 " layers of those below",
+            Rule("not residual or len(set(H)) <= 1", "residual layers have one width, got {H}"),
+            Rule(_KNOWN, "known must be rising numbers of units, at most those of the layer, and in"
+                 " residual layers at most those below",
                  inside=True),
             Range("given", "0", "S", "given[kept]", "kind == 1"),
         ),

@@ -54,9 +54,8 @@ def wrong_shape(
 ) -> NoReturn:
     """The shape is not the declared one; symbols that are known are named with their values."""
     wanted = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-    known = [
-        f"{d} = {values[d]}" for d in dict.fromkeys(shape) if isinstance(values.get(str(d)), int)
-    ]
+    symbols = dict.fromkeys(map(str, shape))
+    known = [f"{d} = {values[d]}" for d in symbols if isinstance(values.get(d), int)]
     where = f" with {', '.join(known)}" if known else ""
     raise KernelError(f"{name} must have shape ({wanted}){where}, got {tuple(tensor.shape)}")
 

@@ -76,7 +76,7 @@ _settings = gate(
             Rule("width in (1, actions)", "width must be 1 or {actions}, got {width}"),
             # Without Q there is nothing to choose by, nor to take the best of.
             Rule("width == actions or (exploration == 2 and method in (0, 1, 2, 6))",
-                 "a table of states is for following a policy, by a method that takes no best action"),
+                 "a table of states is for following a policy, by a method without a best action"),
         ),
     ),
     "tabular_settings",
@@ -229,8 +229,11 @@ class Settings:
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
-        """What decides the shapes of :class:`Progress`: states, actions, entries of the table,
-        those with traces, with changes that wait, that are remembered, and the history."""
+        """What decides the shapes of :class:`Progress`.
+
+        States, actions, entries of the table, those with traces, with changes that wait, that are
+        remembered, the transitions that are kept, and the episodes.
+        """
         entries = self.states * self.width
         double = 2 if self.method == "double-q-learning" else 1
         traced = entries if self.traced else 0

@@ -65,7 +65,7 @@ class Acrobot(Dynamics):
     def possible(self, state: Array) -> NDArray[np.bool_]:
         """Angles within half a turn, velocities that can be reached."""
         most = np.array([math.pi, math.pi, *FASTEST])
-        return (np.abs(state) <= most * (1 + 1e-12)).all(1)
+        return np.asarray((np.abs(state) <= most * (1 + 1e-12)).all(1))
 
     def observe(self, state: Array) -> NDArray[np.float32]:
         """Cosine and sine of each angle, and the velocities."""

@@ -66,7 +66,7 @@ class Catch(Dynamics):
     def possible(self, state: Array) -> NDArray[np.bool_]:
         """The ball above the last row, ball and paddle on the board."""
         most = np.array([self.rows - 2, self.columns - 1, self.columns - 1])
-        return ((state >= 0) & (state <= most) & (np.floor(state) == state)).all(1)
+        return np.asarray(((state >= 0) & (state <= most) & (np.floor(state) == state)).all(1))
 
     def observe(self, state: Array) -> NDArray[np.uint8]:
         """The board."""

@@ -53,7 +53,7 @@ class Dynamics(ABC):
 
     def possible(self, state: Array) -> NDArray[np.bool_]:
         """Which states (n, size) there can be between two steps: (n,)."""
-        return np.isfinite(state).all(1)
+        return np.asarray(np.isfinite(state).all(1))
 
     @abstractmethod
     def observe(self, state: Array) -> NDArray[Any]:
