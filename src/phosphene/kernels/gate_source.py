@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from phosphene.kernels.declaration import Array, Bound, Derived, Kernel, Many, Out, Real
+from phosphene.kernels.declaration import Array, Bound, Derived, Kernel, Many, Out, Real, Whole
 from phosphene.kernels.gate_checks import Checks, product_of, tuple_of
 
 __all__ = ["Written", "source"]
@@ -87,12 +87,19 @@ class _Writer(Checks):
 
     def apart(self) -> None:
         """No two share memory where one is written; the same memory is looked at once."""
-        key = "".join(
-            f"{a.name}.data_ptr(), {a.name}.shape, {a.name}.stride(), " if not a.optional else
-            f"{a.name} if {a.name} is None else ({a.name}.data_ptr(), {a.name}.shape), "
-            for a in self.arrays
-        )  # fmt: skip
-        self.put(f"_key = ({key})")
+        counted = {a.name for a in self.kernel.arguments if isinstance(a, Whole)}
+        sizes = sorted(self.known - self.each - counted)
+        parts = []
+        for a in self.arrays:
+            there = f"None if {a.name} is None else " if a.optional else ""
+            self.put(f"_at_{a.name} = {there}{a.name}.data_ptr()")
+            parts.append(f"_at_{a.name}")
+        # Sizes give all shapes, and what is dense has no strides of its own.
+        read = [a for a in self.arrays if not a.written]
+        parts += [
+            f"{a.name} is None or {a.name}.is_contiguous() or {a.name}.stride()" for a in read
+        ]
+        self.put(f"_key = {tuple_of([*parts, *sizes])}")
         self.put("if functions.get('apart') != _key:")
         pairs = ["{" + ", ".join(f"{a.name!r}: {a.name}" for a in group) + "}" for group in (
             self.written, [a for a in self.arrays if not a.written])]  # fmt: skip
@@ -171,6 +178,8 @@ class _Writer(Checks):
         if isinstance(argument, Array | Out):
             maybe = argument.optional if isinstance(argument, Array) else argument.when
             place = f"{name}.data_ptr()"
+            if isinstance(argument, Array) and argument.written:
+                return f"_at_{name}"
             return f"None if {name} is None else {place}" if maybe else place
         return name
 
