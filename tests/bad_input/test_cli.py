@@ -106,6 +106,9 @@ def nothing_written(here: Path) -> None:
         (["systems", "--family", "autoencodr"], ("did you mean 'autoencoder'?",)),
         (["prove", "kl-divergenc"], ("unknown proof", "did you mean 'kl-divergence'?")),
         (["demo", "--budget", "0s"], ("above zero",)),
+        (["train", "vae", "--threads", "1000000"], ("threads", "from 1 to", "1000000")),
+        (["train", "q-learning", "--threads", "0"], ("threads", "from 1 to", "got 0")),
+        (["compare", "vae", "--threads", "1000000"], ("threads", "from 1 to")),
         (["doctor", "--jsn"], ("did you mean '--json'?",)),
     ],
 )
@@ -143,6 +146,13 @@ def test_resume_of_another_system_or_architecture(refused, run):
     refused("train", "beta-vae", "--name", "a", "--resume", parts=("'vae'", "'beta-vae'"))
     more = ("--resume", "--model.latent-dim", "7")
     refused("train", "vae", "--name", "a", *more, parts=("latent-dim", "not 7"))
+
+
+def test_resume_with_threads_that_cannot_be_had(refused, run):
+    record = json.loads((run / "run.json").read_text())
+    for threads in (1_000_000, "many", None):
+        (run / "run.json").write_text(json.dumps({**record, "threads": threads}))
+        refused("train", "vae", "--name", "a", "--resume", parts=("threads in run.json",))
 
 
 def test_a_checkpoint_of_another_architecture(refused, run):

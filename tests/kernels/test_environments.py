@@ -1,15 +1,20 @@
 """The native environments against their formulas in NumPy, and the generator against its model."""
 
-import ctypes
-
 import numpy as np
 import pytest
 import torch
 
+from phosphene.core.errors import UnknownNameError
 from phosphene.core.rng import mix
 from phosphene.decision.environments import acrobot, cartpole, catch, mountain_car, pendulum
 from phosphene.decision.environments.vectorized import VectorEnvironment
-from phosphene.kernels.environments import KINDS, environments_usable, mix_counters, uniform
+from phosphene.kernels.environments import (
+    KINDS,
+    NativeSteps,
+    environments_usable,
+    mix_counters,
+    uniform,
+)
 from phosphene.kernels.library import backend, forced
 
 DYNAMICS = {
@@ -121,13 +126,9 @@ def test_one_thread_and_two_give_the_same_bits():
 
 @native
 def test_a_kind_that_is_not_known_is_refused():
-    library = backend().library
-    assert library is not None
-    empty = (ctypes.c_byte * 256)()
-    empty[0] = 99
-    library.ph_environments_step_f64.restype = ctypes.c_int64
-    address = ctypes.c_void_p(ctypes.addressof(empty))
-    assert library.ph_environments_step_f64(address, ctypes.c_int64(0), None) == -1
+    state, clock = np.zeros((1, 4)), np.zeros(1, np.int64)
+    with pytest.raises(UnknownNameError, match="CartPole-v1"):
+        NativeSteps("CartPole", state, clock, clock - 1, (4,), seed=0, first=0, limit=None)
 
 
 def test_off_means_numpy():

@@ -164,7 +164,7 @@ def test_several_networks_are_the_same_as_each():
     both = Networks(flat, [3, 2], names)
     outputs, kept = both.forward(x, keep=True)
     passed = [rows(60, shape[-1], torch.float32, 3) for shape in shapes]
-    grads, grad_x = both.backward(passed, x, kept, flat, need_x=True)
+    grads, grad_x = both.backward(passed, x, kept, [True] * len(flat), need_x=True)
     total = torch.zeros_like(x)
     for k, (weights, biases) in enumerate(nets):
         y, own = mlp_forward(x, weights, biases, names[k], keep=True)
@@ -183,15 +183,15 @@ def test_what_is_not_asked_for():
     x, grad_y = rows(9, 6), rows(9, 2)
     nets = Networks(parameters * 2, [2, 2], ["tanh", "tanh"])
     _, kept = nets.forward(x, keep=True)
-    wanted = [None, biases[0], weights[1], None] * 2
+    wanted = [False, True, True, False] * 2
     grads, grad_x = nets.backward([grad_y, None], x, kept, wanted, need_x=False)
     assert grad_x is None
-    assert [g is None for g in grads] == [w is None for w in wanted]
+    assert [g is not None for g in grads] == wanted
     _, of_w, of_b, _ = expected(grad_y, x, weights, biases, "tanh")
     close(grads[1], of_b[0], 1e-12)
     close(grads[2], of_w[1], 1e-12)
     assert (grads[5] == 0.0).all()  # the second output has no gradient
-    only_x = nets.backward([grad_y, None], x, kept, [None] * 8, need_x=True)[1]
+    only_x = nets.backward([grad_y, None], x, kept, [False] * 8, need_x=True)[1]
     close(only_x, expected(grad_y, x, weights, biases, "tanh")[3], 1e-12)
 
 

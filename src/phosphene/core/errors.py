@@ -12,6 +12,7 @@ __all__ = [
     "DataError",
     "DivergedError",
     "EventError",
+    "KernelError",
     "PhospheneError",
     "RunError",
     "UnknownNameError",
@@ -53,6 +54,10 @@ class DataError(PhospheneError):
 
 class RunError(PhospheneError):
     """A run folder that is missing, in the way, incomplete or made by another configuration."""
+
+
+class KernelError(PhospheneError):
+    """Arguments that a kernel cannot take: a shape, a type, or a value out of its range."""
 
 
 class DivergedError(PhospheneError):

@@ -1,7 +1,7 @@
 """Sweeps of dynamic programming over outcomes in rows: native, and their reference in numpy."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from phosphene.kernels.library import call, usable
+from phosphene.core.errors import KernelError
+from phosphene.kernels.declaration import Array, Flag, Kernel, Out, Range, Real, Rule, Size, Whole
+from phosphene.kernels.gate import gate
 
 __all__ = [
     "Choice",
@@ -26,6 +28,103 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+_INFINITY = float("inf")
+_SPACE = (Size("S"), Size("A"))
+_TABLES = (
+    *_SPACE,
+    Array("indptr", ("S*A + 1",), "int64"),
+    Array("next", ("K",), "int32"),
+    Array("weight", ("K",), "float64"),
+    Array("rewards", ("S", "A"), "float64"),
+    Real("gamma", -1e30, 1e30),
+)
+_PASSED = "S A indptr next weight rewards gamma "
+_rise = "int(indptr[0]) == 0 and int(indptr[-1]) == K and bool((indptr[1:] {} indptr[:-1]).all())"
+_process = gate(
+    Kernel(
+        "dp",
+        _TABLES,
+        rules=(
+            Rule(_rise.format(">"), "indptr must rise from 0 to {K}, and no row be empty"),
+            Range("next", "0", "S"),
+        ),
+    ),
+    "dp_process",
+)
+_VALUES = Array("v", ("S",), "float64")
+_STATS = Out("stats", (4,), "float64")
+_sweeps = gate(
+    Kernel(
+        "dp_sweeps",
+        (
+            *_TABLES,
+            _VALUES,
+            Array("policy", ("S",), "int64", optional=True),
+            Whole("count", 1, 1 << 31),
+            Real("tolerance", -_INFINITY, _INFINITY),
+            Real("factor", -_INFINITY, _INFINITY),
+            Real("carried", 0.0, 1.0),
+            Flag("ends"),
+            Out("values", ("S",), "float64", begins="v"),
+            Out("changes", ("count",), "float64"),
+            _STATS,
+        ),
+        _PASSED + "policy count tolerance factor carried ends threads values changes stats",
+        (Range("policy", "0", "A"),),
+        suffix="f64",
+    )
+)
+_gauss_seidel = gate(
+    Kernel(
+        "dp_gauss_seidel",
+        (
+            *_TABLES,
+            _VALUES,
+            Whole("first", 0, 1 << 62),
+            Whole("count", 1, 1 << 31),
+            Real("least", -_INFINITY, _INFINITY),
+            Out("values", ("S",), "float64", begins="v"),
+            Out("changes", ("count",), "float64"),
+            _STATS,
+        ),
+        _PASSED + "first count least values changes stats",
+        suffix="f64",
+    )
+)
+_greedy = gate(
+    Kernel(
+        "dp_greedy",
+        (
+            *_TABLES,
+            _VALUES,
+            Array("policy", ("S",), "int64"),
+            Real("slack", 0.0, _INFINITY),
+            Flag("with_q"),
+            Out("q", ("S", "A"), "float64", when="with_q"),
+            Out("values", ("S",), "float64"),
+            Out("chosen", ("S",), "int64", begins="policy"),
+            _STATS,
+        ),
+        _PASSED + "slack threads v q values chosen stats",
+        (Range("policy", "-1", "A"),),
+        suffix="f64",
+    )
+)
+_check = gate(
+    Kernel(
+        "dp_check",
+        (
+            *_SPACE,
+            Array("indptr", ("S*A + 1",), "int64"),
+            Array("next", ("K",), "int32"),
+            Array("probability", ("K",), "float64"),
+            Out("stats", (5,), "float64"),
+        ),
+        "S A K indptr next probability threads stats",
+        (Rule(_rise.format(">="), "indptr must rise from 0 to {K}", inside=True),),
+        suffix="f64",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +139,11 @@ class Process:
         weight: Its probability, 0 where nothing follows.
         rewards: (states, actions).
         gamma: The discount.
+
+    What is given is looked at once, here: the process holds it read-only.
+
+    Raises:
+        KernelError: A shape or a type is not as said here, or a next state does not exist.
     """
 
     states: int
@@ -49,11 +153,21 @@ class Process:
     weight: Floats
     rewards: Floats
     gamma: float
+    arguments: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    """As kernels take them."""
 
-    def arguments(self) -> tuple[Any, ...]:
-        """As kernels take them."""
-        tables: tuple[NDArray[Any], ...] = (self.indptr, self.next, self.weight, self.rewards)
-        return (self.states, self.actions, *(_tensor(t) for t in tables), float(self.gamma))
+    def __post_init__(self) -> None:
+        tables = []
+        for name in ("indptr", "next", "weight", "rewards"):
+            array = _dense(getattr(self, name)).view()
+            tables.append(_tensor(array))
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        arguments = (self.states, self.actions, *tables, self.gamma)
+        _process(*arguments)
+        for name, kind in (("states", int), ("actions", int), ("gamma", float)):
+            object.__setattr__(self, name, kind(getattr(self, name)))
+        object.__setattr__(self, "arguments", arguments)
 
     def q(self, v: Floats) -> Floats:
         """(states, actions): r + gamma sum of weight times v, in numpy."""
@@ -125,19 +239,14 @@ def sweeps(
         >>> sweeps(loop, np.zeros(1), count=3).values.tolist()
         [1.75]
     """
-    values = np.array(v, dtype=np.float64)
-    if not usable(_tensor(values)):
+    found = _sweeps(
+        *process.arguments, _floats(v), _integers(policy), count, tolerance, factor, carried, ends
+    )
+    if found is None:
         return sweeps_reference(
             process, v, policy=policy, count=count, tolerance=tolerance, factor=factor, ends=ends
         )
-    changes, stats = np.empty(count), np.empty(4)
-    chosen = None if policy is None else _tensor(policy)
-    call(
-        "dp_sweeps", torch.float64, *process.arguments(), chosen, count, float(tolerance),
-        float(factor), float(carried), int(ends), torch.get_num_threads(),
-        _tensor(values), _tensor(changes), _tensor(stats),
-    )  # fmt: skip
-    return Swept(values, changes[: int(stats[0])], float(stats[1]), float(stats[2]))
+    return _swept(*found)
 
 
 def sweeps_reference(
@@ -160,6 +269,8 @@ def sweeps_reference(
         least, most = float((new - v).min()), float((new - v).max())
         v = new
         changes.append(max(abs(least), abs(most)))
+        if not np.isfinite(changes[-1]):  # nothing will come of it
+            break
         low, high = (min(least, 0.0), max(most, 0.0)) if ends else (least, most)
         if 0.5 * factor * (high - low) <= tolerance:
             break
@@ -174,15 +285,10 @@ def gauss_seidel(
     The first goes down where ``first`` is even. They stop when no value changes by more than
     ``least``. One thread: each state waits for those before it.
     """
-    values = np.array(v, dtype=np.float64)
-    if not usable(_tensor(values)):
+    found = _gauss_seidel(*process.arguments, _floats(v), first, count, least)
+    if found is None:
         return gauss_seidel_reference(process, v, first=first, count=count, least=least)
-    changes, stats = np.empty(count), np.empty(4)
-    call(
-        "dp_gauss_seidel", torch.float64, *process.arguments(), first, count, float(least),
-        _tensor(values), _tensor(changes), _tensor(stats),
-    )  # fmt: skip
-    return Swept(values, changes[: int(stats[0])], float(stats[1]), float(stats[2]))
+    return _swept(*found)
 
 
 def gauss_seidel_reference(
@@ -204,7 +310,7 @@ def gauss_seidel_reference(
             values[s] = (process.rewards[s] + process.gamma * np.array(sums)).max()
         low, high = float((values - before).min()), float((values - before).max())
         changes.append(max(abs(low), abs(high)))
-        if changes[-1] <= least:
+        if changes[-1] <= least or not np.isfinite(changes[-1]):
             break
     return Swept(values, np.array(changes), low, high)
 
@@ -222,18 +328,15 @@ def greedy(
     It is the one that ``policy`` names if that is such a one, else the first: equal actions do not
     take turns.
     """
-    v = np.ascontiguousarray(v, dtype=np.float64)
-    if not usable(_tensor(v)):
+    before = np.full(process.states, -1) if policy is None else policy
+    found = _greedy(*process.arguments, _floats(v), _integers(before), slack, with_q)
+    if found is None:
         return greedy_reference(process, v, policy=policy, slack=slack, with_q=with_q)
-    chosen = np.full(process.states, -1) if policy is None else np.array(policy, dtype=np.int64)
-    values, stats = np.empty(process.states), np.empty(4)
-    q = np.empty((process.states, process.actions)) if with_q else None
-    call(
-        "dp_greedy", torch.float64, *process.arguments(), float(slack), torch.get_num_threads(),
-        _tensor(v), None if q is None else _tensor(q), _tensor(values), _tensor(chosen),
-        _tensor(stats),
-    )  # fmt: skip
-    return Choice(values, chosen, q, float(stats[1]), float(stats[2]), int(stats[3]))
+    q, values, chosen, stats = found
+    _, low, high, changed = stats.tolist()
+    return Choice(
+        values.numpy(), chosen.numpy(), None if q is None else q.numpy(), low, high, int(changed)
+    )
 
 
 def greedy_reference(
@@ -252,7 +355,7 @@ def greedy_reference(
     if policy is None:
         changed = process.states
     else:
-        kept = good[states, policy]
+        kept = (policy >= 0) & good[states, policy]
         chosen, changed = np.where(kept, policy, chosen), int((~kept).sum())
     low, high = float((best - v).min()), float((best - v).max())
     return Choice(best, chosen.astype(np.int64), q if with_q else None, low, high, changed)
@@ -269,21 +372,49 @@ def well_formed(
 
     It is one pass, for what is nearly always true. Without the native library it says False.
     """
-    if len(probability) == 0 or not usable(_tensor(probability)):
+    if np.size(probability) == 0:
         return False
-    stats = np.empty(5)
-    call(
-        "dp_check", torch.float64, states, actions, _tensor(indptr), _tensor(after),
-        _tensor(probability), torch.get_num_threads(), _tensor(stats),
-    )  # fmt: skip
+    tables: tuple[NDArray[Any], ...] = (indptr, after, probability)
+    stats = _check(states, actions, *map(_tensor, tables))
+    if stats is None:
+        return False
     least, most, first, last, off = stats.tolist()
     return bool(
         least >= 0.0 and most <= 1.0 + 1e-12 and first >= 0 and last < states and off <= 1e-12
     )
 
 
+def _swept(values: Tensor, changes: Tensor, stats: Tensor) -> Swept:
+    done, low, high, _ = stats.tolist()
+    return Swept(values.numpy(), changes.numpy()[: int(done)], low, high)
+
+
+def _floats(values: Floats) -> Tensor:
+    array = _dense(values)
+    if array.dtype.kind not in "fiu":
+        raise KernelError(f"values must be numbers, got {array.dtype}")
+    return _tensor(array.astype(np.float64, copy=False))
+
+
+def _integers(policy: Integers | None) -> Tensor | None:
+    if policy is None:
+        return None
+    array = _dense(policy)
+    if array.dtype.kind not in "iu":
+        raise KernelError(f"a policy must be integers, got {array.dtype}")
+    return _tensor(array.astype(np.int64, copy=False))
+
+
+def _dense(array: Any) -> NDArray[Any]:
+    given = np.asarray(array)
+    return np.ascontiguousarray(given).reshape(given.shape)  # alone it makes a row of a number
+
+
 def _tensor(array: NDArray[Any]) -> Tensor:
     """The array's memory as a tensor; kernels write only to arrays that were made for them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)
+        try:
+            return torch.from_numpy(array)
+        except (TypeError, ValueError) as error:
+            raise KernelError(f"tables must be arrays of numbers: {error}") from None

@@ -4,9 +4,9 @@ What an environment does is written down, readable, in ``phosphene.decision.envi
 only the way into the library, and the generator that both share.
 """
 
-import ctypes
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phosphene.core.environment import Step
+from phosphene.core.errors import KernelError
+from phosphene.kernels.declaration import (
+    Array,
+    Bound,
+    Choice,
+    Kernel,
+    Real,
+    Rule,
+    Size,
+    Type,
+    Whole,
+)
+from phosphene.kernels.gate import gate, memory_of
 from phosphene.kernels.library import backend
 
 __all__ = ["KINDS", "NativeSteps", "environments_usable", "mix_counters", "uniform"]
@@ -28,6 +41,68 @@ KINDS = {
     "Catch": 5,
 }
 """Names of the environments that the library holds, and their numbers in environments.cpp."""
+_CONTINUOUS = (3, 4)
+_PIXELS = 1 << 24
+_environments = gate(
+    Kernel(
+        "environments",
+        (
+            Choice("kind", KINDS),
+            Whole("limit", 0, 1 << 62),
+            Whole("seed", 0, (1 << 64) - 1),
+            Whole("first", 0, (1 << 64) - 1),
+            *(Real(f"option{i}", -1e30, 1e30) for i in range(4)),
+            Type("seen"),
+            Array("state", ("n", "size"), "float64", written=True),
+            Array("clock", ("n",), "int64", written=True),
+            Array("episode", ("n",), "int64", written=True),
+            Array("observation", ("rows", "n", "width"), "seen", written=True),
+            Array("reward", ("rows", "n"), "float32", written=True),
+            Array("terminated", ("rows", "n"), "bool", written=True),
+            Array("truncated", ("rows", "n"), "bool", written=True),
+            Array("next", ("rows", "n", "width"), "seen", written=True),
+        ),
+        "kind n limit seed first option0 option1 option2 option3 state clock episode observation"
+        " reward terminated truncated next",
+        (
+            Rule("size == (4, 4, 2, 2, 2, 3)[kind]", "there cannot be {size} numbers a state"),
+            Rule(f"kind != 5 or (2 <= option0 <= {_PIXELS} and 2 <= option1 <= {_PIXELS})",
+                 "a board must be 2 by 2 or larger, got {option0} by {option1}"),
+            Rule("width == (4, 6, 2, 2, 3, int(option0) * int(option1))[kind]",
+                 "there cannot be {width} numbers an observation"),
+            Rule("seen is (torch.uint8 if kind == 5 else torch.float32)",
+                 "observations cannot be {seen}"),
+        ),
+        suffix="f64",
+        returns="structure",
+    )
+)  # fmt: skip
+_STEP = (Bound("environments"), Size("n"))
+_PLACE = (Size("row"), Size("rows"))
+_WITHIN = Rule("row < rows", "there are {rows} rows, not {row}")
+_steps = {
+    False: gate(
+        Kernel(
+            "environments_step",
+            (*_STEP, *_PLACE, Array("action", ("n",), "int64")),
+            "environments row action", (_WITHIN,), ("row",), suffix="f64", returns="status",
+        )
+    ),
+    True: gate(
+        Kernel(
+            "environments_step",
+            (*_STEP, *_PLACE, Array("action", ("n", 1), "float32")),
+            "environments row action", (_WITHIN,), ("row",), suffix="f64", returns="status",
+        ),
+        "environments_step_continuous",
+    ),
+}  # fmt: skip
+_reset = gate(
+    Kernel(
+        "environments_reset", (Bound("environments"), *_PLACE), "environments row", (_WITHIN,),
+        ("row",), suffix="f64", returns="status",
+    )
+)  # fmt: skip
 _BUDGET = 1 << 18
 """Bytes of answers that are made ready at a time; a step's own are never used twice."""
 _ROWS = 64
@@ -72,30 +147,17 @@ def _unsigned(counter: Counter) -> NDArray[np.uint64]:
 
 
 def environments_usable() -> bool:
-    """Whether the library is there and holds environments."""
-    library = backend().library
-    return library is not None and hasattr(library, "ph_environments_step_f64")
+    """Whether the library is there."""
+    return backend().library is not None
 
 
-class _Environments(ctypes.Structure):
-    """What stays the same from step to step; mirrors the struct of environments.cpp."""
+@dataclass(frozen=True)
+class _Answers:
+    """Memory of the next steps' answers, and where the library finds it."""
 
-    _fields_ = [
-        ("kind", ctypes.c_int64),
-        ("n", ctypes.c_int64),
-        ("limit", ctypes.c_int64),
-        ("seed", ctypes.c_uint64),
-        ("first", ctypes.c_uint64),
-        ("option", ctypes.c_double * 4),
-        ("state", ctypes.c_void_p),
-        ("clock", ctypes.c_void_p),
-        ("episode", ctypes.c_void_p),
-        ("observation", ctypes.c_void_p),
-        ("reward", ctypes.c_void_p),
-        ("terminated", ctypes.c_void_p),
-        ("truncated", ctypes.c_void_p),
-        ("next", ctypes.c_void_p),
-    ]
+    structure: Any
+    address: int
+    steps: list[Step]
 
 
 class NativeSteps:
@@ -115,6 +177,9 @@ class NativeSteps:
         first: The number of the first of these environments among all.
         limit: Steps after which an episode is cut off; None for no limit.
         options: At most four numbers that the dynamics take.
+
+    Raises:
+        KernelError: A shape, a type or an option is none that the environment has.
     """
 
     def __init__(
@@ -130,67 +195,60 @@ class NativeSteps:
         limit: int | None,
         options: Sequence[float] = (),
     ) -> None:
-        library = backend().library
-        assert library is not None, "ask environments_usable() first"
         n, mask = len(state), (1 << 64) - 1
-        for array, kind, size in ((state, "f8", state.shape), (clock, "i8", n), (episode, "i8", n)):
-            assert array.dtype == kind, "not of the type that the library reads"
-            assert array.flags.c_contiguous, "not as the library reads it"
-            assert array.shape == (size if isinstance(size, tuple) else (size,)), "sizes differ"
-        self._kept = (state, clock, episode)  # the library holds their addresses
-        self._shape = (n, *shape)
-        self._seen = np.uint8 if name == "Catch" else np.float32
-        self._struct = _Environments(
-            kind=KINDS[name],
-            n=n,
-            limit=limit or 0,
-            seed=seed & mask,
-            first=first & mask,
-            option=(ctypes.c_double * 4)(*options),
-            state=state.ctypes.data,
-            clock=clock.ctypes.data,
-            episode=episode.ctypes.data,
-        )
-        self._address = ctypes.addressof(self._struct)
-        self._step = library.ph_environments_step_f64
-        self._reset = library.ph_environments_reset_f64
-        for function in (self._step, self._reset):
-            function.restype = ctypes.c_int64
-        self._step.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-        self._reset.argtypes = (ctypes.c_void_p, ctypes.c_int64)
-        size = n * (2 * math.prod(shape) * np.dtype(self._seen).itemsize + 6)
-        self._rows = max(1, min(_ROWS, _BUDGET // size))
-        self._row, self._answers = self._rows, list[Step]()
+        seen = np.uint8 if name == "Catch" else np.float32
+        self._shape, self._seen = (n, *shape), seen
+        padded = [float(x) for x in options] + [0.0] * (4 - len(options))
+        if len(padded) != 4:
+            raise KernelError(f"there are at most 4 options, got {len(options)}")
+        own = tuple(_shared(array) for array in (state, clock, episode))
+        dtype = torch.uint8 if name == "Catch" else torch.float32
+        self._given = (name, limit or 0, seed & mask, first & mask, *padded, dtype, *own)
+        size = n * (2 * math.prod(shape) * np.dtype(seen).itemsize + 6)
+        self._rows = max(1, min(_ROWS, _BUDGET // max(size, 1)))
+        self._answers = self._renew()
+        self._row = 0
+        self._take = _steps[KINDS[name] in _CONTINUOUS]
 
     def reset(self) -> Tensor:
         """Begin a new episode everywhere; the first observations."""
-        row = self._row
-        if row == self._rows:
-            row = self._renew()
-        status = self._reset(self._address, row)
+        answers, row = self._next()
+        status = _reset(answers.address, row, self._rows)
         assert status == 0, f"the library refused to begin ({status})"
         self._row = row + 1
-        return self._answers[row].observation
+        return answers.steps[row].observation
 
     def step(self, action: Tensor) -> Step | int:
-        """Take actions, contiguous, (n,) int64 or (n, d) float32.
+        """Take actions, (n,) int64 or (n, 1) float32.
 
         Returns:
             The answers; or the number of the first environment that has no such action, and then
             nothing has been done.
+
+        Raises:
+            KernelError: The actions are of another shape or type, or a state is none of this
+                environment's; nothing has been done.
         """
         row = self._row
+        answers = self._answers
         if row == self._rows:
-            row = self._renew()
-        status: int = self._step(self._address, row, action.data_ptr())
+            answers, row = self._next()
+        status: int = self._take(answers.address, self._shape[0], row, self._rows, action)
         if status:
-            assert status > 0, f"the library knows no environment {self._struct.kind}"
+            if status < 0:
+                raise KernelError("a state is none of this environment's")
             return status - 1
         self._row = row + 1
-        return self._answers[row]
+        return answers.steps[row]
 
-    def _renew(self) -> int:
-        """Make the tensors of the next steps ready; the first row is 0."""
+    def _next(self) -> tuple[_Answers, int]:
+        """Where the next answer goes."""
+        if self._row == self._rows:
+            self._answers, self._row = self._renew(), 0
+        return self._answers, self._row
+
+    def _renew(self) -> _Answers:
+        """Make the tensors of the next steps ready."""
         rows, n = self._rows, self._shape[0]
         arrays = (
             np.empty((rows, *self._shape), self._seen),
@@ -199,11 +257,18 @@ class NativeSteps:
             np.empty((rows, n), np.bool_),
             np.empty((rows, *self._shape), self._seen),
         )
-        names = ("observation", "reward", "terminated", "truncated", "next")
-        for name, array in zip(names, arrays, strict=True):
-            setattr(self._struct, name, array.ctypes.data)
+        flat = (a if a.ndim == 2 else a.reshape(rows, n, -1) for a in arrays)
+        structure = _environments(*self._given, *map(torch.from_numpy, flat))
+        assert structure is not None, "ask environments_usable() first"
         # Each a tensor of its own rather than a view of one: saved alone it is as small as it
         # looks, and autograd counts changes of each by itself.
         columns = (map(torch.from_numpy, array) for array in arrays)
-        self._answers = [Step(*row) for row in zip(*columns, strict=True)]
-        return 0
+        steps = [Step(*row) for row in zip(*columns, strict=True)]
+        return _Answers(structure, memory_of(structure), steps)
+
+
+def _shared(array: NDArray[Any]) -> Tensor:
+    """The memory of an array that the library reads and writes."""
+    if not array.flags.writeable or not array.flags.c_contiguous:
+        raise KernelError("arrays of environments must be contiguous and open to writing")
+    return torch.from_numpy(array)

@@ -15,16 +15,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-__all__ = ["ACTIVATION_CODES", "VARIABLE", "Backend", "backend", "call", "forced", "usable"]
+__all__ = ["ACTIVATION_CODES", "VARIABLE", "Backend", "backend", "forced", "usable"]
 
 VARIABLE = "PHOSPHENE_KERNELS"
 ACTIVATION_CODES = {"identity": 0, "relu": 1, "sigmoid": 2, "tanh": 3, "elu": 4, "leaky-relu": 5}
 """Names of activations that kernels know, and their numbers in vectors.h."""
-_INTERFACE = 4
+_INTERFACE = 5
 _LEVELS = {"AVX512": ("avx512", "avx2", "baseline"), "AVX2": ("avx2", "baseline")}
 """What torch says of the processor, and the builds that run on it, the fastest first."""
-
-Argument = Tensor | int | float | None
 
 
 @dataclass(frozen=True)
@@ -68,28 +66,6 @@ def usable(*tensors: Tensor) -> bool:
     plain = all(t.device.type == "cpu" for t in tensors)
     recorded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     return fits and plain and not recorded and backend().library is not None
-
-
-def call(name: str, dtype: torch.dtype, *arguments: Argument) -> None:
-    """Call a kernel: tensors as pointers (None as null), integers as int64, floats as double."""
-    library = backend().library
-    assert library is not None, "ask usable() first"
-    kept, passed = [], []
-    for argument in arguments:
-        if isinstance(argument, Tensor):
-            assert argument.is_contiguous(), "kernels take contiguous tensors"
-            kept.append(argument)
-            passed.append(ctypes.c_void_p(argument.data_ptr()))
-        elif argument is None:
-            passed.append(ctypes.c_void_p(None))
-        else:
-            number = ctypes.c_double if isinstance(argument, float) else ctypes.c_int64
-            passed.append(number(argument))  # type: ignore[arg-type]
-    suffix = {torch.float32: "f32", torch.float64: "f64"}[dtype]
-    status = getattr(library, f"ph_{name}_{suffix}")(*passed)
-    if status == 2:
-        raise MemoryError(f"the kernel {name} could not have the memory that it needs")
-    assert status == 0, f"the kernel {name} refused its arguments ({status})"
 
 
 @cache

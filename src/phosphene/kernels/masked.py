@@ -8,7 +8,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from phosphene.kernels.library import ACTIVATION_CODES, call, usable
+from phosphene.core.errors import KernelError, UnknownNameError
+from phosphene.kernels.declaration import (
+    Array,
+    Choice,
+    Derived,
+    Flag,
+    Kernel,
+    Many,
+    Out,
+    Range,
+    Real,
+    Rule,
+)
+from phosphene.kernels.gate import gate
+from phosphene.kernels.library import ACTIVATION_CODES, usable
 from phosphene.kernels.reference import ACTIVATIONS, bernoulli, categorical
 
 __all__ = ["Head", "MaskedArrays", "masked_reference", "masked_sample", "masked_usable"]
@@ -16,6 +30,56 @@ __all__ = ["Head", "MaskedArrays", "masked_reference", "masked_sample", "masked_
 HeadKind = Literal["bernoulli", "categorical", "mixture", "affine", "softplus", "sigmoid", "spline"]
 _KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 _OPTIONS = 8
+_GIVEN_OPTIONS = {"softplus": (2,), "sigmoid": (2,), "spline": (_OPTIONS,)}
+"""How many options a kind takes; the others take none."""
+_OUTPUTS = "(S == 1, S >= 1, S % 3 == 0, S <= 2, S == 2, S == 2, S % 3 == 2)[kind]"
+"""How many outputs the kinds have, in their order."""
+_KNOWN = (
+    "bool(((known >= 0) & (known <= torch.tensor(H)[:, None])).all() "
+    "and (known.diff(dim=1) >= 0).all() and (not residual or (known.diff(dim=0) <= 0).all()))"
+    " if L else True"
+)
+
+_masked = gate(
+    Kernel(
+        "masked",
+        (
+            Array("u", ("n", "D")),
+            Array("head", ("D", "S", "top")),
+            Derived("F", "(weights[0] if len(weights) else head).shape[-1] // D"),
+            Many("weights", ("H", "H'"), "L", chain=("H", "D*F")),
+            Array("head_bias", ("D", "S"), rows=("n", "D", "S")),
+            Many("biases", ("H",), "L", rows_as="head_bias"),
+            Array("known", ("L", "D"), "int64"),
+            Array("direct", ("D", "S", "D*F"), optional=True),
+            Flag("residual"),
+            Choice("kind", {kind: i for i, kind in enumerate(_KINDS)}),
+            Array("options", (_OPTIONS,), "float64"),
+            Real("temperature", 0.0, 1e30),
+            Array("z", ("n", "D"), optional=True),
+            Array("given", ("n", "D"), "number", optional=True),
+            Array("kept", ("n", "D"), "bool", optional=True),
+            Choice("activation", ACTIVATION_CODES),
+            Out("x", ("n", "D"), begins="given"),
+        ),
+        "n D L F S H known weights biases head head_bias direct head_bias.rows residual kind"
+        " options temperature u z kept activation threads x",
+        (
+            Rule("(given is None) == (kept is None)", "given is values and a mask, both"),
+            Rule("top == H_last", "head must read {H_last} units, got {top}"),
+            Rule(_OUTPUTS, "a head of this kind cannot have {S} outputs a value"),
+            Rule("F == 1 or (kind == 1 and F == S)", "there cannot be {F} features a value"),
+            Rule("not (kind == 1 and F == S == 1)", "codes need 2 levels or more, got {S}"),
+            Rule("kind < 2 or z is not None", "a head of reals needs standard values z, got none"),
+            Rule("not residual or len(set(H)) <= 1", "residual layers have one width, got {H}"),
+            Rule(_KNOWN, "known must be rising numbers of units, at most those of the layer, and in"
+                 " residual layers at most those below",
+                 inside=True),
+            Range("given", "0", "S", "given[kept]", "kind == 1"),
+        ),
+        empty=("n", "L"),
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +104,13 @@ class Head:
     kind: HeadKind
     limit: float = 8.0
     options: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise UnknownNameError("head", str(self.kind), _KINDS)
+        (count,) = _GIVEN_OPTIONS.get(self.kind, (0,))
+        if len(self.options) != count:
+            raise KernelError(f"a {self.kind} head has {count} options, got {len(self.options)}")
 
     def numbers(self) -> Tensor:
         """The options as the kernel takes them."""
@@ -104,39 +175,34 @@ def masked_sample(
         u: Uniform numbers (n, D) by rank.
         z: Standard values (n, D) by rank, for mixtures and affine heads.
         temperature: Divides logits, and multiplies a component's scale; 0 is greedy.
-        given: Values (n, D) and a mask (n, D), True where they are kept.
+        given: Values (n, D) and a mask (n, D), bool, True where they are kept.
+
+    Raises:
+        KernelError: A shape, a type, a code that is given or the temperature is not as said here.
 
     Example:
         >>> net = MaskedArrays([], [], [], torch.zeros(2, 1, 2), torch.zeros(2, 1))
         >>> masked_sample(net, Head("bernoulli"), torch.tensor([[0.2, 0.7]]))
         tensor([[0., 1.]])
     """
-    if not masked_usable(net, u):
-        return masked_reference(net, head, u, z, temperature=temperature, given=given)
-    n, dimensions = u.shape
-    known = None
-    x = torch.zeros_like(u, memory_format=torch.contiguous_format)
-    if given is not None:
-        x.copy_(given[0])
-        known = given[1].to(torch.uint8).contiguous()
-    per_row = net.head_bias.ndim == 3
-    weights = [w.contiguous() for w in net.weights]
-    biases = [b.contiguous() for b in net.biases]
-    direct = None if net.direct is None else net.direct.contiguous()
-    features = (net.weights[0] if net.weights else net.head).shape[-1] // dimensions
-    call(
-        "masked", u.dtype, n, dimensions, len(weights), features, net.head.shape[1],
-        torch.tensor([len(w) for w in weights]), torch.tensor(net.known, dtype=torch.int64),
-        _pointers(weights), _pointers(biases), net.head.contiguous(), net.head_bias.contiguous(),
-        direct, int(per_row), int(net.residual), _KINDS.index(head.kind), head.numbers(),
-        float(temperature), u.contiguous(), None if z is None else z.contiguous(), known,
-        ACTIVATION_CODES[net.activation], torch.get_num_threads(), x,
+    x: Tensor | None = _masked(
+        u, net.head, net.weights, net.head_bias, net.biases, _units(net, u), net.direct,
+        net.residual, head.kind, head.numbers(), temperature, z, *(given or (None, None)),
+        net.activation,
     )  # fmt: skip
-    return x
+    if x is not None:
+        return x
+    return masked_reference(net, head, u, z, temperature=temperature, given=given)
 
 
-def _pointers(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.tensor([t.data_ptr() for t in tensors], dtype=torch.int64)
+def _units(net: MaskedArrays, u: Tensor) -> Tensor:
+    """The numbers of known units (L, D)."""
+    try:
+        if not len(net.known):
+            return torch.zeros(0, *u.shape[-1:], dtype=torch.int64)
+        return torch.tensor(net.known, dtype=torch.int64)
+    except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise KernelError(f"known must be one row of integers a layer: {error}") from None
 
 
 def masked_reference(

@@ -5,16 +5,28 @@ a step's time is what operators cost beside their arithmetic. Here all layers of
 several that read the same x, are one call each way.
 """
 
-import ctypes
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import accumulate, pairwise
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from phosphene.core.errors import KernelError
+from phosphene.kernels.declaration import (
+    Array,
+    Bound,
+    Choice,
+    Flag,
+    Kernel,
+    Many,
+    Out,
+    Rule,
+    Size,
+    Type,
+)
+from phosphene.kernels.gate import addresses, gate, memory_of, words
 from phosphene.kernels.library import ACTIVATION_CODES, backend, usable
 from phosphene.kernels.reference import ACTIVATIONS
 
@@ -28,13 +40,65 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-_SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
-_FORWARD, _BACKWARD = "mlp_forward", "mlp_backward"
-_pointer, _int = ctypes.c_void_p, ctypes.c_int64
-_ARGUMENTS = {
-    _FORWARD: (_pointer, _int, _int, _pointer, _pointer, _pointer, _int),
-    _BACKWARD: (_pointer, _int, _int, _pointer, _pointer, _pointer, _pointer, _pointer, _int),
-}
+_NETWORK = (
+    Size("I"),
+    Many("weights", ("H", "H'"), "L", chain=("H", "I")),
+    Many("biases", ("H",), "L"),
+    Choice("activation", ACTIVATION_CODES),
+)
+_network = gate(Kernel("mlp", _NETWORK), "mlp_network")
+_forward = gate(
+    Kernel(
+        "mlp_forward",
+        (
+            Type("real"),
+            Bound("networks"),
+            Size("count"),
+            Size("I"),
+            Size("O", each=True),
+            Size("K"),
+            Flag("keep"),
+            Array("x", ("n", "I")),
+            Many("outputs", ("n", "O"), "count", out=True),
+            Out("kept", ("n*K",), when="keep"),
+        ),
+        "networks count n x outputs kept threads",
+        empty=("n", "K"),
+    )
+)
+_backward = gate(
+    Kernel(
+        "mlp_backward",
+        (
+            Type("real"),
+            Bound("networks"),
+            Size("count"),
+            Size("I"),
+            Size("O", each=True),
+            Size("K"),
+            Flag("need_x"),
+            Array("x", ("n", "I")),
+            Many("grad_outputs", ("n", "O"), "count", optional=True),
+            Array("kept", ("n*K",)),
+            Bound("grads"),
+            Out("grad_x", ("n", "I"), zeros=True, when="need_x"),
+        ),
+        "networks count n x grad_outputs kept grads grad_x threads",
+        empty=("n", "K"),
+    )
+)
+
+_X = Array("x", ("n", "I"))
+_MEMORY = Rule("n * I <= MOST", "x would hold {n} rows, more than this machine's memory")
+_input = gate(Kernel("mlp", (_X,), rules=(_MEMORY,), empty=("n",)), "mlp_input")
+_gradients = gate(
+    Kernel(
+        "mlp",
+        (Size("O"), Size("K"), _X, Array("grad_y", ("n", "O")), Array("kept", ("n*K",))),
+        empty=("n", "K"),
+    ),
+    "mlp_gradients",
+)
 
 
 def mlp_usable(activation: str, *tensors: Tensor) -> bool:
@@ -65,11 +129,12 @@ def mlp_forward(
         >>> mlp_forward(torch.ones(1, 2), [torch.eye(2)], [torch.tensor([0.0, 1.0])])[0]
         tensor([[1., 2.]])
     """
-    x, weights, biases = x.contiguous(), _contiguous(weights), _contiguous(biases)
+    _check_network(x, weights, biases, activation)
     if not mlp_usable(activation, x, *weights, *biases):
         hidden: list[Tensor] = []
         y = mlp_reference(x, weights, biases, activation, hidden)
         return y, _padded(hidden, x) if keep else None
+    weights, biases = _contiguous(weights), _contiguous(biases)
     parameters = [p for pair in zip(weights, biases, strict=True) for p in pair]
     (y,), kept = Networks(parameters, [len(weights)], [activation]).forward(x, keep=keep)
     return y, kept
@@ -96,15 +161,19 @@ def mlp_backward(
         activation: The name of f.
         need_x: Whether the gradient of x is computed.
     """
-    x, grad_y, weights = x.contiguous(), grad_y.contiguous(), _contiguous(weights)
-    biases = [w.new_empty(w.shape[0]) for w in weights]  # for their shapes
+    biases = [w.new_empty(w.shape[:1]) for w in weights]  # for their shapes
+    _check_network(x, weights, biases, activation)
+    widths = [w.shape[0] for w in weights]
+    _gradients(widths[-1], sum(map(_lead, widths[:-1])), x, grad_y, kept)
     if not mlp_usable(activation, grad_y, x, kept, *weights):
-        hidden = _unpadded(kept, len(x), [w.shape[0] for w in weights[:-1]])
+        hidden = _unpadded(kept, len(x), widths[:-1])
         grads, of_x = mlp_backward_reference(grad_y, x, hidden, weights, activation)
         return grads[::2], grads[1::2], of_x if need_x else None
+    weights = _contiguous(weights)
     parameters = [p for pair in zip(weights, biases, strict=True) for p in pair]
     nets = Networks(parameters, [len(weights)], [activation])
-    found, grad_x = nets.backward([grad_y], x, kept, parameters, need_x=need_x)
+    wanted = [True] * len(parameters)
+    found, grad_x = nets.backward([grad_y], x, kept, wanted, need_x=need_x)
     native = [g for g in found if g is not None]
     return native[::2], native[1::2], grad_x
 
@@ -146,43 +215,44 @@ def mlp_backward_reference(
 class Networks:
     """Networks that read the same x, as the kernels see them: sizes and addresses.
 
-    It holds no tensors: whoever calls it answers for parameters that are where they were.
+    What is bound is checked here, once, and its memory is kept; whoever calls it answers for
+    parameters that are where they were, for else it computes with what they were.
 
     Args:
         parameters: W, b, W, b, ... of all layers of all networks, contiguous and of one type.
         depths: How many layers each network has.
         activations: The name of each network's activation.
+
+    Raises:
+        KernelError: A layer does not read what the one before it gives.
     """
 
     def __init__(
         self, parameters: Sequence[Tensor], depths: Sequence[int], activations: Sequence[str]
     ) -> None:
         self.depths, self.activations = tuple(depths), tuple(activations)
-        self.dtype: torch.dtype = parameters[0].dtype
-        self.inputs: int = parameters[0].shape[1]
-        self.places = [p.data_ptr() for p in parameters]
+        self._bound = [p.detach() for p in parameters]  # their memory, whatever becomes of them
+        self.dtype: torch.dtype = self._bound[0].dtype
+        self.inputs: int = self._bound[0].shape[-1]
+        self.places = [p.data_ptr() for p in self._bound]
         self.outputs: list[int] = []
         self.products = self.kept = 0
         numbers: list[int] = []
-        for own, activation in zip(self.split(parameters), activations, strict=True):
-            shapes, places = [tuple(w.shape) for w in own[::2]], [p.data_ptr() for p in own]
+        for own, activation in zip(self.split(self._bound), activations, strict=True):
+            _network(self.inputs, own[::2], own[1::2], activation)
+            if any(p.dtype is not self.dtype or not p.is_contiguous() for p in own):
+                raise KernelError("parameters must be contiguous and of one type")
+            shapes = [tuple(w.shape) for w in own[::2]]
             widths = [self.inputs, *(out for out, _ in shapes)]
-            assert shapes == [(b, a) for a, b in pairwise(widths)], "each reads the one before"
+            places = (p.data_ptr() for p in own)
             numbers += [len(shapes), ACTIVATION_CODES[activation], *widths, *places]
             self.kept += sum(_lead(width) for width in widths[1:-1])
             self.products += sum(out * width for out, width in shapes)
             self.outputs.append(widths[-1])
-        name, library = backend().name, backend().library
-        assert library is not None, "ask mlp_usable() first"
-        self.wide = "baseline" not in name  # whether its vectors are wider than two or four numbers
-        self._forward, self._backward = (
-            _function(name, self.dtype, library) for name in (_FORWARD, _BACKWARD)
-        )
-        self._numbers = (ctypes.c_int64 * len(numbers))(*numbers)
-        self._first = (ctypes.addressof(self._numbers), len(self.depths))
-        # Making the types of arrays takes as long as filling them.
-        self._of_outputs = ctypes.c_int64 * len(self.depths)
-        self._of_parameters = ctypes.c_int64 * len(parameters)
+        self.wide = "baseline" not in backend().name  # vectors of more than two or four numbers
+        self._numbers = words(numbers)
+        place, count = memory_of(self._numbers), len(self.depths)
+        self._sizes = (self.dtype, place, count, self.inputs, self.outputs, self.kept)
 
     def split(self, parameters: Sequence[T]) -> list[Sequence[T]]:
         """What belongs to each network."""
@@ -190,68 +260,46 @@ class Networks:
         return [parameters[a:b] for a, b in pairwise([0, *ends])]
 
     def forward(self, x: Tensor, *, keep: bool) -> tuple[list[Tensor], Tensor | None]:
-        """Outputs (n, d_L) of x (n, d_0), contiguous, and what the backward pass needs."""
-        n = x.shape[0]
-        outputs = [x.new_empty(n, width) for width in self.outputs]
-        kept = x.new_empty(n * self.kept) if keep else None
-        if n > 0:
-            status = self._forward(
-                *self._first, n, x.data_ptr(), self._of_outputs(*map(Tensor.data_ptr, outputs)),
-                None if kept is None else kept.data_ptr(), torch.get_num_threads(),
-            )  # fmt: skip
-            _check(status)
-        return outputs, kept
+        """Outputs (n, d_L) of x (n, d_0), and what the backward pass needs."""
+        found: tuple[list[Tensor], Tensor | None] | None = _forward(*self._sizes, keep, x)
+        assert found is not None, "ask mlp_usable() first"
+        return found
 
     def backward(
         self,
         grad_outputs: Sequence[Tensor | None],
         x: Tensor,
         kept: Tensor,
-        parameters: Sequence[Tensor | None],
+        wanted: Sequence[bool],
         *,
         need_x: bool,
     ) -> tuple[list[Tensor | None], Tensor | None]:
         """Gradients of the parameters (W, b, W, b, ... of all networks) and of x.
 
         Args:
-            grad_outputs: One (n, d_L) a network, contiguous; None for an output without a gradient.
+            grad_outputs: One (n, d_L) a network; None for an output without a gradient.
             x: The input of the forward pass.
             kept: What it kept.
-            parameters: Shaped as the gradients; None for one that is not asked for.
+            wanted: Which parameters' gradients are asked for.
             need_x: Whether the gradient of x is asked for.
         """
-        n = x.shape[0]
-        complete = n > 0 and all(g is not None for g in grad_outputs)
+        complete = len(x) > 0 and all(g is not None for g in grad_outputs)
         fresh = torch.empty_like if complete else torch.zeros_like
-        grads = [None if p is None else fresh(p) for p in parameters]
-        grad_x = fresh(x) if need_x else None
-        if n > 0:
-            wanted = any(g is not None for g in grads)
-            status = self._backward(
-                *self._first, n, x.data_ptr(), self._of_outputs(*map(_place, grad_outputs)),
-                kept.data_ptr(),
-                self._of_parameters(*map(_place, grads)) if wanted else None,
-                None if grad_x is None else grad_x.data_ptr(), torch.get_num_threads(),
-            )  # fmt: skip
-            _check(status)
-        return grads, grad_x
+        grads = [fresh(p) if w else None for p, w in zip(self._bound, wanted, strict=True)]
+        places = addresses(grads) if any(wanted) else None
+        found: tuple[Tensor | None] | None
+        found = _backward(*self._sizes, need_x, x, grad_outputs, kept, places)
+        assert found is not None, "ask mlp_usable() first"
+        return grads, found[0]
 
 
-@cache
-def _function(name: str, dtype: torch.dtype, library: ctypes.CDLL) -> Any:
-    # A prototype of its own: with the types known beforehand a call takes a third of the time.
-    prototype = ctypes.CFUNCTYPE(ctypes.c_int, *_ARGUMENTS[name])
-    return prototype((f"ph_{name}_{_SUFFIX[dtype]}", library))
-
-
-def _check(status: int) -> None:
-    if status == 2:
-        raise MemoryError("a perceptron's kernel could not have the memory that it needs")
-    assert status == 0, f"a perceptron's kernel refused its arguments ({status})"
-
-
-def _place(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
+def _check_network(
+    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], activation: str
+) -> None:
+    _input(x)
+    _network(x.shape[1], weights, biases, activation)
+    if x.dtype is not weights[0].dtype:
+        raise KernelError(f"x must be of the weights' type, got {x.dtype}")
 
 
 def _lead(width: int) -> int:

@@ -3,10 +3,33 @@
 import torch
 from torch import Tensor
 
-from phosphene.kernels.library import ACTIVATION_CODES, call, usable
+from phosphene.kernels.declaration import Array, Choice, Kernel, Out, Real, Rule
+from phosphene.kernels.gate import gate
+from phosphene.kernels.library import ACTIVATION_CODES, usable
 from phosphene.kernels.reference import ACTIVATIONS, bernoulli
 
 __all__ = ["nade_reference", "nade_sample", "nade_usable"]
+
+_nade = gate(
+    Kernel(
+        "nade",
+        (
+            Array("w", ("D", "H")),
+            Array("v", ("D", "H")),
+            Array("u", ("n", "D")),
+            Array("b", ("D",), rows=("n", "D")),
+            Array("c", ("H",), rows=("n", "H")),
+            Array("given", ("n", "D"), "number", optional=True),
+            Array("known", ("n", "D"), "bool", optional=True),
+            Choice("activation", ACTIVATION_CODES),
+            Real("temperature", 0.0, 1e30),
+            Out("x", ("n", "D"), begins="given"),
+        ),
+        "n D H w v b c b.rows c.rows u known temperature activation threads x",
+        (Rule("(given is None) == (known is None)", "given is values and a mask, both"),),
+        empty=("n",),
+    )
+)
 
 
 def nade_usable(activation: str, *tensors: Tensor) -> bool:
@@ -38,7 +61,10 @@ def nade_sample(
         u: Uniform numbers (n, D) in [0, 1).
         activation: The name of f.
         temperature: Divides the logits; 0 is greedy.
-        given: Values (n, D) and a mask (n, D), True where they are kept.
+        given: Values (n, D) and a mask (n, D), bool, True where they are kept.
+
+    Raises:
+        KernelError: A shape, a type or the temperature is not as said here.
 
     Example:
         >>> w, v = torch.zeros(3, 2), torch.zeros(3, 2)
@@ -46,23 +72,12 @@ def nade_sample(
         >>> nade_sample(w, v, torch.zeros(3), torch.zeros(2), u)
         tensor([[0., 1., 1.]])
     """
-    if not nade_usable(activation, w, v, b, c, u):
-        return nade_reference(
-            w, v, b, c, u, activation=activation, temperature=temperature, given=given
-        )
-    (n, dimensions), hidden = u.shape, w.shape[1]
-    known = None
-    x = torch.zeros_like(u, memory_format=torch.contiguous_format)
-    if given is not None:
-        x.copy_(given[0])
-        known = given[1].to(torch.uint8).contiguous()
-    b_rows, c_rows = (0 if t.ndim == 1 else t.shape[1] for t in (b, c))
-    w, v, b, c, u = (t.contiguous() for t in (w, v, b, c, u))
-    call(
-        "nade", u.dtype, n, dimensions, hidden, w, v, b, c, b_rows, c_rows, u, known,
-        float(temperature), ACTIVATION_CODES[activation], torch.get_num_threads(), x,
-    )  # fmt: skip
-    return x
+    x: Tensor | None = _nade(w, v, u, b, c, *(given or (None, None)), activation, temperature)
+    if x is not None:
+        return x
+    return nade_reference(
+        w, v, b, c, u, activation=activation, temperature=temperature, given=given
+    )
 
 
 def nade_reference(

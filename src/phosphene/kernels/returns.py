@@ -3,9 +3,29 @@
 import torch
 from torch import Tensor
 
-from phosphene.kernels.library import call, usable
+from phosphene.kernels.declaration import Array, Kernel, Out, Real
+from phosphene.kernels.gate import gate
 
 __all__ = ["advantages", "advantages_reference"]
+
+_advantages = gate(
+    Kernel(
+        "advantages",
+        (
+            Array("reward", ("t", "n")),
+            Array("value", ("t", "n")),
+            Array("following", ("t", "n")),
+            Array("terminated", ("t", "n"), "bool"),
+            Array("done", ("t", "n"), "bool"),
+            Real("gamma", -1e30, 1e30),
+            Real("lambda_", -1e30, 1e30),
+            Out("out", ("t", "n")),
+        ),
+        "t n reward value following terminated done gamma lambda_ out",
+        empty=("t", "n"),
+        mixed=True,
+    )
+)
 
 
 def advantages(
@@ -39,21 +59,20 @@ def advantages(
         gamma: Discount.
         lambda_: Weight of longer looks ahead, 0 to 1.
 
+    Raises:
+        KernelError: A shape or a type is not as said here.
+
     Example:
         >>> one, no = torch.ones(2, 1), torch.zeros(2, 1, dtype=torch.bool)
         >>> advantages(one, 0 * one, 0 * one, no, no, gamma=0.5, lambda_=1.0).flatten().tolist()
         [1.5, 1.0]
     """
-    parts = [x.contiguous() for x in (reward, value, following)]
-    if not usable(*parts):
-        return advantages_reference(
-            reward, value, following, terminated, done, gamma=gamma, lambda_=lambda_
-        )
-    out = torch.empty_like(parts[0])
-    ends = [x.contiguous().view(torch.uint8) for x in (terminated, done)]
-    shape, weights = reward.shape, (float(gamma), float(lambda_))
-    call("advantages", reward.dtype, *shape, *parts, *ends, *weights, out)
-    return out
+    out: Tensor | None = _advantages(reward, value, following, terminated, done, gamma, lambda_)
+    if out is not None:
+        return out
+    return advantages_reference(
+        reward, value, following, terminated, done, gamma=gamma, lambda_=lambda_
+    )
 
 
 def advantages_reference(
@@ -68,7 +87,7 @@ def advantages_reference(
 ) -> Tensor:
     """The same in torch, one step after another."""
     delta = reward + gamma * torch.where(terminated, 0.0, following) - value
-    out, beyond = torch.empty_like(reward), torch.zeros_like(reward[0])
+    out, beyond = torch.empty_like(delta), torch.zeros_like(delta[:1].sum(0))
     for t in range(len(reward) - 1, -1, -1):
         beyond = delta[t] + gamma * lambda_ * torch.where(done[t], 0.0, beyond)
         out[t] = beyond

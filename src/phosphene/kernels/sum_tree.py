@@ -3,9 +3,43 @@
 import torch
 from torch import Tensor
 
-from phosphene.kernels.library import backend, call, usable
+from phosphene.kernels.declaration import Array, Derived, Kernel, Out, Range, Rule
+from phosphene.kernels.gate import gate
 
 __all__ = ["tree_draw", "tree_draw_reference", "tree_set", "tree_set_reference"]
+
+_POWER = Rule("m > 0 and m & (m - 1) == 0 and 2 * m == size",
+              "tree must hold 2 m numbers, m a power of two, got {size}")  # fmt: skip
+_set = gate(
+    Kernel(
+        "tree_set",
+        (
+            Array("tree", ("size",), "float64", written=True),
+            Derived("m", "size // 2"),
+            Array("index", ("n",), "int64"),
+            Array("value", ("n",), "float64"),
+        ),
+        "m n tree index value",
+        (_POWER, Range("index", "0", "m", inside=True)),
+        empty=("n",),
+        suffix="f64",
+    )
+)
+_draw = gate(
+    Kernel(
+        "tree_draw",
+        (
+            Array("tree", ("size",), "float64"),
+            Derived("m", "size // 2"),
+            Array("u", ("n",), "float64"),
+            Out("leaf", ("n",), "int64"),
+        ),
+        "m n tree u leaf",
+        (_POWER,),
+        empty=("n",),
+        suffix="f64",
+    )
+)
 
 
 def tree_set(tree: Tensor, index: Tensor, value: Tensor) -> None:
@@ -17,17 +51,17 @@ def tree_set(tree: Tensor, index: Tensor, value: Tensor) -> None:
         index: Leaves (n,), int64, each below m; of those that stand twice the last counts.
         value: (n,), float64, not negative.
 
+    Raises:
+        KernelError: A shape, a type or a leaf is not as said here.
+
     Example:
         >>> tree = torch.zeros(4, dtype=torch.float64)
         >>> tree_set(tree, torch.tensor([0, 1]), torch.tensor([1.0, 2.0], dtype=torch.float64))
         >>> tree.tolist()
         [0.0, 3.0, 1.0, 2.0]
     """
-    if not usable(tree, value) or not _native():
-        return tree_set_reference(tree, index, value)
-    call("tree_set", tree.dtype, len(tree) // 2, len(index), tree, index.contiguous(),
-         value.contiguous())  # fmt: skip
-    return None
+    if _set(tree, index, value) is None:
+        tree_set_reference(tree, index, value)
 
 
 def tree_set_reference(tree: Tensor, index: Tensor, value: Tensor) -> None:
@@ -51,16 +85,16 @@ def tree_draw(tree: Tensor, u: Tensor) -> Tensor:
         tree: As :func:`tree_set` keeps it, with a total above zero.
         u: float64, from 0 to below 1.
 
+    Raises:
+        KernelError: A shape or a type is not as said here.
+
     Example:
         >>> tree = torch.tensor([0.0, 3.0, 1.0, 2.0], dtype=torch.float64)
         >>> tree_draw(tree, torch.tensor([0.3, 0.4], dtype=torch.float64)).tolist()
         [0, 1]
     """
-    if not usable(tree, u) or not _native():
-        return tree_draw_reference(tree, u)
-    out = torch.empty(len(u), dtype=torch.int64)
-    call("tree_draw", tree.dtype, len(tree) // 2, len(u), tree, u.contiguous(), out)
-    return out
+    leaf: Tensor | None = _draw(tree, u)
+    return tree_draw_reference(tree, u) if leaf is None else leaf
 
 
 def tree_draw_reference(tree: Tensor, u: Tensor) -> Tensor:
@@ -75,8 +109,3 @@ def tree_draw_reference(tree: Tensor, u: Tensor) -> Tensor:
         at = 2 * at + right
         leaves //= 2
     return at - len(tree) // 2
-
-
-def _native() -> bool:
-    """Whether the library has these kernels; one that was built before them has not."""
-    return hasattr(backend().library, "ph_tree_set_f64")

@@ -1,12 +1,13 @@
 """The clipped surrogate of PPO for discrete actions: loss and gradients in one native call."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from phosphene.kernels.library import call, usable
+from phosphene.kernels.attached import attached
+from phosphene.kernels.declaration import Array, Kernel, Out, Range, Real, Rule
+from phosphene.kernels.gate import gate
 
 __all__ = [
     "Moments",
@@ -14,8 +15,38 @@ __all__ = [
     "assembled",
     "clipped_surrogate",
     "surrogate_reference",
-    "surrogate_usable",
 ]
+
+_ANY = (-float("inf"), float("inf"))
+_surrogate = gate(
+    Kernel(
+        "surrogate",
+        (
+            Array("logits", ("n", "A")),
+            Array("value", ("n",)),
+            Array("action", ("n",), "int64"),
+            Array("log_prob", ("n",)),
+            Array("advantage", ("n",)),
+            Array("target", ("n",)),
+            Array("before", ("n",)),
+            Real("clip", 0.0, float("inf")),
+            Real("clip_value", *_ANY),
+            Real("c_value", *_ANY),
+            Real("c_entropy", *_ANY),
+            Out("by_logits", ("n", "A")),
+            Out("by_value", ("n",)),
+            Out("means", (5,)),
+        ),
+        "n A logits value action log_prob advantage target before clip clip_value c_value c_entropy"
+        " by_logits by_value means",
+        (
+            Range("action", "0", "A", inside=True),
+            Rule("clip_value >= 0 or clip_value == -1", "clip_value must not be negative"),
+        ),
+        empty=("n",),
+        mixed=True,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -54,11 +85,6 @@ class Moments:
     value: Tensor
 
 
-def surrogate_usable(logits: Tensor, value: Tensor) -> bool:
-    """Whether the native kernel can take these, gradients included."""
-    return not torch.compiler.is_compiling() and usable(logits.detach(), value.detach())
-
-
 def clipped_surrogate(
     logits: Tensor, value: Tensor, moments: Moments, weights: Weights
 ) -> tuple[Tensor, Tensor]:
@@ -78,6 +104,9 @@ def clipped_surrogate(
         The loss, and five means without gradient: -surrogate, squared error of the value, entropy,
         an estimate of KL(old || new), and the part of the ratios beyond the clipping range.
 
+    Raises:
+        KernelError: A shape or a type is not as said here, or there is no such action.
+
     Example:
         >>> one = torch.ones(4)
         >>> moments = Moments(torch.zeros(4, dtype=torch.long), -0.6931 * one, one, one, one)
@@ -87,40 +116,20 @@ def clipped_surrogate(
         >>> round(float(loss), 3)  # -1 + 0.5
         -0.5
     """
-    if not surrogate_usable(logits, value):
+    m, w, found = moments, weights, None
+    if not torch.compiler.is_compiling():
+        clip_value = -1.0 if w.clip_value is None else w.clip_value
+        with torch.no_grad():
+            found = _surrogate(
+                logits, value, m.action, m.log_prob, m.advantage, m.target, m.value,
+                w.clip, clip_value, w.value, w.entropy,
+            )  # fmt: skip
+    if found is None:
         return surrogate_reference(logits, value, moments, weights)
-    total, means = _Surrogate.apply(logits, value, moments, weights)
-    return total, means
-
-
-class _Surrogate(torch.autograd.Function):
-    """The kernel gives the gradients with the loss; backward only scales them."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, logits: Tensor, value: Tensor, moments: Moments, weights: Weights
-    ) -> tuple[Tensor, Tensor]:
-        m, w = moments, weights
-        logits, value = logits.contiguous(), value.contiguous()
-        by_logits, by_value = torch.empty_like(logits), torch.empty_like(value)
-        means = logits.new_empty(5)
-        given = (m.action, m.log_prob, m.advantage, m.target, m.value)
-        call(
-            "surrogate", logits.dtype, *logits.shape, logits, value,
-            *(t.contiguous() for t in given), float(w.clip),
-            -1.0 if w.clip_value is None else float(w.clip_value), float(w.value),
-            float(w.entropy), by_logits, by_value, means,
-        )  # fmt: skip
-        policy, error, entropy = means[:3].tolist()
-        ctx.save_for_backward(by_logits, by_value)
-        ctx.mark_non_differentiable(means)
-        return means.new_tensor(policy + w.value * error - w.entropy * entropy), means
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        by_logits, by_value = ctx.saved_tensors
-        return grad * by_logits, grad * by_value, None, None
+    by_logits, by_value, means = found
+    policy, error, entropy = means[:3].tolist()
+    total = means.new_tensor(policy + w.value * error - w.entropy * entropy)
+    return attached(total, (logits, by_logits), (value, by_value)), means
 
 
 def surrogate_reference(

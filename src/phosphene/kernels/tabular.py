@@ -14,10 +14,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from phosphene.kernels.library import backend, call, usable
+from phosphene.kernels.declaration import Array, Bound, Kernel, Range, Rule, Size, Whole
+from phosphene.kernels.gate import gate
+from phosphene.kernels.library import usable
+from phosphene.kernels.refusals import whole
 from phosphene.kernels.tabular_reference import Reference
 from phosphene.kernels.tabular_state import (
+    MAY_BE_EMPTY,
     METHODS,
+    SIZES,
+    STATE,
+    STATE_RULES,
     Progress,
     ScheduleCode,
     Settings,
@@ -41,6 +48,53 @@ __all__ = [
 
 _CHUNK = 1 << 20  # steps of one call: Python answers to Ctrl-C in between
 _ROOM = 1 << 16  # the same where all of an episode is kept
+_MOST = 1 << 62
+_OUTCOMES = (
+    Array("indptr", ("S*A + 1",), "int64"),
+    Array("next", ("K",), "int32"),
+    Array("cumulative", ("K",), "float64"),
+    Array("reward", ("K",), "float64"),
+    Array("ends", ("K",), "uint8"),
+    Array("start", ("S",), "float64"),
+)
+_OUTCOME_RULES = (
+    Rule("int(indptr[0]) == 0 and int(indptr[-1]) == K and bool((indptr[1:] > indptr[:-1]).all())",
+         "indptr must rise from 0 to {K}, and no row be empty", inside=True),
+    Range("next", "0", "S", inside=True),
+    Rule("bool((cumulative[indptr[1:] - 1] >= 1).all()) and float(start[-1]) >= 1",
+         "cumulated probabilities must end with 1", inside=True),
+    # But for rounding: 1 at the end may be less than the sum before it.
+    Rule("bool((cumulative.diff().index_fill(0, indptr[1:-1] - 1, 0.0) >= -1e-9).all())"
+         " and bool((start.diff() >= -1e-9).all())",
+         "cumulated probabilities must not fall within a row", inside=True),
+)  # fmt: skip
+_world = gate(
+    Kernel("tabular", (_OUTCOMES[-1], Size("A"), *_OUTCOMES[:-1]), rules=_OUTCOME_RULES),
+    "tabular_world",
+)
+_tabular = gate(
+    Kernel(
+        "tabular",
+        (
+            Bound("integers"),
+            Bound("reals"),
+            *SIZES,
+            *_OUTCOMES,
+            *STATE,
+            Whole("steps", 0, _MOST),
+            Whole("episodes", 0, _MOST),
+            Array("path", ("room", 4), "int64", optional=True, written=True),
+            Array("path_reward", ("room",), "float64", optional=True, written=True),
+            Size("room"),
+        ),
+        "K indptr next cumulative reward ends start policy integers reals steps episodes at score"
+        " table visits trace pending live seen keys rewards firsts capacity returns lengths path"
+        " path_reward",
+        (*_OUTCOME_RULES, *STATE_RULES),
+        empty=(*MAY_BE_EMPTY, "room"),
+        suffix="f64",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +109,9 @@ class TableWorld:
         reward: float64.
         ends: uint8: nothing can be earned after it.
         start: (S,), float64: where episodes begin, summed, 1 at the end.
+
+    Raises:
+        KernelError: A shape or a type is not as said here, or a next state does not exist.
     """
 
     actions: int
@@ -64,6 +121,10 @@ class TableWorld:
     reward: Tensor
     ends: Tensor
     start: Tensor
+
+    def __post_init__(self) -> None:
+        *others, start = self.tensors
+        _world(start, self.actions, *others)
 
     def begin(self, u: float, episode: int) -> int:
         """The first state whose cumulated probability passes u."""
@@ -79,8 +140,12 @@ class TableWorld:
     @cached_property
     def lists(self) -> tuple[list[Any], ...]:
         """The tensors as lists, whose elements Python reaches faster."""
-        parts = (self.indptr, self.next, self.cumulative, self.reward, self.ends, self.start)
-        return tuple(part.tolist() for part in parts)
+        return tuple(part.tolist() for part in self.tensors)
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of them."""
+        return (self.indptr, self.next, self.cumulative, self.reward, self.ends, self.start)
 
 
 @dataclass(frozen=True)
@@ -97,10 +162,8 @@ class Record:
 
 
 def tabular_usable(world: World) -> bool:
-    """Whether the native kernel can act in this: a table, and a library that has the kernel."""
-    if not isinstance(world, TableWorld) or not usable(world.cumulative):
-        return False
-    return hasattr(backend().library, "ph_tabular_f64")
+    """Whether the native kernel can act in this: a table, and a library."""
+    return isinstance(world, TableWorld) and usable(world.cumulative)
 
 
 def advance(
@@ -124,6 +187,9 @@ def advance(
         policy: (2, S, A), float64: cumulated probabilities of actions, and the probabilities.
         record: Return what was met.
 
+    Raises:
+        KernelError: ``progress`` is none of these settings' or holds numbers that do not exist.
+
     Example:
         >>> world = TableWorld(
         ...     1, torch.tensor([0, 2]), torch.tensor([0, 0], dtype=torch.int32),
@@ -136,19 +202,27 @@ def advance(
         >>> int(progress.at[3])
         100
     """
-    if not tabular_usable(world):
+    steps = whole("steps", steps, 0, _MOST)
+    episodes = None if episodes is None else whole("episodes", episodes, 0, _MOST)
+    native = tabular_usable(world)
+    # The library looks for itself where it takes a step, but what is read here must be there.
+    at = progress.at if isinstance(progress.at, Tensor) else torch.empty(0)
+    there = at.is_cpu and at.dtype is torch.int64 and at.shape == (7,)
+    if not (native and steps and there):
+        progress.check(settings, policy)
+    if not native:
         return advance_reference(
             world, settings, progress, steps=steps, episodes=episodes, policy=policy, record=record
         )
     assert isinstance(world, TableWorld)
-    most = (1 << 62) if episodes is None else episodes
+    most = _MOST if episodes is None else episodes
     chunk = _ROOM if settings.method == "monte-carlo" or record else _CHUNK
     parts: list[Record] = []
     end = int(progress.at[4]) + steps
     while (left := end - int(progress.at[4])) > 0 and int(progress.at[3]) < most:
         count = min(left, chunk)
         if settings.method == "monte-carlo":
-            progress.make_room(count)
+            progress.make_room(count, settings, policy)
         part = _room(count) if record else None
         before = int(progress.at[4])
         _native(world, settings, progress, count, most, policy, part)
@@ -191,12 +265,12 @@ def _native(
     policy: Tensor | None,
     record: Record | None,
 ) -> None:
-    call(
-        "tabular", torch.float64, world.indptr, world.next, world.cumulative, world.reward,
-        world.ends, world.start, policy, *settings.packed, steps, episodes, p.at, p.score, p.table,
-        p.visits, p.trace, p.pending, p.live, p.seen, p.keys, p.rewards, p.firsts, len(p.keys),
-        p.returns, p.lengths, *(record.path, record.reward) if record else (None, None),
+    path, reward, room = (record.path, record.reward, steps) if record else (None, None, 0)
+    done = _tabular(
+        *settings.packed, *settings.sizes, *world.tensors, policy,
+        settings.exploration == "policy", *p.arrays(), steps, episodes, path, reward, room,
     )  # fmt: skip
+    assert done is not None, "ask tabular_usable() first"
 
 
 def _room(steps: int) -> Record:

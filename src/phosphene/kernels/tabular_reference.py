@@ -45,7 +45,8 @@ class Reference:
         self.world, self.set, self.progress = world, settings, progress
         self.A, self.size = settings.actions, settings.states * settings.actions
         self.double = settings.method == "double-q-learning"
-        self.policy = policy.tolist() if policy is not None else None
+        follows = settings.exploration == "policy"
+        self.policy = policy.tolist() if policy is not None and follows else None
         self.names = [f.name for f in fields(progress) if f.name != "at"]
         for name in self.names:
             setattr(self, name, getattr(progress, name).flatten().tolist())

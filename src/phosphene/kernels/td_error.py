@@ -1,13 +1,37 @@
 """The loss of temporal differences: its value and its gradient in one call, and in torch."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from phosphene.kernels.library import backend, call
+from phosphene.kernels.attached import attached
+from phosphene.kernels.declaration import Array, Flag, Kernel, Out, Range
+from phosphene.kernels.gate import gate
 
 __all__ = ["td_error", "td_error_reference"]
+
+_td_error = gate(
+    Kernel(
+        "td_error",
+        (
+            Array("q", ("n", "A")),
+            Array("action", ("n",), "int64"),
+            Array("reward", ("n",)),
+            Array("discount", ("n",)),
+            Array("weight", ("n",), optional=True),
+            Array("chooser", ("n", "A"), optional=True),
+            Array("value", ("n",), shape_with=("chooser", ("n", "A"))),
+            Flag("huber"),
+            Out("gradient", ("n", "A")),
+            Out("error", ("n",)),
+            Out("taken", ("n",)),
+            Out("loss", ()),
+        ),
+        "n A q action reward discount weight value chooser huber gradient error taken loss",
+        (Range("action", "0", "A", inside=True),),
+        empty=("n",),
+        mixed=True,
+    )
+)
 
 
 def td_error(
@@ -41,22 +65,26 @@ def td_error(
     Returns:
         L, a scalar; the errors e (n,) and the values of the actions taken (n,), without gradients.
 
+    Raises:
+        KernelError: A shape or a type is not as said here, or there is no such action.
+
     Example:
         >>> one = torch.ones(1)
         >>> q = torch.tensor([[1.0, 5.0]])
         >>> td_error(q, torch.tensor([0]), one, 0.5 * one, 4 * one)[:2]
         (tensor(4.), tensor([2.]))
     """
-    others = [reward, discount, value]
-    others += [x for x in (weight, chooser) if x is not None]
-    if not _usable(q, others):
+    found = None
+    if not torch.compiler.is_compiling():
+        with torch.no_grad():
+            found = _td_error(q, action, reward, discount, weight, chooser, value, huber)
+    if found is None:
         return td_error_reference(
             q, action, reward, discount, value, weight=weight, chooser=chooser, huber=huber
         )
-    found: tuple[Tensor, Tensor, Tensor] = _TDError.apply(
-        q, action, reward, discount, value, weight, chooser, huber
-    )
-    return found
+    # Value and gradient come together, as the one costs nothing beside the other.
+    gradient, error, taken, loss = found
+    return attached(loss, (q, gradient)), error, taken
 
 
 def td_error_reference(
@@ -81,47 +109,3 @@ def td_error_reference(
     h = torch.where(size < 1, 0.5 * error.square(), size - 0.5) if huber else error.square()
     loss = (h if weight is None else weight * h).mean()
     return loss, error.detach(), taken.detach()
-
-
-def _usable(q: Tensor, others: list[Tensor]) -> bool:
-    library = backend().library
-    return (
-        q.dtype in (torch.float32, torch.float64)
-        and all(x.dtype is q.dtype and x.is_cpu for x in others)
-        and q.is_cpu
-        and len(q) > 0
-        and not torch.compiler.is_compiling()
-        and hasattr(library, "ph_td_error_f32")  # a library that was built before has none
-    )
-
-
-class _TDError(torch.autograd.Function):
-    """Value and gradient together, as the one costs nothing beside the other."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        q: Tensor,
-        action: Tensor,
-        reward: Tensor,
-        discount: Tensor,
-        value: Tensor,
-        weight: Tensor | None,
-        chooser: Tensor | None,
-        huber: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        gradient, loss = torch.empty_like(q, memory_format=torch.contiguous_format), q.new_empty(())
-        error, taken = torch.empty_like(reward), torch.empty_like(reward)
-        given = [
-            None if x is None else x.contiguous()
-            for x in (q, action, reward, discount, weight, value, chooser)
-        ]
-        call("td_error", q.dtype, *q.shape, *given, int(huber), gradient, error, taken, loss)
-        ctx.gradient = gradient
-        ctx.mark_non_differentiable(error, taken)
-        return loss, error, taken
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        return (ctx.gradient * loss, *(None,) * 7)

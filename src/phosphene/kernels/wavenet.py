@@ -1,15 +1,50 @@
 """Generation from gated, dilated causal convolutions by ring buffers: native, and in torch."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from phosphene.kernels.library import call, usable
+from phosphene.core.errors import KernelError
+from phosphene.kernels.declaration import Array, Kernel, Out, Range, Real, Rule
+from phosphene.kernels.gate import gate
+from phosphene.kernels.library import usable
 from phosphene.kernels.reference import categorical
 
 __all__ = ["WavenetArrays", "wavenet_reference", "wavenet_sample", "wavenet_usable"]
+
+_wavenet = gate(
+    Kernel(
+        "wavenet",
+        (
+            Array("dilations", ("L",), "int64"),
+            Array("taps", ("L", "kernel", "C", "2*C")),
+            Array("u", ("n", "T")),
+            Array("bias", ("L", "2*C"), rows=("n", "L", "2*C")),
+            Array("residual", ("L - 1", "C", "C")),
+            Array("skip", ("L*C", "S")),
+            Array("skip_bias", ("S",)),
+            Array("hidden", ("S", "S")),
+            Array("hidden_bias", ("S",)),
+            Array("output", ("S", "levels")),
+            Array("output_bias", ("levels",)),
+            Array("table", ("levels", "C")),
+            Array("start", ("C",)),
+            Real("temperature", 0.0, 1e30),
+            Array("given", ("n", "T"), "number", optional=True),
+            Array("kept", ("n", "T"), "bool", optional=True),
+            Out("x", ("n", "T"), begins="given"),
+        ),
+        "n T L kernel C S levels dilations taps bias bias.rows residual skip skip_bias hidden"
+        " hidden_bias output output_bias table start temperature u kept threads x",
+        (
+            Rule("(given is None) == (kept is None)", "given is values and a mask, both"),
+            Range("dilations", "1", "1 << 32"),
+            Range("given", "0", "levels", "given[kept]"),
+        ),
+        empty=("n", "T"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -70,25 +105,20 @@ def wavenet_sample(
         net: The weights.
         u: Uniform numbers (n, T).
         temperature: Divides the logits; 0 is greedy.
-        given: Codes (n, T) and a mask (n, T), True where they are kept.
+        given: Codes (n, T) and a mask (n, T), bool, True where they are kept.
+
+    Raises:
+        KernelError: A shape, a type, a code that is given or the temperature is not as said here.
     """
-    if not wavenet_usable(net, u):
-        return wavenet_reference(net, u, temperature=temperature, given=given)
-    n, steps = u.shape
-    known = None
-    x = torch.zeros_like(u, memory_format=torch.contiguous_format)
-    if given is not None:
-        x.copy_(given[0])
-        known = given[1].to(torch.uint8).contiguous()
-    layers, kernel, channels, _ = net.taps.shape
-    arrays: list[Any] = [t.contiguous() for t in net.tensors()]
-    bias_rows = 0 if net.bias.ndim == 2 else layers * 2 * channels
-    call(
-        "wavenet", u.dtype, n, steps, layers, kernel, channels, *net.output.shape,
-        torch.tensor(net.dilations, dtype=torch.int64), arrays[0], arrays[1], bias_rows,
-        *arrays[2:], float(temperature), u.contiguous(), known, torch.get_num_threads(), x,
+    try:
+        dilations = torch.tensor(net.dilations, dtype=torch.int64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise KernelError(f"dilations must be one integer a layer: {error}") from None
+    taps, *others = net.tensors()
+    x: Tensor | None = _wavenet(
+        dilations, taps, u, *others, temperature, *(given or (None, None))
     )  # fmt: skip
-    return x
+    return wavenet_reference(net, u, temperature=temperature, given=given) if x is None else x
 
 
 def wavenet_reference(

@@ -115,7 +115,7 @@ def quick_mlps(mlps: Sequence[QuickMLP], x: Tensor) -> list[Tensor]:
     if nets is None or parameters is None or not _fits(nets, x):
         return [mlp.plain(x) for mlp in mlps]
     flat = x.dim() == 2
-    rows = (x if flat else x.reshape(-1, nets.inputs)).contiguous()
+    rows = x if flat else x.reshape(-1, nets.inputs)
     if torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in parameters)):
         outputs = list(_Perceptrons.apply(nets, rows, *parameters))
     else:
@@ -169,12 +169,12 @@ class QuickTape:
             grad_outputs: The gradient of each output; None for one that the loss does not use.
             need_x: Whether the gradient of x is computed.
         """
-        wanted = [p if p.requires_grad else None for p in self.parameters]
+        wanted = [p.requires_grad for p in self.parameters]
         if self._nets is None:
             return self._by_autograd(grad_outputs, wanted, need_x)
         if [p._version for p in self.parameters] != self._versions:
             raise RuntimeError("weights were changed between the outputs and their gradients")
-        passed = [None if g is None else g.contiguous() for g in grad_outputs]
+        passed = [None if g is None else g.detach() for g in grad_outputs]
         assert self._kept is not None, "it was asked for"
         return self._nets.backward(passed, self._x, self._kept, wanted, need_x=need_x)
 
@@ -185,16 +185,17 @@ class QuickTape:
                 p.grad = g if p.grad is None else p.grad.add_(g)
 
     def _by_autograd(
-        self, grad_outputs: Sequence[Tensor | None], wanted: Sequence[Tensor | None], need_x: bool
+        self, grad_outputs: Sequence[Tensor | None], wanted: Sequence[bool], need_x: bool
     ) -> tuple[list[Tensor | None], Tensor | None]:
         used = [k for k, g in enumerate(grad_outputs) if g is not None]
-        leaves = [self._x, *(p for p in wanted if p is not None)]
+        asked = zip(self.parameters, wanted, strict=True)
+        leaves = [self._x, *(p for p, want in asked if want)]
         grad_x, *grads = torch.autograd.grad(
             [self._recorded[k] for k in used], leaves, [grad_outputs[k] for k in used],
             retain_graph=True, allow_unused=True, materialize_grads=True,
         )  # fmt: skip
         left = iter(grads)
-        return [None if p is None else next(left) for p in wanted], grad_x if need_x else None
+        return [next(left) if want else None for want in wanted], grad_x if need_x else None
 
 
 def _possible(x: Tensor) -> bool:
@@ -291,9 +292,7 @@ class _Perceptrons(torch.autograd.Function):
             parameters = [p.contiguous() for p in parameters]
             nets = Networks(parameters, nets.depths, nets.activations)
         _, need_x, *needed = ctx.needs_input_grad
-        wanted = [p if need else None for p, need in zip(parameters, needed, strict=True)]
-        passed = [None if g is None else g.contiguous() for g in grad_outputs]
-        grads, grad_x = nets.backward(passed, x, kept, wanted, need_x=need_x)
+        grads, grad_x = nets.backward(grad_outputs, x, kept, needed, need_x=need_x)
         return (None, grad_x, *grads)
 
 

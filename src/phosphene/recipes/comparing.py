@@ -23,6 +23,7 @@ from phosphene.recipes.training import load_split, train
 from phosphene.train.building import build
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
+from phosphene.train.probe import check_threads
 from phosphene.train.settings import Budget
 
 __all__ = ["Comparison", "compare"]
@@ -90,6 +91,8 @@ def compare(
             is trained or written.
     """
     test = _check(systems, data, budget, seeds, recipe)
+    if threads is not None:
+        check_threads(threads)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in data)
     where = Path(folder) / (name or f"compare-{plain}-{stamp}")

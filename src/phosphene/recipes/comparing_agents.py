@@ -23,6 +23,7 @@ from phosphene.recipes.training import train
 from phosphene.train.building import build
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
+from phosphene.train.probe import check_threads
 from phosphene.train.settings import Budget
 
 __all__ = ["AgentComparison", "AgentEntry", "compare_agents"]
@@ -124,6 +125,8 @@ def compare_agents(
         PhospheneError: Something is not usable; found before anything is trained or written.
     """
     _check(systems, env, budget, seeds, recipe)
+    if threads is not None:
+        check_threads(threads)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in env)
     where = Path(folder) / (name or f"compare-{plain}-{stamp}")

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from phosphene import catalog
 from phosphene.core.errors import ConfigError
 from phosphene.core.events import Listener, Started, Warned
@@ -24,7 +22,13 @@ from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
 from phosphene.train.folder import Run
-from phosphene.train.probe import available_cores, choose_precision, choose_threads
+from phosphene.train.probe import (
+    available_cores,
+    check_threads,
+    choose_precision,
+    choose_threads,
+    set_threads,
+)
 from phosphene.train.runtime import Runtime
 from phosphene.train.source import DatasetSource, Source
 from phosphene.train.validation import HeldOut, Judge
@@ -109,6 +113,8 @@ def train(
         torch.Size([2, 1, 8, 8])
     """
     folder = Path(folder)
+    if threads is not None:
+        check_threads(threads)
     said: dict[str, Any] = {"model": model or {}, "train": train or {}, "overrides": overrides}
     if first is not None:
         said["model"] = first_stage(catalog.find(system).load(), first, said["model"])
@@ -201,7 +207,7 @@ def _run(
     notes: Sequence[str],
 ) -> Run:
     record = plan.record
-    torch.set_num_threads(record["threads"])
+    set_threads(record["threads"], "threads in run.json")
     with occupied(plan, runtime):
         if runtime.main:
             write_record(plan)

@@ -13,15 +13,24 @@ from typing import TypeVar
 
 import torch
 
+from phosphene.core.errors import ConfigError
 from phosphene.core.model import Model
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import TrainSettings
 from phosphene.train.source import Source
 from phosphene.train.turns import PhaseRunner
 
-__all__ = ["available_cores", "choose_precision", "choose_threads"]
+__all__ = [
+    "available_cores",
+    "check_threads",
+    "choose_precision",
+    "choose_threads",
+    "set_threads",
+]
 
 T = TypeVar("T")
+_MOST_THREADS = 256
+"""On any machine, so that a run may be resumed on a smaller one."""
 
 
 def available_cores() -> int:
@@ -29,6 +38,31 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_threads(threads: object, what: str = "threads") -> int:
+    """A number of threads that torch can be told: far more than there are cores end the process.
+
+    Args:
+        threads: What was asked for.
+        what: What it is called.
+
+    Raises:
+        ConfigError: No whole number, below 1, or above 256 and four for each core.
+
+    Example:
+        >>> check_threads(2)
+        2
+    """
+    most = max(_MOST_THREADS, 4 * available_cores())
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= most:
+        raise ConfigError(f"{what} must be a whole number from 1 to {most}, got {threads!r}")
+    return threads
+
+
+def set_threads(threads: object, what: str = "threads") -> None:
+    """Tell torch how many threads to use, where that is a number that it can have."""
+    torch.set_num_threads(check_threads(threads, what))
 
 
 def choose_threads(model: Model, source: Source, settings: TrainSettings, precision: str) -> int:
@@ -43,7 +77,7 @@ def choose_threads(model: Model, source: Source, settings: TrainSettings, precis
     step = _stepper(model, source, settings, precision)
 
     def timed(threads: int) -> float:
-        torch.set_num_threads(threads)
+        set_threads(threads)
         return _seconds(step)
 
     times = _interleaved(options, timed)
@@ -59,11 +93,11 @@ def choose_precision(model: Model, source: Source, settings: TrainSettings) -> s
     """
     steps = {p: _stepper(model, source, settings, p) for p in ("fp32", "bf16")}
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    set_threads(1)
     try:
         times = _interleaved(list(steps), lambda p: _seconds(steps[p], clock=time.process_time))
     finally:
-        torch.set_num_threads(threads)
+        set_threads(threads)
     return "bf16" if times["bf16"] < 0.8 * times["fp32"] else "fp32"
 
 

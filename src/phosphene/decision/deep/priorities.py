@@ -1,11 +1,12 @@
 r"""Prioritized replay: what surprised the agent is drawn more often, and counts less each time."""
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, RunError
 from phosphene.kernels.sum_tree import tree_draw, tree_set
 
 __all__ = ["Priorities"]
@@ -83,6 +84,21 @@ class Priorities:
         return {"priority": self.tree[leaves:].clone(), "greatest": self.greatest}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore them."""
-        self.greatest = state["greatest"]
-        tree_set(self.tree, torch.arange(len(self.tree) // 2), state["priority"])
+        """Restore them.
+
+        Raises:
+            RunError: They are of another number of transitions, or not finite and positive.
+        """
+        leaves, priority = len(self.tree) // 2, torch.as_tensor(state["priority"]).double()
+        if priority.shape != (leaves,):
+            raise RunError(
+                f"the saved priorities have shape {tuple(priority.shape)}, those of a replay of "
+                f"{self.capacity} transitions have shape {(leaves,)}"
+            )
+        greatest = float(state["greatest"])
+        bad = ~((priority >= 0) & (priority < torch.inf))
+        if bad.any() or not 0 < greatest < math.inf:
+            value = float(priority[bad][0]) if bad.any() else greatest
+            raise RunError(f"saved priorities must be finite and not negative, got {value}")
+        self.greatest = greatest
+        tree_set(self.tree, torch.arange(leaves), priority)

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from phosphene.core.errors import RunError
+
 __all__ = ["Ring", "n_step_returns"]
 
 
@@ -70,8 +72,19 @@ class Ring:
         return {"written": self.written, "columns": dict(filled)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Restore them."""
-        self.written, self.columns = state["written"], {}
+        """Restore them.
+
+        Raises:
+            RunError: There are not as many rows as were written.
+        """
+        written = int(state["written"])
+        for key, v in state["columns"].items():
+            if written < 0 or len(v) != min(written, self.capacity):
+                raise RunError(
+                    f"the saved replay holds {len(v)} rows of {key}, after {written} that were "
+                    f"written to a ring of {self.capacity}"
+                )
+        self.written, self.columns = written, {}
         for key, v in state["columns"].items():
             column = torch.empty(self.capacity, *v.shape[1:], dtype=v.dtype, device=device)
             column[: self.size] = v.to(device)

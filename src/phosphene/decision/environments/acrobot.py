@@ -62,6 +62,11 @@ class Acrobot(Dynamics):
         over = -np.cos(angles[:, 0]) - np.cos(angles[:, 1] + angles[:, 0]) > 1.0
         return np.concatenate((angles, speeds), 1), np.where(over, 0.0, -1.0), over
 
+    def possible(self, state: Array) -> NDArray[np.bool_]:
+        """Angles within half a turn, velocities that can be reached."""
+        most = np.array([math.pi, math.pi, *FASTEST])
+        return np.asarray((np.abs(state) <= most * (1 + 1e-12)).all(1))
+
     def observe(self, state: Array) -> NDArray[np.float32]:
         """Cosine and sine of each angle, and the velocities."""
         angles, speeds = state[:, :2], state[:, 2:]

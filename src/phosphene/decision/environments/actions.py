@@ -21,6 +21,9 @@ def check_actions(action: Tensor, spec: EnvSpec, n: int) -> Tensor:
         >>> check_actions(torch.zeros(4, 1, dtype=torch.float64), spec, 4).dtype
         torch.float32
     """
+    if not isinstance(action, Tensor) or action.is_meta:
+        kind = "one without values" if isinstance(action, Tensor) else f"a {type(action).__name__}"
+        raise ConfigError(f"{spec.name} takes a tensor of actions, got {kind}")
     shape = (n,) if spec.discrete else (n, spec.action_dim)
     if tuple(action.shape) != shape:
         raise ConfigError(

@@ -63,6 +63,11 @@ class Catch(Dynamics):
         reward = np.where(over, np.where(ball == paddle, 1.0, -1.0), 0.0)
         return np.stack((row, ball, paddle), 1), reward, over
 
+    def possible(self, state: Array) -> NDArray[np.bool_]:
+        """The ball above the last row, ball and paddle on the board."""
+        most = np.array([self.rows - 2, self.columns - 1, self.columns - 1])
+        return np.asarray(((state >= 0) & (state <= most) & (np.floor(state) == state)).all(1))
+
     def observe(self, state: Array) -> NDArray[np.uint8]:
         """The board."""
         row, ball, paddle = state.astype(np.int64).T

@@ -51,6 +51,10 @@ class Dynamics(ABC):
     def move(self, state: Array, action: NDArray[Any]) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Next states (n, size), rewards (n,) and whether they are terminal (n,)."""
 
+    def possible(self, state: Array) -> NDArray[np.bool_]:
+        """Which states (n, size) there can be between two steps: (n,)."""
+        return np.asarray(np.isfinite(state).all(1))
+
     @abstractmethod
     def observe(self, state: Array) -> NDArray[Any]:
         """What is seen of states: (n, ...), float32, or uint8 for a picture."""

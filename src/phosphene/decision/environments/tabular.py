@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phosphene.core.environment import EnvSpec, Step
-from phosphene.core.errors import ConfigError, DataError, RunError, UnknownNameError
+from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.data.limits import admit, regular, within_memory
 from phosphene.decision.environments.actions import check_actions, refuse_impossible
 from phosphene.decision.environments.boards import draw_grid, draw_states, draw_taxi
+from phosphene.decision.environments.restoring import refuse_impossible_state, restored
 from phosphene.decision.mdp.grid import BUILT_IN
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.kernels.environments import uniform
@@ -133,19 +134,14 @@ class TabularEnvironment:
         """Go on, bit for bit, from what was saved; with the same seed and settings.
 
         Raises:
-            RunError: It was saved of another number of environments.
+            RunError: It was saved of another number of environments, or holds states that are
+                none.
         """
-        arrays = [
-            torch.as_tensor(state.get(name, ())).clone().numpy()
-            for name in ("state", "clock", "episode")
-        ]
-        for array in arrays:
-            if array.shape != (self.n,):
-                raise RunError(
-                    f"{self.spec.name}: what was saved has shape {array.shape}, "
-                    f"that of {self.n} environments is {(self.n,)}"
-                )
-        self._state, self._clock, self._episode = arrays
+        names = ("state", "clock", "episode")
+        saved = restored(self.spec, state, dict.fromkeys(names, (self.n,)))
+        possible = (saved["state"] >= 0) & (saved["state"] < self.mdp.states)
+        refuse_impossible_state(self.spec, saved["state"], possible)
+        self._state, self._clock, self._episode = (saved[name].astype(np.int64) for name in names)
         self._action = None
 
     def close(self) -> None:

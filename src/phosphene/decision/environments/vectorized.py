@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phosphene.core.environment import EnvSpec, Step
-from phosphene.core.errors import ConfigError, RunError
+from phosphene.core.errors import ConfigError, KernelError
 from phosphene.decision.environments.actions import check_actions, refuse_action
 from phosphene.decision.environments.dynamics import Dynamics
+from phosphene.decision.environments.restoring import refuse_impossible_state, restored
 from phosphene.kernels.environments import NativeSteps, environments_usable, uniform
 
 __all__ = ["VectorEnvironment"]
@@ -68,8 +69,6 @@ class VectorEnvironment:
         self._state = np.zeros((n, dynamics.size))
         self._clock, self._episode = np.zeros(n, np.int64), np.full(n, -1, np.int64)
         self._index = np.arange(first, first + n)
-        self._wanted = torch.int64 if self.spec.discrete else torch.float32
-        self._shape = (n,) if self.spec.discrete else (n, self.spec.action_dim)
         self._begun = False
         self._action: Tensor | None = None
         self._native: NativeSteps | None = None
@@ -101,16 +100,17 @@ class VectorEnvironment:
         Raises:
             ConfigError: There is no such action, or :meth:`reset` has never been called.
         """
-        if (
-            action.dtype is not self._wanted
-            or action.shape != self._shape
-            or not action.is_cpu
-            or not action.is_contiguous()
-        ):
-            action = check_actions(action, self.spec, self.n)
         if not self._begun:
             raise ConfigError(f"{self.spec.name}: call reset() before the first step()")
-        step = self._in_numpy(action) if self._native is None else self._native.step(action)
+        if self._native is None:
+            action = check_actions(action, self.spec, self.n)
+            step = self._in_numpy(action)
+        else:
+            try:
+                step = self._native.step(action)
+            except KernelError:  # not as the library reads them: perhaps they can be made so
+                action = check_actions(action, self.spec, self.n)
+                step = self._native.step(action)
         if isinstance(step, int):
             refuse_action(action, step, self.spec)
         self._action = action
@@ -137,18 +137,14 @@ class VectorEnvironment:
         """Go on, bit for bit, from what was saved; with the same seed and settings.
 
         Raises:
-            RunError: It was saved of another number of environments, or of another kind.
+            RunError: It was saved of another number of environments or of another kind, or holds
+                states that are none.
         """
         arrays = {"state": self._state, "clock": self._clock, "episode": self._episode}
+        saved = restored(self.spec, state, {name: a.shape for name, a in arrays.items()})
+        refuse_impossible_state(self.spec, saved["state"], self.dynamics.possible(saved["state"]))
         for name, array in arrays.items():
-            saved = torch.as_tensor(state.get(name, ()))
-            if tuple(saved.shape) != array.shape:
-                raise RunError(
-                    f"{self.spec.name}: the saved {name} has shape {tuple(saved.shape)}, "
-                    f"that of {self.n} environments is {array.shape}"
-                )
-        for name, array in arrays.items():
-            array[...] = torch.as_tensor(state[name]).numpy()
+            array[...] = saved[name]
         self._begun, self._action = bool((self._episode >= 0).all()), None
 
     def close(self) -> None:

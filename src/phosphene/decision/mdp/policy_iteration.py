@@ -18,7 +18,7 @@ from phosphene.decision.mdp.solution import (
     ratios,
     rounding,
 )
-from phosphene.decision.mdp.sweeping import Trace, bounds_of, refuse_unresolved
+from phosphene.decision.mdp.sweeping import Trace, bounds_of, refuse_diverged, refuse_unresolved
 from phosphene.decision.mdp.undiscounted import undiscounted
 from phosphene.decision.mdp.value_iteration import greedy_of
 from phosphene.kernels.dynamic_programming import Process, greedy
@@ -112,6 +112,7 @@ def _howard(mdp: MDP, gamma: float, first: ArrayLike | None, record: bool) -> _R
         new = linear_solve(mdp, policy, gamma, initial_values=values)
         # What an evaluation may be wrong by, and a tie must not be decided on.
         slack = max(4e-12, 64.0 * _EPSILON * (1.0 + factor)) * float(np.abs(new).max())
+        refuse_diverged(new, slack)
         changes.append(float(np.abs(new - values).max()))
         if record:
             path.append(new)
@@ -143,6 +144,7 @@ def _modified(
         error = bounds.halfwidth(choice.low, choice.high)
         values, policy = choice.values, choice.policy
         changes.append(max(choice.high, -choice.low))
+        refuse_diverged(values, error)
         if record:
             path.append(values)
         refuse_unresolved(tolerance, error, 4.0 * bounds.factor * rounding(values, p.rewards))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, DivergedError
 from phosphene.decision.mdp.checks import as_array
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.solution import process, rounding
@@ -167,12 +167,19 @@ def _contract(
         done += len(swept.changes)
         if record:
             path.append(values)
+        refuse_diverged(values, error)
         refuse_unresolved(tolerance, error, 4.0 * bounds.factor * rounding(values, p.rewards))
         if error <= tolerance:
             break
     if not seidel:
         values = bounds.middle(values, swept.low, swept.high)
     return Trace(values, np.concatenate(changes), path)
+
+
+def refuse_diverged(values: Floats, error: float) -> None:
+    """Values that overflow come to no end."""
+    if not (np.isfinite(error) and np.isfinite(values).all()):
+        raise DivergedError("values grow beyond what float64 holds: scale the rewards down")
 
 
 def refuse_unresolved(tolerance: float, error: float, floor: float) -> None:
@@ -220,6 +227,7 @@ def _settle(
         changes.append(swept.changes)
         if record:
             path.append(values)
+        refuse_diverged(values, float(swept.changes[-1]))
         floor = rounding(values, p.rewards)
         if swept.changes[-1] > max(goal, floor):
             if sum(map(len, changes)) >= _MOST:

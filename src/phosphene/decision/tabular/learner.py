@@ -8,7 +8,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from phosphene.core.errors import ConfigError, DataError, DivergedError, UnknownNameError
+from phosphene.core.errors import (
+    ConfigError,
+    DataError,
+    DivergedError,
+    KernelError,
+    RunError,
+    UnknownNameError,
+)
 from phosphene.core.rng import mix
 from phosphene.decision.tabular.problems import Problem, as_policy, as_problem
 from phosphene.decision.tabular.schedules import Schedule, as_schedule
@@ -252,6 +259,7 @@ class Learner:
 
         Raises:
             DataError: It was saved by another method, for another table, or lacks something.
+            RunError: It holds numbers of states, actions or entries that do not exist.
         """
         for f in fields(Progress):
             mine, given = getattr(self.progress, f.name), state.get(f.name)
@@ -259,9 +267,15 @@ class Learner:
             if given is None or (given.shape != mine.shape and not free):
                 found = "nothing" if given is None else f"shape {tuple(given.shape)}"
                 raise DataError(f"{f.name} of {self.method} needs {tuple(mine.shape)}, got {found}")
-        for f in fields(Progress):
-            mine = getattr(self.progress, f.name)
-            setattr(self.progress, f.name, state[f.name].to(mine.dtype).clone().contiguous())
+        saved = Progress(**{
+            f.name: state[f.name].to(getattr(self.progress, f.name).dtype).clone().contiguous()
+            for f in fields(Progress)
+        })  # fmt: skip
+        try:
+            saved.check(self.settings, self._policy)
+        except KernelError as error:
+            raise RunError(f"what was saved of {self.method} is damaged: {error}") from None
+        self.progress = saved
         if not self.problem.exact:
             self._begin_anew()
 

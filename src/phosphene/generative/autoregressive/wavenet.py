@@ -154,7 +154,7 @@ class WaveNet(CausalSequence):
             self.output.weight.T,
             self.output.bias,
             self.past.table,
-            self.past.start,
+            self.past.start[0],
         )
 
     def steps(self, n: int, context: Context | None) -> Steps:

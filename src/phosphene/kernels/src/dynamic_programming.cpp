@@ -238,6 +238,7 @@ PH_API int ph_dp_sweeps_f64(
         std::swap(from, to);
         changes[done++] = extent.size();
         largest += extent.size();
+        if (!std::isfinite(extent.size())) break;  // nothing will come of it
         const double low = ends ? std::min(extent.low, 0.0) : extent.low;
         const double high = ends ? std::max(extent.high, 0.0) : extent.high;
         width = high - low;
@@ -268,7 +269,7 @@ PH_API int ph_dp_gauss_seidel_f64(
             v[s] = value;
         }
         changes[done++] = extent.size();
-        if (changes[done - 1] <= least) break;
+        if (changes[done - 1] <= least || !std::isfinite(changes[done - 1])) break;
     }
     ph::report(stats, done, extent);
     return 0;
@@ -313,8 +314,15 @@ PH_API int ph_dp_greedy_f64(
 // least and the greatest next state, and the greatest distance of a row's sum from 1. Not-a-number
 // makes that distance infinite.
 PH_API int ph_dp_check_f64(
-    std::int64_t states, std::int64_t actions, const std::int64_t* indptr, const std::int32_t* next,
-    const double* probability, std::int64_t threads, double* stats) try {
+    std::int64_t states, std::int64_t actions, std::int64_t outcomes, const std::int64_t* indptr,
+    const std::int32_t* next, const double* probability, std::int64_t threads,
+    double* stats) try {
+    for (std::int64_t row = 0, before = 0; row <= states * actions; row++) {
+        const bool last = row == states * actions;
+        if (indptr[row] < before || (row == 0 ? indptr[0] != 0 : last && indptr[row] != outcomes))
+            return 1;
+        before = indptr[row];
+    }
     const std::int64_t blocks = (states + ph::block_size - 1) / ph::block_size;
     std::vector<ph::Extent> all_p(blocks), all_next(blocks), all_off(blocks);
     ph::parallel(blocks, threads, [&](std::int64_t b) {

@@ -60,12 +60,14 @@ struct Discrete {
     using Action = std::int64_t;
     using Seen = float;
     static bool allowed(Action a) { return a >= 0 && a < Choices; }
+    static bool sound(const Environments&, const double*) { return true; }
 };
 
 struct Continuous {
     using Action = float;
     using Seen = float;
     static bool allowed(Action a) { return std::isfinite(a); }
+    static bool sound(const Environments&, const double*) { return true; }
 };
 
 struct CartPole : Discrete<2> {
@@ -122,6 +124,11 @@ struct Acrobot : Discrete<3> {
         d[3] = (torque + d2 / d1 * phi1 - m2 * l1 * c2 * (s[2] * s[2]) * sine - phi2) /
                (m2 * (c2 * c2) + i2 - d2 * d2 / d1);
         d[2] = -(d2 * d[3] + phi1) / d1;
+    }
+    // Further off than a step can lead, angles would turn back for ages.
+    static bool sound(const Environments&, const double* s) {
+        return std::fabs(s[0]) <= 1e3 && std::fabs(s[1]) <= 1e3 && std::fabs(s[2]) <= 1e3 &&
+               std::fabs(s[3]) <= 1e3;
     }
     static double wrap(double x) {
         while (x > pi) x -= 2 * pi;
@@ -211,6 +218,11 @@ struct Pendulum : Continuous {
 struct Catch : Discrete<3> {
     using Seen = std::uint8_t;
     static constexpr int size = 3;  // the ball's row and column, the paddle's column
+    // On the board, after one more step too.
+    static bool sound(const Environments& e, const double* s) {
+        return s[0] >= 0 && s[0] < e.option[0] - 1 && s[1] >= 0 && s[1] < e.option[1] && s[2] >= 0 &&
+               s[2] < e.option[1];
+    }
     static std::int64_t rows(const Environments& e) { return static_cast<std::int64_t>(e.option[0]); }
     static std::int64_t columns(const Environments& e) {
         return static_cast<std::int64_t>(e.option[1]);
@@ -239,12 +251,14 @@ struct Catch : Discrete<3> {
 };
 
 template <typename E>
-std::int64_t step(const Environments& e, std::int64_t row, const void* actions) {
+int step(const Environments& e, std::int64_t row, const void* actions) {
     using Seen = typename E::Seen;
     const auto* action = static_cast<const typename E::Action*>(actions);
     // All actions are looked at first: a refused step changes nothing.
     for (std::int64_t i = 0; i < e.n; i++)
-        if (!E::allowed(action[i])) return i + 1;
+        if (!E::allowed(action[i])) return static_cast<int>(i + 1);
+    for (std::int64_t i = 0; i < e.n; i++)
+        if (!E::sound(e, e.state + i * E::size)) return -2;
     const std::int64_t width = E::width(e), start = row * e.n;
     Seen* observation = static_cast<Seen*>(e.observation) + start * width;
     Seen* next = static_cast<Seen*>(e.next) + start * width;
@@ -282,7 +296,7 @@ void reset(const Environments& e, std::int64_t row) {
 }
 
 template <typename F>
-std::int64_t with_kind(std::int64_t kind, const F& f) {
+int with_kind(std::int64_t kind, const F& f) {
     switch (kind) {
         case 0: return f(CartPole());
         case 1: return f(Acrobot());
@@ -298,8 +312,8 @@ std::int64_t with_kind(std::int64_t kind, const F& f) {
 }  // namespace ph
 
 // 0; or 1 + the number of the first environment whose action is not allowed, and nothing is done;
-// or -1 for a kind that is not known.
-PH_API std::int64_t ph_environments_step_f64(const void* e, std::int64_t row, const void* action) {
+// or -1 for a kind that is not known, -2 for a state that is none.
+PH_API int ph_environments_step_f64(const void* e, std::int64_t row, const void* action) {
     const auto& all = *static_cast<const ph::Environments*>(e);
     return ph::with_kind(all.kind, [&](auto one) {
         return ph::step<decltype(one)>(all, row, action);
@@ -307,10 +321,10 @@ PH_API std::int64_t ph_environments_step_f64(const void* e, std::int64_t row, co
 }
 
 // Begins a new episode everywhere; writes that row of the observations.
-PH_API std::int64_t ph_environments_reset_f64(const void* e, std::int64_t row) {
+PH_API int ph_environments_reset_f64(const void* e, std::int64_t row) {
     const auto& all = *static_cast<const ph::Environments*>(e);
     return ph::with_kind(all.kind, [&](auto one) {
         ph::reset<decltype(one)>(all, row);
-        return std::int64_t{0};
+        return 0;
     });
 }

@@ -183,14 +183,15 @@ int apply_image_net(const ImageNet<T>& m, std::int64_t threads) {
 
 }  // namespace ph
 
-// sizes: channels, hidden, outputs, the three sides, the activation.
 #define PH_IMAGE_NET(T, NAME)                                                                   \
     PH_API int NAME(                                                                            \
-        const std::int64_t* sizes, const T* packed, std::int64_t n, std::int64_t height,        \
-        std::int64_t width, std::int64_t x_image, const T* x, const T* more_first,              \
+        std::int64_t channels, std::int64_t hidden, std::int64_t outputs, std::int64_t side_1,  \
+        std::int64_t side_2, std::int64_t side_3, std::int64_t activation, const T* packed,     \
+        std::int64_t n, std::int64_t height, std::int64_t width, std::int64_t x_image,          \
+        const T* x, const T* more_first,                                                        \
         const T* more_second, std::int64_t threads, T* out) {                                   \
         const ph::ImageNet<T> net{                                                              \
-            sizes[0], sizes[1], sizes[2], {sizes[3], sizes[4], sizes[5]}, sizes[6],             \
+            channels, hidden, outputs, {side_1, side_2, side_3}, activation,                    \
             n, height, width, x_image, packed, x, {more_first, more_second}, out};              \
         return ph::apply_image_net<T>(net, threads);                                            \
     }

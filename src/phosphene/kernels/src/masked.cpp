@@ -247,6 +247,13 @@ struct Walk {
 template <typename T>
 int sample_masked(const Masked<T>& m, std::int64_t threads) {
     if (!with_activation(m.activation, [](auto) {})) return 1;
+    for (std::int64_t l = 0; l < m.layers; l++)
+        for (std::int64_t k = 0, before = 0; k < m.dimensions; k++) {
+            const std::int64_t units = m.known[l * m.dimensions + k];
+            if (units < before || units > m.widths[l]) return 1;
+            if (m.residual && l > 0 && units > m.known[(l - 1) * m.dimensions + k]) return 1;
+            before = units;
+        }
     const auto block = [&](auto rows, std::int64_t first, std::int64_t count) {
         Walk<T, decltype(rows)::value>(m, first, count).run();
     };

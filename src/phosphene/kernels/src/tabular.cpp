@@ -80,6 +80,7 @@ struct Transition {
 
 struct Run {
     // The process: outcomes of row s A + a are indptr[row] .. indptr[row + 1].
+    i64 outcomes;
     const i64* indptr;
     const std::int32_t* next;
     const double* cumulative;  // within a row
@@ -107,6 +108,22 @@ struct Run {
     double* returns;
     i64* lengths;
     std::vector<double> weights;
+    bool fine = true;  // until an index leads nowhere; nothing is read or written there
+
+    // What was saved may say anything: where all begins must be within the tables.
+    bool sound(i64 todo) const {
+        const i64 entries = states * width, kept = method == N_STEP ? capacity : clock;
+        const bool traced = method == SARSA && (lambda > 0 || offline);
+        if (state < 0 || state >= states || action < -1 || action >= actions || clock < 0 ||
+            episode < 0 || steps < 0 || fresh < 0 || fresh > 1 || active < 0 || active > (traced ? entries : 0))
+            return false;
+        if (method == MONTE_CARLO && (clock > capacity || todo > capacity - clock)) return false;
+        for (i64 j = 0; j < active; j++)
+            if (live[j] < 0 || live[j] >= entries) return false;
+        for (i64 j = 0; (method == MONTE_CARLO || method == N_STEP) && j < kept; j++)
+            if (keys[j] < 0 || keys[j] >= entries) return false;
+        return true;
+    }
 
     i64 entry(i64 s, i64 a) const { return width == 1 ? s : s * actions + a; }
 
@@ -190,7 +207,10 @@ struct Run {
     void by_traces(i64 k, double target, bool done) {
         const double delta = target - table[k];
         visits[k]++;
-        if (trace[k] == 0) live[active++] = k;
+        if (trace[k] == 0) {
+            if (active == states * width) return void(fine = false);  // some entry is there twice
+            live[active++] = k;
+        }
         trace[k] = replacing ? 1.0 : trace[k] + 1;
         for (i64 j = 0; j < active;) {
             const i64 i = live[j];
@@ -292,9 +312,11 @@ struct Run {
         }
         const i64 s = state, a = action >= 0 ? action : choose(s, steps, 0);
         action = -1;
-        const i64 row = s * actions + a, from = indptr[row];
-        const i64 k = from + first_above(
-            cumulative + from, indptr[row + 1] - from, uniform(key, steps, OUTCOME));
+        const i64 row = s * actions + a, from = indptr[row], to = indptr[row + 1];
+        if (from < 0 || from >= to || to > outcomes) return fine = false, Transition{};
+        const i64 k =
+            from + first_above(cumulative + from, to - from, uniform(key, steps, OUTCOME));
+        if (next[k] < 0 || next[k] >= states) return fine = false, Transition{};
         const bool ended = ends[k], cut = !ended && limit > 0 && clock + 1 >= limit;
         update(s, a, reward[k], next[k], ended, cut);
         state = next[k];
@@ -315,8 +337,8 @@ struct Run {
 }  // namespace ph
 
 PH_API int ph_tabular_f64(
-    const std::int64_t* indptr, const std::int32_t* next, const double* cumulative,
-    const double* reward, const std::uint8_t* ends, const double* start, const double* policy,
+    std::int64_t outcomes, const std::int64_t* indptr, const std::int32_t* next,
+    const double* cumulative, const double* reward, const std::uint8_t* ends, const double* start, const double* policy,
     const std::int64_t* setting, const double* number, std::int64_t steps, std::int64_t episodes,
     std::int64_t* progress, double* score, double* table, std::int64_t* visits, double* trace,
     double* pending, std::int64_t* live, std::int64_t* seen, std::int64_t* keys, double* rewards,
@@ -327,15 +349,17 @@ PH_API int ph_tabular_f64(
     const double* f = number;
     std::int64_t* p = progress;
     try {
-        Run run{indptr, next, cumulative, reward, ends, start, policy,
+        Run run{outcomes, indptr, next, cumulative, reward, ends, start, policy,
                 i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7], i[8], i[9], i[10], i[11],
                 std::uint64_t(i[12]), f[0], f[1],
                 {i[13], i[14], f[2], f[3], f[4]}, {i[15], i[16], f[5], f[6], f[7]},
                 p[0], p[1], p[2], p[3], p[4], p[5], p[6], *score,
                 table, visits, trace, pending, live, seen, keys, rewards, firsts, capacity,
                 returns, lengths, std::vector<double>(std::size_t(i[1]))};
+        if (!run.sound(steps)) return 1;
         for (std::int64_t done = 0; done < steps && run.episode < episodes; done++) {
             const Transition seen_now = run.step();
+            if (!run.fine) return 1;
             if (record == nullptr) continue;
             std::int64_t* row = record + 4 * done;
             row[0] = seen_now.state, row[1] = seen_now.action;
