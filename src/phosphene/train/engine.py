@@ -330,20 +330,39 @@ class Engine:
 
     @torch.no_grad()
     def _evaluate(self) -> None:
-        assert self.judge is not None
+        """Judge the averaged weights, where there is an average."""
         with self.ema.applied() if self.ema is not None else nullcontext():
-            self.model.eval()
-            scores = self.judge(self.model, self.runtime)
-            self.model.train()
-            best = scores["loss"] <= self.best  # of equals, what has learned longest
-            self.bad_evaluations = 0 if scores["loss"] < self.best else self.bad_evaluations + 1
-            if best:
-                self.best = scores["loss"]
-                if not self.model.keeps_last:
-                    self._write_weights("best")
+            scores, better, best = self._judge_present()
+        self.bad_evaluations = 0 if better else self.bad_evaluations + 1
+        self._judged_at = self.step
+        self._tell_scores(scores, best)
+
+    @torch.no_grad()
+    def _evaluate_unaveraged(self) -> None:
+        """In a short training an average still lags behind what it averages."""
+        scores, better, _ = self._judge_present()
+        if better:
+            self._tell_scores(scores, best=True)
+
+    def _judge_present(self) -> tuple[dict[str, float], bool, bool]:
+        """Scores of the present weights, and whether they are better than, or as good as, the best.
+
+        They are kept if they are; of equals, what has learned longest.
+        """
+        assert self.judge is not None
+        self.model.eval()
+        scores = self.judge(self.model, self.runtime)
+        self.model.train()
+        better, best = scores["loss"] < self.best, scores["loss"] <= self.best
+        if best:
+            self.best = scores["loss"]
+            if not self.model.keeps_last:
+                self._write_weights("best")
+        return scores, better, best
+
+    def _tell_scores(self, scores: dict[str, float], best: bool) -> None:
         if self._experienced is not None:
             scores = {**scores, "environment_steps": float(self._experienced)}
-        self._judged_at = self.step
         self._tell(Evaluated(self.step, self.seconds, scores, best))
 
     # -- ending -----------------------------------------------------------------------------
@@ -351,8 +370,11 @@ class Engine:
     def _finish(self, reason: str) -> None:
         if self._terms:
             self._log(self.progress)
-        if reason != "interrupted" and self.judge is not None and self._judged_at != self.step:
-            self._evaluate()
+        if reason != "interrupted" and self.judge is not None:
+            if self._judged_at != self.step:
+                self._evaluate()
+            if self.ema is not None:
+                self._evaluate_unaveraged()
         self._tell(Finished(self.step, self.seconds, reason, self.runtime.gather(self.seen)))
         self.save()
 
