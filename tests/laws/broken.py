@@ -347,7 +347,7 @@ class RefusesRudely(Coins):
 
 # The library's models take a missing label as unknown, which their rows say and a toy's does not.
 @breaks("fast_sampler_equals_naive", "parallel_equals_sequential", "samples_follow_the_density",
-        "context_is_used")  # fmt: skip
+        "long_samples_are_draws_of_the_conditionals", "context_is_used")  # fmt: skip
 class StepperThatForgets(FVSBN):
     events = ("binary",)
 
@@ -358,3 +358,26 @@ class StepperThatForgets(FVSBN):
     def stepper(self, n: int, context: Context | None = None, *, member: int = 0) -> Stepper:
         step = super().stepper(n, context, member=member)
         return lambda k, x: step(k, x.roll(1, dims=1))
+
+
+@breaks("long_samples_are_draws_of_the_conditionals", "context_is_used")
+class StepperWithAShortMemory(FVSBN):
+    """Right for as long as any small event lasts."""
+
+    events = ("binary",)
+    memory = 32
+
+    def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
+        super().__init__(event, context=context)
+        nn.init.normal_(self.weight)
+
+    def stepper(self, n: int, context: Context | None = None, *, member: int = 0) -> Stepper:
+        order = self.order_of(member)
+
+        def step(k: int, x: Tensor) -> Tensor:
+            seen = torch.zeros_like(x)
+            kept = order[max(0, k - self.memory) : k]
+            seen[:, kept] = x[:, kept]
+            return self.conditionals(seen.view(n, *self.event.shape), context)[:, order[k]]
+
+        return step

@@ -6,8 +6,8 @@ one rank and two ranks agree. Their ground is laid here: ``law_loss_is_a_mean`` 
 and its noise may be cut into micro-batches, and ``law_saves_and_loads`` that nothing is forgotten.
 """
 
-from tests.laws import general, likelihood, sampling
+from tests.laws import conditions, general, likelihood, sampling
 from tests.laws.rows import ROW_LAWS
 from tests.laws.support import LAWS, NEEDS, Case, cases
 
-__all__ = ["LAWS", "NEEDS", "ROW_LAWS", "Case", "cases", "general", "likelihood", "sampling"]
+__all__ = ["LAWS", "NEEDS", "ROW_LAWS", "Case", "cases", "conditions", "general", "likelihood", "sampling"]
