@@ -1,4 +1,4 @@
-"""Episodes are played to their end; those that have none are cut off, and it is said that they were.
+"""Episodes are played to their end; those that have none are cut off, and are called unfinished.
 
 A loop that never ends hangs a test as it hangs a user, so an environment gives up after far more
 steps than it should be asked for.
@@ -45,8 +45,8 @@ class Endless:
         after = self.clock[:, None].float()
         over = (self.clock == self.ends) & (self.ends > 0)
         self.clock = torch.where(over, 0, self.clock)
-        return Step(self.clock[:, None].float(), torch.ones(self.n), over, torch.zeros(self.n).bool(),
-                    after)  # fmt: skip
+        never = torch.zeros(self.n, dtype=torch.bool)
+        return Step(self.clock[:, None].float(), torch.ones(self.n), over, never, after)
 
     def state_dict(self) -> dict[str, Any]:
         return {}

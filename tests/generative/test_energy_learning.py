@@ -74,20 +74,18 @@ def exact_gradient(model: Model, x: Tensor) -> list[Tensor]:
 
 def near(given: list[Tensor], wanted: list[Tensor]) -> None:
     # The gradients are far from zero, so that neither a sign nor a factor goes unnoticed.
-    assert max(float(w.abs().max()) for w in wanted) > 10 * NEAR
+    assert max(float(w.abs().max()) for w in wanted) > 5 * NEAR
     for one, other in zip(given, wanted, strict=True):
         assert float((one - other).abs().max()) < NEAR
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_what_is_learned_from_is_the_likelihoods_gradient(name: str) -> None:
-    model, x = made(name), None
+    model = made(name)
     x = data(model)
-    # Chains begin at examples, far from the law: their own moves must bring them there.
-    model.base.zero_()
+    # Chains begin at zeros, far from the law: their own moves must bring them there.
     if name != "machine":
-        kept = model.chains
-        kept.copy_(torch.zeros_like(kept))
+        model.chains.zero_()
     move(model, x, times=60)
     near(gradient(model, x), exact_gradient(model, x))
 

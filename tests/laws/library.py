@@ -10,4 +10,6 @@ from tests.laws import conditions, general, likelihood, sampling
 from tests.laws.rows import ROW_LAWS
 from tests.laws.support import LAWS, NEEDS, Case, cases
 
-__all__ = ["LAWS", "NEEDS", "ROW_LAWS", "Case", "cases", "conditions", "general", "likelihood", "sampling"]
+__all__ = [
+    "LAWS", "NEEDS", "ROW_LAWS", "Case", "cases", "conditions", "general", "likelihood", "sampling",
+]  # fmt: skip

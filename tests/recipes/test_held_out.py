@@ -1,6 +1,5 @@
 """What a training must not meet: the judge's episodes, those of scores and films, held-out data."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,43 +45,47 @@ class Noted:
 
 
 @pytest.fixture
-def starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[tuple[float, ...]]]]:
+def starts(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[float, ...]]]:
     """Where episodes began, by who played them; an episode of CartPole is known by its start."""
-    found: dict[str, set[tuple[float, ...]]] = {"": set()}
+    found: dict[str, set[tuple[float, ...]]] = {}
 
     def watching(who: str, module: object) -> None:
         make = module.make  # type: ignore[attr-defined]
 
         def made(*args: object, **settings: object) -> Noted:
             by = "training" if "first" in settings else who
-            return Noted(make(*args, **settings), found.setdefault(found_as.get(by, by), set()))
+            return Noted(make(*args, **settings), found.setdefault(by, set()))
 
         monkeypatch.setattr(module, "make", made)
 
-    found_as: dict[str, str] = {}
     watching("judge", acting)
     watching("scores", playing)
-    found.pop("")
-    yield found
+    return found
 
 
-@pytest.mark.parametrize("system", ["ppo", "dqn", "reinforce"])
+SMALL = {
+    "ppo": {"environments": 4, "steps": 16, "epochs": 1, "batch_size": 64},
+    "dqn": {"environments": 4, "capacity": 2000, "warmup": 100, "act_steps": 4},
+    "reinforce": {"environments": 4},
+}
+
+
+@pytest.mark.parametrize("system", SMALL)
 def test_episodes_of_scores_and_films_are_met_by_nobody_else(
     system: str, starts: dict[str, set[tuple[float, ...]]], tmp_path: Path
 ) -> None:
-    model = {"environments": 4, "hidden": (8,)}
     run = ph.train(
-        system, env="CartPole-v1", budget="4000steps", folder=tmp_path, threads=1, model=model,
-        train={"evaluate_every": 1} if system == "reinforce" else {"evaluate_every": 4},
+        system, env="CartPole-v1", budget="1500steps", folder=tmp_path, threads=1,
+        model={"hidden": (8,), **SMALL[system]}, train={"evaluate_every": 1000},
     )  # fmt: skip
-    play_run(run, 40)
+    play_run(run, 20)
     sampled = starts.pop("scores")
     film(run, episodes=2)
     filmed = starts.pop("scores")
-    ph.evaluate(run, episodes=40)
+    ph.evaluate(run, episodes=20)
     starts |= {"scores": starts["scores"] | sampled, "films": filmed}
     for who, met in starts.items():
-        assert len(met) >= (3 if who == "films" else 30), f"{who} met {len(met)} episodes"
+        assert len(met) >= (2 if who == "films" else 20), f"{who} met {len(met)} episodes"
     for a, b in (("training", "judge"), ("training", "scores"), ("training", "films"),
                  ("judge", "scores"), ("judge", "films")):  # fmt: skip
         assert not starts[a] & starts[b], f"episodes of {a} are also those of {b}"
@@ -96,7 +99,7 @@ def test_other_seeds_evaluate_other_episodes(
     of_run, of_scores = seeds
     run = ph.train(
         "ppo", env="CartPole-v1", budget="64steps", folder=tmp_path, threads=1, seed=of_run,
-        name="run", model={"environments": 2, "steps": 16, "hidden": (8,)},
+        name="run", model={"hidden": (8,), **SMALL["ppo"]},
     )  # fmt: skip
     play_run(run, 8, seed=of_scores)
     first = starts.pop("scores")
@@ -157,9 +160,9 @@ def test_weights_are_chosen_by_the_validation_split(
     assert torch.equal(on.x, load("digits-binary", "train").x)
     assert by.split == "validation"
     test = load("digits-binary", "test").x
-    # Small images do repeat; of whole splits, all would.
-    shared = len(rows(by.x) & rows(on.x)) + len(rows(test) & (rows(by.x) | rows(on.x)))
-    assert shared < 0.02 * len(test)
+    # Small images do repeat, a few of them; of another's split, all would.
+    assert len(rows(by.x) & rows(on.x)) < 0.1 * len(by)
+    assert len(rows(by.x) & rows(test)) < 0.1 * len(by)
 
 
 def test_each_stage_is_chosen_by_the_validation_split(
@@ -222,9 +225,8 @@ def test_other_labels_of_the_validation_split_change_nothing(system: str, tmp_pa
         ph.train(system, **few(system), validation=v, folder=tmp_path, name=name)  # type: ignore
         for name, v in (("true", validation), ("false", other))
     ]
-    kept = ("loss", "best", "validation")
     told = [[{k: v for k, v in row.items() if k != "seconds"} for row in r.metrics] for r in made]
-    assert told[0] == told[1], f"validation labels move {kept}"
+    assert told[0] == told[1], "what is measured moves with labels"
 
 
 def test_all_splits_are_named_as_they_are_asked_for() -> None:
