@@ -152,7 +152,7 @@ def test_resume_with_threads_that_cannot_be_had(refused, run):
     record = json.loads((run / "run.json").read_text())
     for threads in (1_000_000, "many", None):
         (run / "run.json").write_text(json.dumps({**record, "threads": threads}))
-        refused("train", "vae", "--name", "a", "--resume", parts=("threads in run.json",))
+        refused("train", "vae", "--name", "a", "--resume", parts=("threads", "run.json"))
 
 
 def test_a_checkpoint_of_another_architecture(refused, run):

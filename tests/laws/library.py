@@ -6,11 +6,11 @@ one rank and two ranks agree. Their ground is laid here: ``law_loss_is_a_mean`` 
 and its noise may be cut into micro-batches, and ``law_saves_and_loads`` that nothing is forgotten.
 """
 
-from tests.laws import completion, contexts, general, likelihood, sampling
+from tests.laws import completion, conditions, contexts, general, likelihood, sampling
 from tests.laws.rows import ROW_LAWS
 from tests.laws.support import LAWS, NEEDS, Case, cases
 
 __all__ = [
-    "LAWS", "NEEDS", "ROW_LAWS", "Case", "cases", "completion", "contexts", "general", "likelihood",
-    "sampling",
+    "LAWS", "NEEDS", "ROW_LAWS", "Case", "cases", "completion", "conditions", "contexts", "general",
+    "likelihood", "sampling",
 ]  # fmt: skip

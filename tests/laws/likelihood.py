@@ -11,9 +11,22 @@ from phosphene.core.batch import Batch
 from phosphene.core.context import Context
 from phosphene.core.event import Event
 from phosphene.core.model import Model
-from phosphene.core.rng import generator
+from phosphene.core.rng import generator, seeded
+from phosphene.generative.autoregressive.autoregressive import Autoregressive
+from phosphene.kernels.library import forced
 from phosphene.nn.choosing import Choosing
-from tests.laws.support import Make, conditions, context_of, data_of, law, lived, plane, states_of
+from tests.laws import small
+from tests.laws.support import (
+    Make,
+    batch_of,
+    conditions,
+    context_of,
+    data_of,
+    law,
+    lived,
+    plane,
+    states_of,
+)
 
 ROUNDS = 8
 """Independent estimates of each bound, from which its standard error comes."""
@@ -310,6 +323,55 @@ def law_fast_sampler_equals_naive(make: Make, row: System) -> None:
             else:
                 worst = float((fast - slow).abs().max())
                 assert worst <= 1e-9, f"{how}: the fast sampler is off by {worst:.1e}"
+
+
+@law("generate")
+def law_long_samples_are_draws_of_the_conditionals(make: Make, row: System) -> None:
+    """On 130 values or more, native and in torch: x_i is what its conditional given x draws by u_i.
+
+    The conditionals of all values come from one parallel pass over the sample, so that this is
+    the law of the fast sampler where to compare with the naive one would take too long.
+    """
+    model = make()
+    kind = small.kind_of(model.event)
+    if row.name in small.SHORT_ONLY or model.event != small.events(row)[kind][0]:
+        return
+    if type(model).stepper is Autoregressive.stepper:  # the naive one
+        return
+    if model.context and kind != row.events[0]:  # once is enough
+        return
+    _draws_its_conditionals(_longer(model, small.LONG[kind]))
+
+
+def _longer(short: Model, event: Event) -> Model:
+    """The same model of another event, with random weights that leave conditionals uneven."""
+    config = {**short.config, "event": event}
+    with seeded(0):
+        model = type(short)(**config).to(torch.float64)
+        model.prepare(batch_of(model))
+        for p in model.parameters():
+            p.data.add_(0.1 * torch.randn_like(p) * (1.0 if p.any() else 2.0))
+    return model.eval()
+
+
+@torch.no_grad()
+def _draws_its_conditionals(model: Model) -> None:
+    n = max(2, model.members)
+    member = torch.arange(n) % model.members
+    shape = (n, model.event.dimensions, model.conditional.uniforms)
+    u = torch.rand(shape, generator=generator(8), dtype=torch.float64)
+    context = context_of(model, n)
+    for backend in ("auto", "off"):
+        with forced(backend):
+            x = model.generate(u, context, member=member)
+        for m in range(model.members):
+            rows = member == m
+            params = model.conditionals(x[rows], context[rows.nonzero()[:, 0]], member=m)
+            flat = x[rows].flatten(1).double()
+            for k, i in enumerate(model.order_of(m).tolist()):
+                drawn = model.conditional.draw(params[:, i], u[rows, i], Choosing(), i)
+                off = float((drawn.double() - flat[:, i]).abs().max())
+                assert off <= 1e-7, f"kernels {backend}: value {k} of member {m} is off by {off:g}"
 
 
 @law()

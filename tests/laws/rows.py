@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-import phosphene as ph
 from phosphene.catalog import System
 from phosphene.core.agent import Agent
 from phosphene.core.config import encode
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.model import Model
+from phosphene.core.rng import seeded
 from phosphene.decision.environments.table import spec
 from tests.helpers.meddler import Meddler
 from tests.laws import small
@@ -179,9 +179,11 @@ def law_weights_are_a_function_of_the_seed(row: System) -> None:
         context = (small.context(row.name, event) or LABELS) if row.context != "none" else None
         subjects += [(event, context, dict(s)) for s in small.settings(row.name, event)]
     for subject, context, settings in subjects:
-        alone = ph.build(row.name, subject, context=context, seed=7, **settings)
-        with Meddler():
-            disturbed = ph.build(row.name, subject, context=context, seed=7, **settings)
+        told = settings if row.kind == "agent" else {**settings, "context": context}
+        with seeded(7):
+            alone = row.load()(subject, **told)
+        with Meddler(), seeded(7):
+            disturbed = row.load()(subject, **told)
         for name, value in alone.state_dict().items():
             same = torch.equal(value, disturbed.state_dict()[name])
             assert same, f"{name} is drawn from the global generator"

@@ -11,7 +11,9 @@ from phosphene.catalog import System, systems
 from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
 
-__all__ = ["PARTLY_LABELED", "UNTOLD", "context", "events", "settings"]
+__all__ = [
+    "LONG", "PARTLY_LABELED", "SHORT_ONLY", "UNTOLD", "context", "events", "kind_of", "settings",
+]  # fmt: skip
 
 Settings = dict[str, object]
 
@@ -29,6 +31,18 @@ TINY_IMAGE = Event.image(1, 2, levels=4)
 
 TINY_COLORS = Event.image(3, 2, levels=2)
 """Four pixels of three colors: few enough states to be summed over."""
+LONG = {
+    "binary": Event.binary(130),
+    "binary-image": Event.image(1, 12, levels=2),
+    "image": Event.image(3, (6, 8), levels=4),
+    "real": Event.real(130),
+    "tokens": Event.tokens(130, 4),
+    "audio": Event.audio(130, levels=8),
+}
+"""Events of more values than a cache, a ring or a window that is cut short would hold."""
+
+SHORT_ONLY = frozenset({"tabular"})
+"""Systems that keep a table of all pasts, and so take no long events."""
 
 _EVENTS: dict[str, tuple[Event, ...]] = {
     "binary": (Event.binary(9),),
@@ -69,6 +83,11 @@ _OWN_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {
     ("continuous-flow", "image"): (Event.image(3, 2, levels=4), Event.image(1, 2, levels=4)),
 }
 """Events for a row and kind, instead of those of every row."""
+
+
+def kind_of(event: Event) -> str:
+    """The kind of event as rows of the catalogue name it."""
+    return "binary-image" if event.is_image and event.levels == 2 else event.kind
 
 
 def events(row: System) -> dict[str, tuple[Event, ...]]:

@@ -13,6 +13,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood
+from tests.laws import small
 
 
 class Toy(Model):
@@ -22,7 +23,7 @@ class Toy(Model):
 
     def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
         super().__init__(event, context=context)
-        kind = "binary-image" if event.kind == "image" and event.levels == 2 else event.kind
+        kind = small.kind_of(event)
         if kind not in self.events:
             self.refuse(f"it takes {' and '.join(self.events)} events only")
         if set(self.context.names) - {"label"}:

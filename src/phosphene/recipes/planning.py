@@ -86,7 +86,6 @@ def plan_training(
     system: str,
     *,
     data: str | Dataset | None,
-    validation: str | Dataset | None,
     budget: str | None,
     seed: int,
     name: str | None,
@@ -98,6 +97,7 @@ def plan_training(
     compile: bool,
     init_from: str | Path | None,
     overrides: Mapping[str, Any],
+    validation: str | Dataset | None = None,
     labels: int | None = None,
 ) -> Plan:
     """Resolve constructor defaults < recipe < what the caller says; see ``train``."""
@@ -237,13 +237,13 @@ def plan_resume(
     system: str,
     *,
     data: str | Dataset | None,
-    validation: str | Dataset | None,
     budget: str | None,
     name: str | None,
     folder: Path,
     model: Mapping[str, Any],
     train: Mapping[str, Any],
     overrides: Mapping[str, Any],
+    validation: str | Dataset | None = None,
     labels: int | None = None,
     trust: bool = False,
 ) -> Plan:

@@ -335,7 +335,8 @@ class Engine:
             scores, better, best = self._judge_present()
         self.bad_evaluations = 0 if better else self.bad_evaluations + 1
         self._judged_at = self.step
-        self._tell_scores(scores, best)
+        # Where the last weights are handed out, they are the best that there are.
+        self._tell_scores(scores, best or self.model.keeps_last)
 
     @torch.no_grad()
     def _evaluate_unaveraged(self) -> None:
