@@ -419,6 +419,7 @@ class SamplesWhateverTheLabel(Coins):
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
+        self.given(context, n)
         return super().sample(n, Context(label=torch.zeros(n).long()), generator=generator)
 
 
@@ -433,12 +434,11 @@ class TellsOnePartOfTwo(Coins):
         self.asked, self.more = (ConditionBias(self.context, event.dimensions) for _ in range(2))
 
     def logits(self, context: Context | None, n: int) -> Tensor:
-        self.labels(context, n)
-        asked = self.asked(context)
+        asked = self.asked(self.given(context, n))
         return self.m + self.a[0] + (torch.zeros(n, 1) if asked is None else asked)
 
     def loss(self, batch: Batch) -> Loss:
-        loss, more = super().loss(batch), self.more(batch.context)
+        loss, more = super().loss(batch), self.more(self.given(batch.context, len(batch)))
         return loss if more is None else Loss(loss.total + more.square().mean())
 
 
@@ -475,12 +475,12 @@ class OneLayerOfTwoIsTold(Toy):
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
-        self.labels(context, len(x))
-        return self.layers.forward_and_log_det(x, context)
+        self.event.check_shape(x)
+        return self.layers.forward_and_log_det(x, self.given(context, len(x)))
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
-        self.labels(context, len(z))
-        return self.layers.inverse(z, context)
+        self.event.check_shape(z)
+        return self.layers.inverse(z, self.given(context, len(z)))
 
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
         z, log_det = self.forward_and_log_det(self.codes(x), context)
