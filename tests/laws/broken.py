@@ -413,7 +413,7 @@ class StepperWithAShortMemory(FVSBN):
         return step
 
 
-@breaks("every_answer_is_told_of_the_condition", "samples_follow_the_density", "context_is_used")
+@breaks("every_answer_is_told_of_the_condition", "samples_follow_the_density")
 class SamplesWhateverTheLabel(Coins):
     @torch.no_grad()
     def sample(
