@@ -271,8 +271,8 @@ def codes_of_nothing() -> Pair:
     for n, split in ((300, "test"), (400, "train")):
         factors = torch.stack([torch.randint(4, (n,), generator=g) for _ in range(2)], 1)
         x = factors.float() - 1.5 + 0.05 * torch.randn(n, 2, generator=g)
-        parts.append(Dataset(name="toy", split=split, event=Event.real(2), x=x,  # type: ignore
-                             y=(x[:, 0] > 0).long(), classes=("left", "right"), factors=factors))  # fmt: skip
+        about = {"y": (x[:, 0] > 0).long(), "classes": ("left", "right"), "factors": factors}
+        parts.append(Dataset(name="toy", split=split, event=Event.real(2), x=x, **about))  # type: ignore
     return both(Coding(Event.real(2), "good"), Coding(Event.real(2), "bad"), *parts)
 
 
@@ -389,8 +389,6 @@ def test_samples_are_asked_for_the_labels_of_test_examples() -> None:
     assert len(labels) == 300
     assert torch.bincount(labels, minlength=4).min() > 40
     assert "frechet_distance" in scores
-
-
 
 
 # -- images of a lower resolution -------------------------------------------------------------

@@ -200,5 +200,3 @@ def _otherwise(context: Context, part: str) -> Context:
     if value.is_floating_point():
         return replace(context, **{part: value + 1.0 + value.flip(0)})
     return replace(context, **{part: (value + 1) % 4})
-
-
