@@ -272,7 +272,7 @@ def codes_of_nothing() -> Pair:
         factors = torch.stack([torch.randint(4, (n,), generator=g) for _ in range(2)], 1)
         x = factors.float() - 1.5 + 0.05 * torch.randn(n, 2, generator=g)
         about = {"y": (x[:, 0] > 0).long(), "classes": ("left", "right"), "factors": factors}
-        parts.append(Dataset(name="toy", split=split, event=Event.real(2), x=x, **about))
+        parts.append(Dataset(name="toy", split=split, event=Event.real(2), x=x, **about))  # type: ignore
     return both(Coding(Event.real(2), "good"), Coding(Event.real(2), "bad"), *parts)
 
 

@@ -201,7 +201,13 @@ def _sliced(seed: int) -> tuple[float, float | None]:
 @estimate("memorization_ratio")
 def _memorized(seed: int) -> tuple[float, float | None]:
     train = normal(300, 3, 0)
-    return memorization_ratio(normal(80, 3, seed, 1), normal(80, 3, seed, 2), train)
+    return memorization_ratio(normal(60, 3, seed, 1), normal(400, 3, seed, 2), train)
+
+
+@estimate("memorization_ratio of few held-out examples")
+def _hardly_held_out(seed: int) -> tuple[float, float | None]:
+    train = normal(300, 3, 0)
+    return memorization_ratio(normal(400, 3, seed, 1), normal(60, 3, seed, 2), train)
 
 
 @estimate("aggregate_mmd")

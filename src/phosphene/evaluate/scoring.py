@@ -237,8 +237,9 @@ def _inverse(model: Model, x: Tensor, context: Context | None) -> dict[str, Scor
     worst = 0.0
     with evaluating(model):
         for start in range(0, len(x), _ROWS):
-            c = None if context is None else context[start : start + _ROWS].to(model.device)
-            error = model.inverse_error(x[start : start + _ROWS].to(model.device), c)
+            part = x[start : start + _ROWS].to(model.device)
+            c = None if context is None else context[start : start + len(part)].to(model.device)
+            error = model.inverse_error(part, c)
             worst = max(worst, float(error.max())) if bool(error.isfinite().all()) else math.inf
     note = f"{len(x):,} examples, of the largest value"
     return {"inverse_error": Score(worst, "largest", note=note)}
