@@ -218,3 +218,15 @@ def test_examples_without_a_label_are_counted_as_no_class(tmp_path, monkeypatch,
         counted += sum(int(line.rpartition(" ")[2]) for line in facts["classes"])
         without += facts["without label"]
     assert (counted, without) == (60, 540)
+
+
+def test_as_many_labels_of_other_classes_are_other_labels(tmp_path):
+    data = people()
+    run = trained(tmp_path, data)
+    record = dict(run.config)
+    labelled_again(data, record, "run")
+    some = (data.y == 0).nonzero()[:5, 0]
+    other = data.y.clone()
+    other[some] = 1
+    with pytest.raises(RunError, match="these data have others"):
+        labelled_again(replace(data, y=other), record, "run")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 import phosphene as ph
 from phosphene.core.errors import EventError, PhospheneError, RunError
 from phosphene.data.dataset import Dataset
+from phosphene.recipes import exporting, sampling
 from phosphene.train import folder as folders
 from phosphene.train.checkpoint import Checkpoints, latest_checkpoint
 from phosphene.train.engine import Engine
@@ -384,3 +386,84 @@ def test_patience_needs_something_to_wait_for(tmp_path):
 def test_a_record_says_whose_data_it_was(tmp_path):
     run = train(tmp_path, data=own(name="mine"))
     assert json.loads((run.path / "run.json").read_text())["own_data"] is True
+
+
+def test_of_two_checkpoints_without_a_pointer_the_later_one_counts(tmp_path):
+    for name in ("3", "12", ".20", "x", "notes"):
+        (tmp_path / name).mkdir()
+    assert latest_checkpoint(tmp_path).name == "12"
+    (tmp_path / ".30.before").mkdir()
+    assert latest_checkpoint(tmp_path).name == "12"
+
+
+def test_a_run_is_not_resumed_on_other_examples(tmp_path):
+    train(tmp_path, data=own(), validation=own(60, 1))
+    with pytest.raises(RunError, match="other examples"):
+        train(tmp_path, data=own(seed=9), validation=own(60, 1), resume=True, budget="8steps")
+
+
+def test_what_is_left_of_a_kill_before_the_record_is_no_run_in_the_way(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".lock").touch()
+    (tmp_path / "a" / ".run.0123456789abcdef.json").touch()
+    train(tmp_path)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / ".mine").touch()
+    with pytest.raises(RunError, match="exists"):
+        train(tmp_path, name="b")
+
+
+def test_resuming_a_finished_run_judges_nothing_anew(tmp_path):
+    run = train(tmp_path)
+    before = [m for m in run.metrics if m.get("split") == "validation"]
+    train(tmp_path, resume=True)
+    assert [m for m in run.metrics if m.get("split") == "validation"] == before
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"data": torch.zeros(3, 2)}, "Dataset"), ({"validation": 3}, "Dataset"),
+        ({"budget": 5}, "60s"), ({"data": replace(own(), x=own().x + 4)}, "codes must lie"),
+    ],
+    ids=["data", "validation", "budget", "codes"],
+)  # fmt: skip
+def test_what_is_no_data_or_budget_is_said(tmp_path, told, says):
+    with pytest.raises(PhospheneError, match=says):
+        train(tmp_path, **told)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_dataset_says_what_is_wrong_with_its_parts():
+    with pytest.raises(PhospheneError, match="from_numpy"):
+        replace(own(), x=np.zeros((4, 1, 8, 8), np.uint8))
+    with pytest.raises(PhospheneError, match="rows of y"):
+        replace(own(), y=torch.zeros(7, dtype=torch.long))
+    with pytest.raises(PhospheneError, match="expected a batch"):
+        replace(own(), x=torch.zeros(300, 8, dtype=torch.uint8))
+
+
+def test_other_data_must_be_of_the_models_event_wherever_they_are_used(tmp_path):
+    run = ph.Run(train(tmp_path).path, data="mnist-binary")
+    for draw in (sampling.interpolate, sampling.inpaint):
+        with pytest.raises(PhospheneError, match=r"28x28.* models .*8x8"):
+            draw(run, 2)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_pictures_and_exports_are_replaced_whole(tmp_path, monkeypatch):
+    run = train(tmp_path)
+    drawn = sampling.sample(run, 4)
+    (picture,) = sampling.save_drawn(run, drawn)
+    part = exporting.export(run, format="torchscript")
+    before = picture.read_bytes(), part.read_bytes()
+    monkeypatch.setattr(Path, "replace", full_disk)
+    for write in (
+        lambda: sampling.save_drawn(run, drawn),
+        lambda: sampling.save_drawn(run, drawn, npz=True),
+        lambda: exporting.export(run, format="torchscript"),
+    ):
+        with pytest.raises(OSError, match="No space"):
+            write()
+    assert (picture.read_bytes(), part.read_bytes()) == before
+    assert not [p for p in run.path.rglob(".*") if p.name != ".lock"]

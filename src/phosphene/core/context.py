@@ -76,6 +76,11 @@ class ContextSpec:
             value = getattr(context, name)
             if value is None:
                 raise EventError(f"the model is conditioned on {name!r}, and the context lacks it")
+            if not isinstance(value, Tensor):
+                raise EventError(
+                    f"the context's {name} is a tensor with a row for each example, got "
+                    f"{type(value).__name__}"
+                )
             value = self._label(value) if name == "label" else getattr(self, name).check(value)
             parts[name] = _rows(name, value, n, device)
         if context.dropped is not None:

@@ -1,5 +1,6 @@
 """A data set in memory: examples, labels, factors, splits."""
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -66,10 +67,21 @@ class Dataset:
     def __post_init__(self) -> None:
         if len(self.x) == 0:
             raise DataError(f"data set {self.name!r} has no {self.split} examples")
-        assert tuple(self.x.shape[1:]) == self.event.shape, (self.x.shape, self.event)
-        for other in (self.y, self.image, self.factors):
-            assert other is None or len(other) == len(self.x), "one label for each example"
-        assert (self.image is None) == (self.image_event is None), "an image and its event"
+        for name in ("x", "y", "image", "factors"):
+            value = getattr(self, name)
+            if not isinstance(value, Tensor) and not (value is None and name != "x"):
+                raise DataError(
+                    f"{name} of the data set {self.name!r} must be a tensor, got "
+                    f"{type(value).__name__}; torch.from_numpy makes one of an array"
+                )
+            if value is not None and len(value) != len(self.x):
+                raise DataError(
+                    f"the data set {self.name!r} holds {len(self.x)} examples, and {len(value)} "
+                    f"rows of {name}"
+                )
+        self.event.check_shape(self.x)
+        if (self.image is None) != (self.image_event is None):
+            raise DataError(f"data set {self.name!r}: an image and its event belong together")
 
     def __len__(self) -> int:
         return len(self.x)
@@ -85,6 +97,16 @@ class Dataset:
         if self.y is None or not self.classes:
             return None
         return torch.bincount(self.y[self.y >= 0], minlength=len(self.classes))
+
+    @property
+    def fingerprint(self) -> str:
+        """CRC-32 of the examples and their labels, by which a run knows them again."""
+        found = 0
+        for value in (self.x, self.y, self.image):
+            if value is not None:
+                plain = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+                found = zlib.crc32(bytes(plain.numpy()), found)
+        return f"{found:08x}"
 
     def take(self, index: Tensor) -> tuple[Tensor, Context]:
         """The examples at these positions and their context, by one indexing operation."""

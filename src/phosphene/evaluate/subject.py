@@ -4,7 +4,7 @@ A run folder may come from anybody. What it names is read as data; what it names
 or fetched is left alone, unless the caller trusts the run or names the same thing himself.
 """
 
-from phosphene.core.errors import RunError
+from phosphene.core.errors import EventError, RunError
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import outward
@@ -27,7 +27,12 @@ def data_of(run: Run, split: str) -> Dataset:
             "say which data to take: --data on the command line, data= in Python"
         )
     check_trusted(run)
-    return load_data(run.data, split)
+    dataset = load_data(run.data, split)
+    if run.said_data is not None and run.weights and dataset.event != run.model.event:
+        raise EventError(
+            f"{dataset.name!r} holds {dataset.event}; {str(run.path)!r} models {run.model.event}"
+        )
+    return dataset
 
 
 def env_of(run: Run) -> str:

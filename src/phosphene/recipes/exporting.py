@@ -1,5 +1,6 @@
 """Write a decoder, an encoder or a policy for programs that have no phosphene."""
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.subject import data_of
+from phosphene.train.files import replacing, write_atomically
 from phosphene.train.folder import Run, load
 
 __all__ = ["Format", "Part", "export", "part_of"]
@@ -160,7 +162,10 @@ def export(
             _onnx(module, inputs, path, what)
         else:
             traced = torch.jit.trace(module, inputs, check_trace=False)
-            torch.jit.save(torch.jit.freeze(traced), str(path))  # without the other half
+            # To memory first: torch's own writer ends the process where a disk is full.
+            buffer = io.BytesIO()
+            torch.jit.save(torch.jit.freeze(traced), buffer)  # without the other half
+            write_atomically(path, buffer.getvalue())
     return path
 
 
@@ -177,7 +182,6 @@ def _require_onnx() -> None:
 
 def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], path: Path, what: Part) -> None:
     import contextlib
-    import io
     import logging
 
     source, target = _OUTPUT[what]
@@ -194,11 +198,12 @@ def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], path: Path, what: Part)
         raise ConfigError(
             f"the {what} cannot be written as ONNX ({reason}); --format torchscript may work"
         ) from error
-    with contextlib.redirect_stdout(io.StringIO()):  # the exporter reports its progress there
+    # The exporter reports its progress on stdout.
+    with replacing(path) as aside, contextlib.redirect_stdout(io.StringIO()):
         torch.onnx.export(
             program,
             inputs,
-            str(path),
+            str(aside),
             dynamo=True,
             verbose=False,
             input_names=names,

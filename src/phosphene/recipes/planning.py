@@ -110,6 +110,8 @@ def plan_training(
     if precision not in _PRECISIONS:
         raise UnknownNameError("precision", precision, _PRECISIONS)
     dataset = load_split(chosen.data, "train") if dataset is None else dataset
+    if isinstance(data, Dataset):
+        dataset.event.check(dataset.x)  # those that are read have been checked
     if chosen.plain:
         dataset = replace(dataset, notes=(*dataset.notes, chosen.notes))
     chosen = with_number(chosen, data, labels)
@@ -130,6 +132,7 @@ def plan_training(
         **about(system, chosen, built, settings, spent, seed, precision, compile),
         "data": dataset.name,
         "own_data": isinstance(data, Dataset),
+        "fingerprint": data.fingerprint if isinstance(data, Dataset) else None,
         "own_validation": isinstance(validation, Dataset),
         "validation": validation if isinstance(validation, str) else None,
         "init_from": None if init_from is None else str(init_from),
@@ -173,10 +176,17 @@ def held_out_of(
     return held_out, ()
 
 
+def _empty(folder: Path) -> bool:
+    """Whether a folder holds nothing but what a training leaves that was killed as it began."""
+    return folder.is_dir() and all(
+        entry.name == ".lock" or entry.name.startswith(".run.") for entry in folder.iterdir()
+    )
+
+
 def new_folder(folder: Path, name: str | None, system: str, subject: str) -> Path:
     """Where a run will be written: its name, or system, data or environment, and date."""
     where = folder / (name or f"{system}-{slug(subject)}-{_now()}")
-    if where.exists() and not (where.is_dir() and not any(where.iterdir())):
+    if where.exists() and not _empty(where):
         raise RunError(
             f"the run folder {str(where)!r} exists; choose another --name, or add --resume"
         )
@@ -262,6 +272,10 @@ def plan_resume(
             f"{str(run.path)!r} was trained with labels={record.get('labels')}, not {labels}: "
             "a run is resumed on the labels it began with"
         )
+    if isinstance(data, Dataset) and record.get("fingerprint") not in (None, data.fingerprint):
+        raise RunError(
+            f"{str(run.path)!r} was trained on a Dataset with other examples than this one"
+        )
     if record.get("own_validation") and validation is None:
         raise RunError(f"{str(run.path)!r} was judged by a Dataset of your own: pass validation=")
     judged = validation if validation is not None else record.get("validation")
@@ -326,6 +340,11 @@ def described(run: Run) -> Model:
 
 def load_split(data: str | Dataset, split: str) -> Dataset:
     """A split of a data set given by name, or the data set itself."""
+    if not isinstance(data, str | Dataset):
+        raise ConfigError(
+            f"data are a name, as 'mnist' or 'folder:./photos', or a Dataset; got a "
+            f"{type(data).__name__}"
+        )
     return data if isinstance(data, Dataset) else load_data(data, split)
 
 

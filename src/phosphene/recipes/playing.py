@@ -18,6 +18,7 @@ from phosphene.decision.environments.table import make, spec
 from phosphene.decision.playing import Played, play
 from phosphene.evaluate.subject import env_of
 from phosphene.recipes.acting import evaluation_seed
+from phosphene.train.files import replacing, write_atomically
 from phosphene.train.folder import Run
 
 __all__ = ["Film", "film", "play_run", "random_returns", "write_film"]
@@ -143,11 +144,13 @@ def write_film(shown: Film, path: str | Path, fps: int = 30) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     match path.suffix.lower():
         case ".gif":
-            path.write_bytes(gif(shown.frames, fps))
+            write_atomically(path, gif(shown.frames, fps))
         case ".mp4":
-            _write_mp4(shown.frames, path, fps)
+            with replacing(path) as aside:
+                _write_mp4(shown.frames, aside, fps)
         case _:
-            strip(shown.frames).save(path)
+            with replacing(path) as aside:
+                strip(shown.frames).save(aside, format="PNG")
     return path
 
 
@@ -204,6 +207,9 @@ def _write_mp4(frames: NDArray[np.uint8], path: Path, fps: int) -> None:
             cast(Any, writer).append_data(frame)
 
 
+_SPACES = {"observation": "observations", "actions": "actions", "low": "bounds", "high": "bounds"}
+
+
 def _agent(run: Run) -> tuple[Agent, str]:
     if run.env is None:
         raise RunError(
@@ -213,10 +219,10 @@ def _agent(run: Run) -> tuple[Agent, str]:
     agent, env = cast(Agent, run.model), env_of(run)
     if run.said_env is not None:
         told = spec(env)
-        for what in ("observation", "actions", "low", "high"):
+        for what in _SPACES:
             if getattr(told, what) != getattr(agent.spec, what):
                 raise ConfigError(
                     f"{str(run.path)!r} was trained in {agent.spec}, and {told} has other "
-                    f"{what.replace('low', 'bounds').replace('high', 'bounds')}"
+                    f"{_SPACES[what]}"
                 )
     return agent, env

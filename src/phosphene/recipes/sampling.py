@@ -23,6 +23,7 @@ from phosphene.evaluate.sequences import legible
 from phosphene.evaluate.subject import data_of
 from phosphene.nn.choosing import Choosing
 from phosphene.recipes.conditions import Given, conditioned_sheet, context_of, given_images
+from phosphene.train.files import replacing, write_atomically
 from phosphene.train.folder import Run
 
 __all__ = [
@@ -299,7 +300,8 @@ def save_drawn(
     elif path.suffix == ".wav":
         written += _write_sounds(path, run, drawn.x)
     elif path.suffix == ".png" and _pictured(run):
-        _sheet(run, drawn).save(path)
+        with replacing(path) as aside:
+            _sheet(run, drawn).save(aside, format="PNG")
         written.append(path)
     if npz or not written:
         written.append(_write_arrays(path.with_suffix(".npz"), run, drawn))
@@ -332,7 +334,7 @@ def _write_texts(path: Path, found: list[str]) -> Path:
     parts = found
     if len(found) > 1:
         parts = [f"=== {k + 1} ===\n{text}" for k, text in enumerate(found)]
-    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    write_atomically(path, "\n".join(parts) + "\n")
     return path
 
 
@@ -346,7 +348,7 @@ def _write_sounds(path: Path, run: Run, x: Tensor) -> list[Path]:
     if len(signals) > 1:
         paths = [path.with_stem(f"{path.stem}-{k + 1:0{digits}d}") for k in range(len(signals))]
     for one, place in zip(signals, paths, strict=True):
-        place.write_bytes(wav_bytes(one, rate))
+        write_atomically(place, wav_bytes(one, rate))
     return paths
 
 
@@ -359,5 +361,6 @@ def _write_arrays(path: Path, run: Run, drawn: Drawn) -> Path:
         arrays["y"] = drawn.labels.numpy()
     if drawn.given is not None:
         arrays["image"] = drawn.given.of(len(drawn.x)).numpy()
-    np.savez_compressed(path, **arrays)
+    with replacing(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, **arrays)
     return path

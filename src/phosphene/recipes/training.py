@@ -207,6 +207,7 @@ def _run(
     notes: Sequence[str],
 ) -> Run:
     record = plan.record
+    record["device"], record["world"] = str(runtime.device), runtime.world
     set_threads(record["threads"], "threads in run.json")
     with occupied(plan, runtime):
         if runtime.main:

@@ -94,6 +94,8 @@ def weights_of(path: Path) -> int:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
+            if size < 8:
+                raise ValueError("it is empty" if size == 0 else "it is cut off")
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(size - 8, 100 * 2**20):
                 raise ValueError("its header is longer than the file")

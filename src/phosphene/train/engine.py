@@ -222,6 +222,7 @@ class Engine:
         self._start = time.perf_counter()
         self.setup(resume)
         self._start, self._first_progress = time.perf_counter(), self.progress
+        self._began = self.step
         if resume:
             self._tell(Resumed(self.step, self._elapsed))
         else:
@@ -371,7 +372,8 @@ class Engine:
     def _finish(self, reason: str) -> None:
         if self._terms:
             self._log(self.progress)
-        if reason != "interrupted" and self.judge is not None:
+        trained = self.step != self._began or self.step == 0
+        if reason != "interrupted" and self.judge is not None and trained:
             if self._judged_at != self.step:
                 self._evaluate()
             if self.ema is not None:

@@ -29,7 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A crash, a full disk or an error leaves the old file as it was.
     """
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    # Some writers go by the ending of the name.
+    aside = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{path.suffix}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     os.close(os.open(aside, flags, 0o666))
     mode = stat.S_IMODE(aside.stat().st_mode)

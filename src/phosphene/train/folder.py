@@ -155,9 +155,12 @@ def load(path: str | Path, weights: Weights = "auto") -> Model:
     """
     path = Path(path)
     folder = path if (path / "config.json").is_file() else Run(path).path / "model"
-    if not (folder / "config.json").is_file():
-        raise RunError(f"{str(path)!r} holds no model yet: it was stopped before its first save")
     described = folder / "config.json"
+    if not described.is_file():
+        what = "lacks model/config.json" if folder.is_dir() and any(folder.iterdir()) else (
+            "holds no model yet: it was stopped before its first save"
+        )  # fmt: skip
+        raise RunError(f"{str(path)!r} {what}")
     description = read_json(described)
     check_schema(description, str(described))
     known = [w for w, file in WEIGHTS.items() if (folder / file).is_file()]

@@ -138,6 +138,9 @@ _OPTIONAL: dict[str, tuple[Check, str]] = {
     "started": (_NAME, "text"),
     "data": (_NAME, "text"),
     "env": (_NAME, "text"),
+    "fingerprint": (_or_none(_NAME), "text or null"),
+    "own_validation": (lambda v: isinstance(v, bool), "true or false"),
+    "validation": (_or_none(_NAME), "text or null"),
     "own_data": (lambda v: isinstance(v, bool), "true or false"),
     "labels": (_or_none(lambda v: _whole(v) and v > 0), "a whole number above 0, or null"),
     "labelled_fraction": (

@@ -33,6 +33,8 @@ class Budget:
     @classmethod
     def parse(cls, text: str) -> "Budget":
         """Read ``60s``, ``10m``, ``2h``, ``3000steps`` or ``5epochs``."""
+        if not isinstance(text, str):
+            raise ConfigError(f"budget is text such as '60s' or '3000steps', got {text!r}")
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]+)\s*", text.lower())
         if match is None:
             raise ConfigError(f"budget {text!r} is not like 60s, 10m, 3000steps or 5epochs")
