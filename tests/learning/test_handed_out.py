@@ -37,7 +37,7 @@ def data_of(row) -> list[Dataset]:
     kinds = {"binary-image": "digits-binary", "real": "moons", "image": "digits",
              "binary": "digits-binary", "tokens": "markov3", "audio": "speech"}  # fmt: skip
     name = next(data for kind, data in kinds.items() if kind in row.events)
-    if row.events == ("binary",) or row.events[0] == "binary" and "binary-image" not in row.events:
+    if row.events[0] == "binary" and "binary-image" not in row.events:
         flat = [replace(p, event=ph.Event.binary(64), x=p.x.flatten(1)) for p in parts(name)]
         return [replace(part, name="few") for part in flat]
     return [replace(part, name="few") for part in parts(name)]
