@@ -66,7 +66,6 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[float, ...]]]
 SMALL = {
     "ppo": {"environments": 4, "steps": 16, "epochs": 1, "batch_size": 64},
     "dqn": {"environments": 4, "capacity": 2000, "warmup": 100, "act_steps": 4},
-    "reinforce": {"environments": 4},
 }
 
 

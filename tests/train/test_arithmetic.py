@@ -48,7 +48,7 @@ def test_the_average_by_hand():
         ema.update(step)
         decay = min(0.5, (1 + step) / (10 + step))
         wanted = decay * wanted + (1 - decay) * step
-    assert ema.average[0].flatten().tolist() == pytest.approx([wanted, wanted])
+        assert ema.average[0].flatten().tolist() == pytest.approx([wanted, wanted])
     with ema.applied():
         assert net.weight.flatten().tolist() == pytest.approx([wanted, wanted])
     assert net.weight.flatten().tolist() == [39.0, 39.0]

@@ -104,6 +104,24 @@ def test_validation_keeps_the_best_and_patience_stops(tmp_path):
     assert isinstance(rows[-2], Finished)
 
 
+@pytest.mark.parametrize("losses", [(3.0, 1.0, 2.0, 2.0), (1.0, 2.0, 3.0, 0.5)])
+def test_the_best_is_remembered_when_a_run_goes_on(losses, tmp_path):
+    """Weights that are worse than the best of an earlier sitting do not take its place."""
+    left, told = list(losses), []
+
+    def judged(model, runtime):
+        return {"loss": left.pop(0)}
+
+    for sitting, budget in enumerate(("4steps", "8steps")):
+        engine = make(OnePhase, tmp_path, budget, [told.append], evaluate_every=2)
+        engine.judge = judged
+        engine.run(resume=sitting == 1)
+    scores = [e for e in told if isinstance(e, Evaluated)]
+    assert [e.scores["loss"] for e in scores] == list(losses)
+    least = [min(losses[: k + 1]) for k in range(len(losses))]
+    assert [e.best for e in scores] == [a == b for a, b in zip(losses, least, strict=True)]
+
+
 def test_budgets(tmp_path):
     epochs = make(OnePhase, tmp_path / "e", "2epochs")
     epochs.run()
