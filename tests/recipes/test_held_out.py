@@ -183,8 +183,8 @@ def few(system: str) -> dict[str, object]:
     hidden: dict[str, object] = {"latent_dim": 2, "hidden": (8,), "classifier_hidden": (8,)}
     if system.startswith("stacked"):
         hidden |= {"feature_dim": 3, "second_hidden": (8,)}
-    return {"data": "digits-binary", "budget": "30steps", "threads": 1, "model": hidden,
-            "train": {"evaluate_every": 5, "batch_size": 50}}  # fmt: skip
+    return {"data": "digits-binary", "labels": 100, "budget": "30steps", "threads": 1,
+            "model": hidden, "train": {"evaluate_every": 5, "batch_size": 50}}  # fmt: skip
 
 
 def test_there_are_recipes_of_few_labels() -> None:

@@ -19,14 +19,12 @@ from phosphene.evaluate.subject import check_trusted
 from phosphene.recipes.planning import (
     Plan,
     about,
-    described,
-    has_checkpoint,
     initialize,
     new_folder,
-    recorded,
     sort_overrides,
 )
 from phosphene.recipes.recipe import Recipe, select_for
+from phosphene.recipes.resuming import described, has_checkpoint, recorded
 from phosphene.train.building import build
 from phosphene.train.folder import Run
 from phosphene.train.runtime import Runtime

@@ -24,8 +24,9 @@ from phosphene.core.model import Model, tensors
 from phosphene.core.stages import Staged
 from phosphene.data.dataset import Dataset
 from phosphene.recipes.occupying import occupied, write_record
-from phosphene.recipes.planning import Plan, plan_resume, plan_training
+from phosphene.recipes.planning import Plan, plan_training
 from phosphene.recipes.recipe import Recipe
+from phosphene.recipes.resuming import plan_resume
 from phosphene.train.files import replacing, write_atomically
 from phosphene.train.folder import Run, load, save_tensors
 from phosphene.train.runtime import Runtime

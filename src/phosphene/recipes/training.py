@@ -14,10 +14,10 @@ from phosphene.recipes.occupying import occupied, write_record
 from phosphene.recipes.planning import (
     Plan,
     load_split,
-    plan_resume,
     plan_training,
 )
 from phosphene.recipes.recipe import check_subject
+from phosphene.recipes.resuming import plan_resume
 from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
