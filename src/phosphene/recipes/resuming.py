@@ -51,16 +51,16 @@ def plan_resume(
             f"{str(run.path)!r} was trained with labels={record.get('labels')}, not {labels}: "
             "a run is resumed on the labels it began with"
         )
-    if isinstance(data, Dataset) and record.get("fingerprint") not in (None, data.fingerprint):
-        raise RunError(
-            f"{str(run.path)!r} was trained on a Dataset with other examples than this one"
-        )
     if record.get("own_validation") and validation is None:
         raise RunError(f"{str(run.path)!r} was judged by a Dataset of your own: pass validation=")
     judged = validation if validation is not None else record.get("validation")
     told = record.get("labels") is None and record.get("labelled") is None
     held_out, notes = held_out_of(dataset, data, judged, labelled=told)
     dataset = labelled_again(dataset, record, str(run.path))
+    if isinstance(data, Dataset) and record.get("fingerprint") not in (None, data.fingerprint):
+        raise RunError(
+            f"{str(run.path)!r} was trained on a Dataset with other examples than this one"
+        )
     spent = Budget.parse(budget or record["budget"])
     record["budget"] = str(spent)
     settings = decode(record["train"])
