@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from phosphene.core.context import Context
+from phosphene.core.moments import Moments
 from phosphene.core.rng import generator
 
 __all__ = ["Batch", "Noise"]
@@ -67,6 +68,7 @@ class Batch:
         index: Positions in the data set (n,).
         context: What the examples are conditioned on.
         noise: The source of every random number that a loss may use.
+        moments: Of the reals of all training data, in the batch that a model is prepared on.
 
     Example:
         >>> batch = Batch.of(torch.zeros(4, 2))
@@ -81,6 +83,7 @@ class Batch:
     index: Tensor
     context: Context = field(default_factory=Context)
     noise: Noise = field(default_factory=lambda: Noise((0,), 0, 0))
+    moments: Moments | None = None
 
     @classmethod
     def of(cls, x: Tensor, context: Context | None = None, *, seed: int = 0) -> "Batch":

@@ -14,6 +14,7 @@ from phosphene.core.config import SCHEMA, Configured, encode
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import EventError, RunError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import Likelihood, available_if
 
@@ -66,8 +67,18 @@ class Model(Configured, nn.Module):
         """The optimisers' turns that make one step, in order."""
         return [Phase("model", list(self.parameters()), self.loss)]
 
+    def check_moments(self, moments: Moments) -> None:
+        """Refuse reals that the model has no density for, before anything is written.
+
+        Raises:
+            DataError: It names the columns.
+        """
+
     def prepare(self, batch: Batch) -> None:
-        """Initialise from data, once, on the first global batch; never after loading."""
+        """Initialise from data, once, on the first global batch; never after loading.
+
+        ``batch.moments`` are those of all training data, where these are known.
+        """
 
     def given(self, context: Context | None, n: int) -> Context:
         """What n examples are conditioned on, checked: the first line of whatever takes a context.
@@ -77,6 +88,17 @@ class Model(Configured, nn.Module):
         """
         unknown = self.label_may_be_unknown
         return self.context.check(context, n, self.device, unknown_label=unknown)
+
+    def scale_context(self, moments: Moments) -> None:
+        """Learn the scale of the vectors that condition the training data.
+
+        Once, before :meth:`prepare`; never after loading. Every part of the model that takes a
+        vector (has ``scale_vector``) standardizes it from then on.
+        """
+        for part in self.modules():
+            scale = getattr(part, "scale_vector", None)
+            if scale is not None:
+                scale(moments)
 
     def count_labels(self, counts: Tensor) -> None:
         """Learn how often each label occurs in the training data (classes,), unknown ones aside.
@@ -138,7 +160,12 @@ def tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def load_tensors(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Load a state dict, or say in one sentence why it belongs to another architecture."""
+    """Load a state dict, or say in one sentence why it belongs to another architecture.
+
+    A buffer that modules did not have when it was saved takes the value under which they compute as
+    they did then: their ``earlier``, by name.
+    """
+    state = {**_earlier(module), **state}
     own = tensors(module)
     for name, value in own.items():
         if name not in state:
@@ -156,3 +183,13 @@ def load_tensors(module: nn.Module, state: dict[str, Tensor], source: str) -> No
     if extra:
         raise RunError(f"{source} holds {extra[0]!r}, which the model lacks: another architecture")
     module.load_state_dict(state, strict=False)
+
+
+def _earlier(module: nn.Module) -> dict[str, Tensor]:
+    """The buffers that earlier versions of parts of a module lacked, as they computed then."""
+    found = {}
+    for path, part in module.named_modules():
+        for name, value in getattr(part, "earlier", {}).items():
+            if (buffer := getattr(part, name, None)) is not None:
+                found[f"{path}.{name}" if path else name] = torch.full_like(buffer, value)
+    return found

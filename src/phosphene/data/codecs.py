@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.moments import Moments, restore, standardize
 
 __all__ = ["Chain", "Codec", "Dequantize", "Logit", "MuLaw", "Signed", "Standardize"]
 
@@ -164,8 +165,8 @@ class Standardize(Codec):
 
     Example:
         >>> codec = Standardize.fit(torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
-        >>> codec.mean, codec.std
-        (tensor([1., 5.]), tensor([1., 1.]))
+        >>> codec.mean.tolist(), codec.std.tolist()
+        ([1.0, 5.0], [1.0, 1.0])
     """
 
     mean: Tensor
@@ -181,18 +182,28 @@ class Standardize(Codec):
     @classmethod
     def fit(cls, x: Tensor) -> "Standardize":
         """Mean and standard deviation of a batch; dimensions that never vary keep their scale."""
-        x = _to_reals(x)
-        std = x.std(0, correction=0)
-        return cls(x.mean(0), torch.where(std > 0, std, torch.ones_like(std)))
+        dtype = _to_reals(x[:0]).dtype
+        codec = cls(torch.zeros(x.shape[1:], dtype=torch.float64), x.new_ones(x.shape[1:]).to(dtype))
+        codec.take(Moments.of(x))
+        return codec
+
+    @torch.no_grad()
+    def take(self, moments: Moments) -> None:
+        """Shift and scale by these."""
+        self.mean.copy_(moments.mean)
+        self.std.copy_(torch.where(moments.std > 0, moments.std, 1.0))
 
     def encode(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Shift and scale; takes no noise."""
-        y = (_to_reals(x) - self.mean) / self.std
-        return y, -_sum(self.std.log().expand_as(y))
+        """Shift and scale, to std's type or the wider one of codes' noise; takes no noise."""
+        y = standardize(x, self.mean, self.std, self._type(x))
+        return y, -_sum(self.std.to(y.dtype).log().expand_as(y))
+
+    def _type(self, x: Tensor) -> torch.dtype:
+        return self.std.dtype if x.dtype == self.mean.dtype else _to_reals(x[:0]).dtype
 
     def decode(self, y: Tensor) -> Tensor:
         """Scale and shift back."""
-        return y * self.std + self.mean
+        return restore(y, self.mean, self.std)
 
 
 class MuLaw(Codec):

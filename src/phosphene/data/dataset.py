@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,11 +13,15 @@ from torch import Tensor
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import DataError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments
 from phosphene.data.tokenizers import Tokenizer
 
 __all__ = ["Dataset", "Split", "balanced_order"]
 
 Split = Literal["train", "validation", "test"]
+
+_BESIDE = ("y", "vector", "image", "factors")
+"""What may stand beside the examples, a row for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,9 @@ class Dataset:
         x: Examples (n, *event.shape): uint8 (int64 above 256 levels) codes, or float32 reals.
         y: Labels (n,), int64; -1 where unknown; None when there are none.
         classes: The names of the labels.
+        columns: The names of the values of an example, where it is a row of a table.
+        vector: Reals (n, d) that belong to the examples, and condition them.
+        vector_columns: Their names.
         image: Images that belong to the examples (n, *image_event.shape), and condition them.
         image_event: What such an image is.
         reduction: How many times smaller it is, where it is the example at a lower resolution
@@ -54,6 +62,9 @@ class Dataset:
     x: Tensor
     y: Tensor | None = None
     classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    vector: Tensor | None = None
+    vector_columns: tuple[str, ...] = ()
     image: Tensor | None = None
     image_event: Event | None = None
     reduction: int | None = None
@@ -67,7 +78,7 @@ class Dataset:
     def __post_init__(self) -> None:
         if len(self.x) == 0:
             raise DataError(f"data set {self.name!r} has no {self.split} examples")
-        for name in ("x", "y", "image", "factors"):
+        for name in ("x", *_BESIDE):
             value = getattr(self, name)
             if not isinstance(value, Tensor) and not (value is None and name != "x"):
                 raise DataError(
@@ -80,16 +91,50 @@ class Dataset:
                     f"rows of {name}"
                 )
         self.event.check_shape(self.x)
+        if self.columns and self.event.shape != (len(self.columns),):
+            raise DataError(
+                f"data set {self.name!r} names {len(self.columns)} columns; one example is "
+                f"{self.event}"
+            )
+        self._check_vector()
         if (self.image is None) != (self.image_event is None):
             raise DataError(f"data set {self.name!r}: an image and its event belong together")
+
+    def _check_vector(self) -> None:
+        if self.vector is None:
+            return
+        if self.vector.ndim != 2 or not self.vector.is_floating_point():
+            raise DataError(
+                f"vector of the data set {self.name!r} must be reals (n, d), got "
+                f"{self.vector.dtype} of shape {tuple(self.vector.shape)}"
+            )
+        if self.vector_columns and len(self.vector_columns) != self.vector.shape[1]:
+            raise DataError(
+                f"data set {self.name!r} names {len(self.vector_columns)} columns of a vector of "
+                f"{self.vector.shape[1]}"
+            )
 
     def __len__(self) -> int:
         return len(self.x)
 
     @property
     def context(self) -> ContextSpec:
-        """What a model may be conditioned on: labels and images, where there are any."""
-        return ContextSpec(label=len(self.classes) or None, image=self.image_event)
+        """What a model may be conditioned on: labels, vectors and images, where there are any."""
+        return ContextSpec(
+            label=len(self.classes) or None,
+            vector=None if self.vector is None else Event.real(self.vector.shape[1]),
+            image=self.image_event,
+        )
+
+    @cached_property
+    def moments(self) -> Moments | None:
+        """Mean, spread and range of the values of real examples, in float64."""
+        return None if self.event.discrete else Moments.of(self.x, self.columns)
+
+    @cached_property
+    def vector_moments(self) -> Moments | None:
+        """The same of the vectors that condition the examples."""
+        return None if self.vector is None else Moments.of(self.vector, self.vector_columns)
 
     @property
     def label_counts(self) -> Tensor | None:
@@ -102,7 +147,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """CRC-32 of the examples and their labels, by which a run knows them again."""
         found = 0
-        for value in (self.x, self.y, self.image):
+        for value in (self.x, self.y, self.image, self.vector):
             if value is not None:
                 plain = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
                 found = zlib.crc32(bytes(plain.numpy()), found)
@@ -114,19 +159,15 @@ class Dataset:
         context = Context(
             label=None if self.y is None else self.y.index_select(0, index),
             image=None if self.image is None else self.image.index_select(0, index),
+            vector=None if self.vector is None else self.vector.index_select(0, index),
         )
         return self.x.index_select(0, index), context
 
     def subset(self, index: Tensor, split: Split | None = None) -> "Dataset":
         """The data set cut to these positions."""
-        return replace(
-            self,
-            split=split or self.split,
-            x=self.x[index],
-            y=None if self.y is None else self.y[index],
-            image=None if self.image is None else self.image[index],
-            factors=None if self.factors is None else self.factors[index],
-        )
+        held = {name: getattr(self, name) for name in _BESIDE}
+        parts = {name: None if v is None else v[index] for name, v in held.items()}
+        return replace(self, split=split or self.split, x=self.x[index], **parts)
 
     def with_labels(self, n: int, seed: int = 0) -> "Dataset":
         """Keep n labels, balanced over classes and drawn by the seed, and forget the rest (-1).
@@ -192,6 +233,8 @@ def summary(dataset: Dataset) -> Mapping[str, object]:
         "examples": len(dataset),
         "event": str(dataset.event),
         "classes": len(dataset.classes),
+        "columns": dataset.columns,
+        "vector": dataset.vector_columns,
         "image": None if dataset.image_event is None else str(dataset.image_event),
         "reduction": dataset.reduction,
         "factors": dataset.factor_names,

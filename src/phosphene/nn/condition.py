@@ -1,11 +1,16 @@
 """What a network is told besides its input: a label or a vector, perhaps unknown or withheld."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.event import Event
+from phosphene.core.moments import Moments, standardize
 
-__all__ = ["ConditionBias", "ConditionEmbedding", "LabelEmbedding"]
+__all__ = ["ConditionBias", "ConditionEmbedding", "FlatImage", "LabelEmbedding"]
 
 
 class LabelEmbedding(nn.Module):
@@ -43,18 +48,39 @@ class LabelEmbedding(nn.Module):
 class ConditionEmbedding(nn.Module):
     """The parts of a context that are vectors for a network: label and vector, concatenated.
 
+    Vectors are standardized, column by column, by the mean and standard deviation of the training
+    data (:meth:`scale_vector`), so that their units do not matter; until these are told, they enter
+    as they are.
+
     Args:
         spec: What is declared; labels and vectors are embedded, other parts are the model's own
             affair.
         width: Size of each part's embedding.
     """
 
+    shift: Tensor
+    scale: Tensor
+    earlier: ClassVar[Mapping[str, float]] = {"shift": 0.0, "scale": 1.0}
+    """What models that were saved before vectors were standardized go on with."""
+
     def __init__(self, spec: ContextSpec, width: int = 32) -> None:
         super().__init__()
         self.spec = spec
         self.label = LabelEmbedding(spec.label, width) if spec.label is not None else None
-        self.vector = nn.Linear(spec.vector.dimensions, width) if spec.vector is not None else None
+        self.vector = None
+        if spec.vector is not None:
+            d = spec.vector.dimensions
+            self.vector = nn.Linear(d, width)
+            self.register_buffer("shift", torch.zeros(d, dtype=torch.float64))
+            self.register_buffer("scale", torch.ones(d))
         self.width = width * ((self.label is not None) + (self.vector is not None))
+
+    @torch.no_grad()
+    def scale_vector(self, moments: Moments) -> None:
+        """Standardize vectors from now on by these moments; where none are declared, nothing."""
+        if self.vector is not None:
+            self.shift.copy_(moments.mean.flatten())
+            self.scale.copy_(moments.units.flatten())
 
     def forward(self, context: Context) -> Tensor | None:
         """The condition (n, self.width), or None when nothing is declared."""
@@ -64,11 +90,44 @@ class ConditionEmbedding(nn.Module):
             parts.append(self.label(context.label, context.dropped))
         if self.vector is not None:
             assert context.vector is not None
-            vector = self.vector(context.vector.flatten(1).to(self.vector.weight.dtype))
+            dtype = self.vector.weight.dtype
+            vector = standardize(context.vector.flatten(1), self.shift, self.scale, dtype)
+            vector = self.vector(vector)
             if context.dropped is not None:
                 vector = vector.masked_fill(context.dropped[:, None], 0.0)
             parts.append(vector)
         return torch.cat(parts, dim=1) if parts else None
+
+
+class FlatImage(nn.Module):
+    """The image of a context as a vector: codes 0..levels-1 go to [-1, 1], reals stay.
+
+    Args:
+        image: What the image is.
+
+    Example:
+        >>> flat = FlatImage(Event.image(1, 1, levels=256))
+        >>> flat(Context(image=torch.tensor([[[[255]]]])), torch.float32)
+        tensor([[1.]])
+    """
+
+    middle: Tensor
+    half: Tensor
+    earlier: ClassVar[Mapping[str, float]] = {"middle": 0.0, "half": 1.0}
+    """What models that were saved before codes were scaled go on with."""
+
+    def __init__(self, image: Event) -> None:
+        super().__init__()
+        half = 0.0 if image.levels is None else (image.levels - 1) / 2
+        self.width = image.dimensions
+        self.register_buffer("middle", torch.tensor(half))
+        self.register_buffer("half", torch.tensor(half or 1.0))
+
+    def forward(self, context: Context | None, dtype: torch.dtype) -> Tensor:
+        """The vector (n, dimensions)."""
+        assert context is not None
+        assert context.image is not None
+        return standardize(context.image.flatten(1), self.middle, self.half, dtype)
 
 
 class ConditionBias(nn.Module):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments, outgrows, restore, standardize
 from phosphene.nn.choosing import Choosing, choose
 from phosphene.nn.gaussian import LOG_TWO_PI
 from phosphene.nn.output import normalize_codes, soft_clamp, wide
@@ -56,8 +57,18 @@ class Conditional(nn.Module):
         """Flat examples (n, D), or one dimension's values (n, 1), as a network should see them."""
         return normalize_codes(x, self.event, dtype)
 
-    def fit(self, x: Tensor) -> Tensor:
-        """Learn the data's scale from examples (n, D); return parameters (D, size) to start at."""
+    @property
+    def wide(self) -> bool:
+        """Whether values lie so far from 0 that float32 would round them."""
+        return False
+
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
+        """Learn the data's scale; return parameters (D, size) to start at.
+
+        Args:
+            x: Examples (n, D).
+            moments: Of reals, those of all data; None for those of the examples.
+        """
         raise NotImplementedError
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
@@ -101,7 +112,7 @@ class Bernoulli(_Discrete):
         if event.levels != 2:
             raise EventError(f"Bernoulli cannot model {event}: it is for codes 0 and 1")
 
-    def fit(self, x: Tensor) -> Tensor:
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
         """The logits of the dimensions' (smoothed) frequencies."""
         return torch.logit((x.to(torch.get_default_dtype()).sum(0) + 0.5) / (len(x) + 1))[:, None]
 
@@ -134,7 +145,7 @@ class Categorical(_Discrete):
             raise EventError(f"Categorical cannot model {event}: it is for codes")
         super().__init__(event, event.levels)
 
-    def fit(self, x: Tensor) -> Tensor:
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
         """Logarithms of the codes' (smoothed) frequencies, dimension by dimension."""
         counts = F.one_hot(x.long(), self.size).sum(0).to(torch.get_default_dtype())
         overall = counts.mean(0, keepdim=True)
@@ -183,7 +194,7 @@ class LogisticBins(_Discrete):
         super().__init__(event, 3 * components)
         self.components = components
 
-    def fit(self, x: Tensor) -> Tensor:
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
         """Logistics spread evenly over the range of codes."""
         return _spread_start(x.shape[1], self.components, 1.0 / self.components)
 
@@ -226,8 +237,8 @@ class LogisticBins(_Discrete):
 class _Mixture(Conditional):
     """A mixture of location-scale densities of standardized reals.
 
-    Data of any unit are standardized by the shift and scale of the first batch; log-densities are
-    those of the data themselves.
+    Data of any unit are standardized by their mean and standard deviation; log-densities are those
+    of the data themselves.
 
     Args:
         event: A real event.
@@ -247,23 +258,26 @@ class _Mixture(Conditional):
             raise ConfigError(f"components must be 1 or more, got {components}")
         super().__init__(event, 3 * components, uniforms=2)
         self.components = components
-        self.register_buffer("shift", torch.zeros(event.dimensions))
+        self.register_buffer("shift", torch.zeros(event.dimensions, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(event.dimensions))
+
+    @property
+    def wide(self) -> bool:
+        """Whether values lie so far from 0 that float32 would round them."""
+        return bool(outgrows(self.shift.abs(), self.scale).any())
 
     def normalize(
         self, x: Tensor, dtype: torch.dtype = torch.float32, dimension: int | None = None
     ) -> Tensor:
         """Standardized reals."""
         at = slice(None) if dimension is None else slice(dimension, dimension + 1)
-        return (x.to(dtype) - self.shift[at]) / self.scale[at]
+        return standardize(x, self.shift[at], self.scale[at], dtype)
 
-    def fit(self, x: Tensor) -> Tensor:
-        """Set shift and scale to the batch's means and standard deviations."""
-        x = x.to(self.shift.dtype)
-        std = x.std(0, correction=0)
-        unit = float(std.max()) or 1.0
-        self.shift.copy_(x.mean(0))
-        self.scale.copy_(torch.where(std > 1e-6 * unit, std, unit))
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
+        """Set shift and scale to the data's means and standard deviations."""
+        moments = moments or Moments.of(x)
+        self.shift.copy_(moments.mean.flatten())
+        self.scale.copy_(moments.units.flatten())
         return _spread_start(x.shape[1], self.components, 1.0 if self.components == 1 else 0.5)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
@@ -287,7 +301,7 @@ class _Mixture(Conditional):
         most = 1.0 - torch.finfo(location.dtype).eps
         z = self._quantile(u[..., 1:].to(location.dtype).clamp(_TINY, most))
         y = (location + how.temperature * log_scale.exp() * z).squeeze(-1)
-        return y * self.scale[dimension] + self.shift[dimension]
+        return restore(y, self.shift[dimension], self.scale[dimension])
 
     def _standard(self, z: Tensor) -> Tensor:
         raise NotImplementedError

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from phosphene.core.context import Context
+from phosphene.core.moments import restore
 from phosphene.kernels.masked import Head, MaskedArrays, masked_sample, masked_usable
 from phosphene.nn.activations import ACTIVATIONS
 from phosphene.nn.choosing import Choosing
@@ -72,7 +73,7 @@ def sample_masked(
     if not raster:
         x = x[:, order.argsort()]
     if isinstance(conditional, GaussianMixture | LogisticMixture):
-        x = x * conditional.scale + conditional.shift
+        x = restore(x, conditional.shift, conditional.scale)
     return x if given is None else torch.where(given[1], given[0], x)
 
 

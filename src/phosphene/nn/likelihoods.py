@@ -14,6 +14,7 @@ from torch import Tensor
 
 from phosphene.core.errors import UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments
 from phosphene.nn.location_scale import DiscretizedGaussian, DiscretizedLogistic, Gaussian
 from phosphene.nn.output import OutputDistribution, normalize_codes, soft_clamp, wide
 
@@ -58,7 +59,7 @@ class Bernoulli(OutputDistribution):
         if event.levels != 2:
             raise self.refusal("it is for 2 levels, use 'discretized-logistic' or 'categorical'")
 
-    def fit(self, x: Tensor) -> Tensor:
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
         """The logits of the pixels' (smoothed) frequencies."""
         p = (x.to(torch.get_default_dtype()).sum(0) + 0.5) / (len(x) + 1)
         return torch.logit(p)[None]
@@ -94,7 +95,7 @@ class Categorical(OutputDistribution):
         if event.levels is None:
             raise self.refusal("it is for codes, use 'gaussian' for real data")
 
-    def fit(self, x: Tensor) -> Tensor:
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
         """Logarithms of the codes' (smoothed) frequencies."""
         levels = torch.arange(self.parameters_per_dimension, device=x.device)
         levels = levels.view(-1, 1, *(1,) * len(self.event.shape))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments, restore, standardize
 from phosphene.nn.gaussian import LOG_TWO_PI
 from phosphene.nn.output import OutputDistribution, soft_clamp, wide
 
@@ -71,8 +72,8 @@ class _LocationScale(OutputDistribution):
 class Gaussian(_LocationScale):
     """A density of real events: x = shift + scale y, log p = log N(y; mu, s^2) - log scale.
 
-    Data of any unit are standardized by the shift and scale of the first batch, dimension by
-    dimension; the log-density is that of the data themselves.
+    Data of any unit are standardized by their mean and standard deviation, dimension by dimension;
+    the log-density is that of the data themselves.
 
     Args:
         event: A real event.
@@ -91,24 +92,19 @@ class Gaussian(_LocationScale):
         if event.levels is not None:
             other = "bernoulli" if event.levels == 2 else "discretized-logistic"
             raise self.refusal(f"a density at a code is not the code's probability, use {other!r}")
-        self.register_buffer("shift", torch.zeros(event.shape))
+        self.register_buffer("shift", torch.zeros(event.shape, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(event.shape))
 
     def normalize(self, x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standardized reals."""
-        return (x.to(dtype) - self.shift) / self.scale
+        return standardize(x, self.shift, self.scale, dtype)
 
-    def fit(self, x: Tensor) -> Tensor:
-        """Set shift and scale to the batch's means and standard deviations."""
-        x = x.to(self.shift.dtype)
-        mean, std = x.mean(0), x.std(0, correction=0)
-        # A dimension that does not vary in this batch, but for rounding, gets the widest's unit.
-        varies = std > 1e-6 * mean.abs()
-        widest = torch.where(varies, std, 0.0).max()
-        unit = widest if float(widest) > 0.0 else torch.ones_like(widest)
-        self.shift.copy_(mean)
-        self.scale.copy_(torch.where(varies, std, unit))
-        return self._start(torch.zeros_like(std), torch.ones_like(std))
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
+        """Set shift and scale to the data's means and standard deviations."""
+        moments = moments or Moments.of(x)
+        self.shift.copy_(moments.mean)
+        self.scale.copy_(moments.units)
+        return self._start(torch.zeros_like(self.scale), torch.ones_like(self.scale))
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """See the base class: nats of density."""
@@ -122,13 +118,13 @@ class Gaussian(_LocationScale):
 
     def mean(self, params: Tensor) -> Tensor:
         """The mean, in the data's units."""
-        return self._split(params)[0] * self.scale + self.shift
+        return restore(self._split(params)[0], self.shift, self.scale)
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Reals, in the data's units."""
         mu, log_sigma = self._split(params)
         noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)
-        return (mu + log_sigma.exp() * noise) * self.scale + self.shift
+        return restore(mu + log_sigma.exp() * noise, self.shift, self.scale)
 
 
 class _Discretized(_LocationScale):
@@ -149,7 +145,7 @@ class _Discretized(_LocationScale):
         """Codes in [-1, 1], for two levels too: the location's units."""
         return x.to(dtype) * (2.0 / (self.levels - 1)) - 1.0
 
-    def fit(self, x: Tensor) -> Tensor:
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
         """Means and spreads of the codes, no narrower than one bin."""
         y = self.normalize(x, torch.get_default_dtype())
         return self._start(y.mean(0), y.std(0, correction=0).clamp(min=2.0 / (self.levels - 1)))

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from phosphene.core.errors import EventError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments
 
 __all__ = ["OutputDistribution", "normalize_codes", "soft_clamp", "wide"]
 
@@ -44,10 +45,14 @@ class OutputDistribution(nn.Module):
         """The example as a network should see it, of order one."""
         return normalize_codes(x, self.event, dtype)
 
-    def fit(self, x: Tensor) -> Tensor:
-        """Learn the data's scale from a batch; return parameters (parameters, *shape) to start at.
+    def fit(self, x: Tensor, moments: Moments | None = None) -> Tensor:
+        """Learn the data's scale; return parameters (parameters, *shape) to start at.
 
         Starting at the marginals of the data saves the first few hundred steps.
+
+        Args:
+            x: A batch (n, *shape).
+            moments: Of reals, those of all data; None for those of the batch.
         """
         raise NotImplementedError
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -88,6 +89,9 @@ class Engine:
 
     def setup(self, resume: bool) -> None:
         """Prepare the model on global batch 0, build phases; restore them when resuming."""
+        given = getattr(self.source, "context_moments", None)
+        if not resume and given is not None:
+            self.model.scale_context(given)
         if not resume and type(self.model).prepare is not Model.prepare:
             self.model.prepare(self._global_batch())
         counts = getattr(self.source, "label_counts", None)
@@ -115,7 +119,7 @@ class Engine:
         self.source.rows = (0, self.source.batch_size)  # type: ignore[attr-defined]
         batch = self.source.next(0, self.model)
         self.source.rows = rows  # type: ignore[attr-defined]
-        return batch
+        return replace(batch, moments=getattr(self.source, "moments", None))
 
     def _total_steps(self) -> int | None:
         if self._experienced is not None:

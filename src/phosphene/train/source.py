@@ -8,6 +8,7 @@ import torch
 from phosphene.core.batch import Batch, Noise
 from phosphene.core.context import Context
 from phosphene.core.model import Model
+from phosphene.core.moments import Moments
 from phosphene.core.rng import mix
 from phosphene.data.dataset import Dataset
 
@@ -107,6 +108,16 @@ class DatasetSource:
         """How often each label occurs in the data; None where there are none."""
         counts = self.dataset.label_counts
         return None if counts is None else counts.to(self.device)
+
+    @property
+    def moments(self) -> Moments | None:
+        """Of the reals of all examples; None where they are codes."""
+        return self.dataset.moments
+
+    @property
+    def context_moments(self) -> Moments | None:
+        """Of the vectors that condition the examples; None where there are none."""
+        return self.dataset.vector_moments
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: batches are functions of their number."""

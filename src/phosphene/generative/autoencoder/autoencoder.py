@@ -112,7 +112,7 @@ class Autoencoder(Model):
 
     def prepare(self, batch: Batch) -> None:
         """Center and scale reals, and let the decoder start at the mean of the data."""
-        self.decoder.start_at(self.scaling.fit(batch.x)[None])
+        self.decoder.start_at(self.scaling.fit(batch.x, batch.moments)[None])
 
     def loss(self, batch: Batch) -> Loss:
         """Squared error summed over dimensions, mean over examples."""

@@ -10,6 +10,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments, restore
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood
@@ -94,13 +95,13 @@ class LinearVAE(Model):
             self.lower = nn.Parameter(torch.zeros(latent_dim, latent_dim))
         self.full = covariance == "full"
         self.register_buffer("unit", torch.ones(()))
-        self.register_buffer("shift", torch.zeros(D))
+        self.register_buffer("shift", torch.zeros(D, dtype=torch.float64))
 
     def prepare(self, batch: Batch) -> None:
-        """Take the data's offset and unit from the first batch."""
-        x = batch.x.flatten(1).to(self.unit.dtype)
-        spread = x.var(0, correction=0).mean().sqrt()
-        self.shift.copy_(x.mean(0))
+        """Take the data's offset and unit."""
+        moments = batch.moments or Moments.of(batch.x)
+        spread = moments.std.square().mean().sqrt()
+        self.shift.copy_(moments.mean.flatten())
         if float(spread) > 0:
             self.unit.copy_(spread)
 
@@ -119,7 +120,7 @@ class LinearVAE(Model):
     @property
     def b(self) -> Tensor:
         """The data's mean (D,)."""
-        return self.shift + self.unit * self.offset
+        return (self.shift + self.unit * self.offset).to(self.dtype)
 
     @property
     def sigma2(self) -> Tensor:
@@ -161,7 +162,8 @@ class LinearVAE(Model):
         return reconstruction, kl
 
     def _centered(self, x: Tensor) -> Tensor:
-        return x.flatten(1).to(self.dtype) - self.b
+        centered = (x.flatten(1) - self.shift).to(self.dtype)
+        return centered - self.unit * self.offset
 
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Exact log-density (n,) in nats, log N(x; b, W W^T + sigma^2 I)."""
@@ -232,7 +234,7 @@ class LinearVAE(Model):
 
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         """W z + b, (n, *event.shape)."""
-        mean: Tensor = z @ self.W.T + self.b
+        mean = restore(z @ self.weight.T + self.offset, self.shift, self.unit)
         return mean.view(-1, *self.event.shape)
 
     def reconstruct(self, x: Tensor, context: Context | None = None) -> Tensor:

@@ -150,7 +150,7 @@ class SemiSupervisedVAE(Model):
     def prepare(self, batch: Batch) -> None:
         """Standardize reals, and let the decoder start at the marginals of the data."""
         with torch.no_grad():
-            self.decoder.start_at(self.output.fit(batch.x))
+            self.decoder.start_at(self.output.fit(batch.x, batch.moments))
 
     def loss(self, batch: Batch) -> Loss:
         """L where the label is known, U elsewhere, and alpha times the cross-entropy."""

@@ -165,7 +165,7 @@ class VAE(Model):
     def prepare(self, batch: Batch) -> None:
         """Standardize reals, and let the decoder start at the marginals of the data."""
         with torch.no_grad():
-            self.decoder.start_at(self.output.fit(batch.x))
+            self.decoder.start_at(self.output.fit(batch.x, batch.moments))
 
     def phases(self) -> Sequence[Phase]:
         """One phase of gradient descent; before it, with a warm-up, the KL's weight moves."""

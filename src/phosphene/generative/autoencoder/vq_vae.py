@@ -121,7 +121,7 @@ class VQVAE(Model):
     def prepare(self, batch: Batch) -> None:
         """Start the decoder at the marginals, and the codebook on the first batch's vectors."""
         with torch.no_grad():
-            self.decoder.start_at(self.output.fit(batch.x))
+            self.decoder.start_at(self.output.fit(batch.x, batch.moments))
             if isinstance(self.quantizer, Codebook):
                 z = self._vectors(batch.x)
                 order = batch.uniform(self.grid).reshape(-1).to(z.device)

@@ -19,6 +19,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import EventError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
@@ -123,7 +124,7 @@ class Autoregressive(Model):
 
         The frequencies are the batch's, until :meth:`count_labels` tells those of all data.
         """
-        start = self.marginals(batch.x)
+        start = self.marginals(batch.x, batch.moments)
         label = batch.context.label
         if self.context.label is not None and label is not None:
             self.count_labels(torch.bincount(label[label >= 0], minlength=self.context.label))
@@ -136,9 +137,9 @@ class Autoregressive(Model):
             smoothed = counts + 1.0
             self.log_prior.copy_((smoothed / smoothed.sum()).log())
 
-    def marginals(self, x: Tensor) -> Tensor:
-        """Learn the data's scale from x; parameters (D, size), or (1, size) if all are alike."""
-        return self.conditional.fit(x.flatten(1))
+    def marginals(self, x: Tensor, moments: Moments | None = None) -> Tensor:
+        """Learn the data's scale; parameters (D, size), or (1, size) if all are alike."""
+        return self.conditional.fit(x.flatten(1), moments)
 
     def start_at(self, start: Tensor) -> None:
         """Set the output's biases so that conditionals start at ``start`` (D, size), if it can."""
@@ -226,7 +227,7 @@ class Autoregressive(Model):
         x = torch.where(mask, x, torch.zeros_like(x))
         context = self._checked(x, context)
         nobody = torch.zeros(len(x), dtype=torch.long)
-        known = Known(x.flatten(1).to(self.dtype), mask.flatten(1), context, nobody)
+        known = Known(x.flatten(1).to(self.value_dtype), mask.flatten(1), context, nobody)
         known = self.settle(known, generator)
         _, u = self._draws(len(x), generator)
         given = (known.x, known.mask)
@@ -261,7 +262,7 @@ class Autoregressive(Model):
         """
         n, how, context = len(u), how or Choosing(), context or Context()
         member = torch.zeros(n, dtype=torch.long) if member is None else member
-        x = torch.zeros(n, self.event.dimensions, dtype=self.dtype, device=self.device)
+        x = torch.zeros(n, self.event.dimensions, dtype=self.value_dtype, device=self.device)
         for m in member.unique().tolist():
             rows = (member == m).nonzero()[:, 0].to(self.device)
             part = None if given is None else (given[0][rows], given[1][rows])
@@ -283,7 +284,9 @@ class Autoregressive(Model):
         """Flat samples (n, D) of one member; what a fused sampler overrides."""
         make = self.naive_stepper if naive else self.stepper
         step = make(len(u), context, member=member)
-        x = torch.zeros(len(u), self.event.dimensions, dtype=self.dtype, device=self.device)
+        x = torch.zeros(
+            len(u), self.event.dimensions, dtype=self.value_dtype, device=self.device
+        )
         for k, i in enumerate(self.order_of(member).tolist()):
             value = self.conditional.draw(step(k, x), u[:, i], how, i)
             x[:, i] = value if given is None else torch.where(given[1][:, i], given[0][:, i], value)
@@ -328,6 +331,11 @@ class Autoregressive(Model):
         drawn = torch.multinomial(p, 1, generator=generator)[:, 0]
         return replace(context, label=torch.where(context.label < 0, drawn, context.label))
 
+    @property
+    def value_dtype(self) -> torch.dtype:
+        """What values are held in: float64 where reals lie too far from 0 for the weights' type."""
+        return torch.float64 if self.conditional.wide else self.dtype
+
     # -- details ------------------------------------------------------------------------------
 
     def _checked(self, x: Tensor, context: Context | None) -> Context:
@@ -341,13 +349,13 @@ class Autoregressive(Model):
         return torch.logsumexp(torch.stack(every), 0) - math.log(self.members)
 
     def _sequential(self, x: Tensor, context: Context) -> Tensor:
-        flat = x.flatten(1).to(self.dtype)
+        flat = x.flatten(1).to(self.value_dtype)
         every = [self._sequential_member(flat, context, m) for m in range(self.members)]
         return torch.logsumexp(torch.stack(every), 0) - math.log(self.members)
 
     def _sequential_member(self, flat: Tensor, context: Context, member: int) -> Tensor:
         step = self.stepper(len(flat), context, member=member)
-        x, total = torch.zeros_like(flat), torch.zeros_like(flat[:, 0])
+        x, total = torch.zeros_like(flat), flat.new_zeros(len(flat), dtype=self.dtype)
         for k, i in enumerate(self.order_of(member).tolist()):
             params = torch.zeros(
                 len(flat), self.event.dimensions, self.conditional.size, dtype=self.dtype
@@ -407,7 +415,7 @@ def free_running(
     context = model._settled(n, model.given(context, n), generator)
     _, u = model._draws(n, generator)
     step = model.stepper(n, context)
-    x = torch.zeros(n, model.event.dimensions, dtype=model.dtype, device=model.device)
+    x = torch.zeros(n, model.event.dimensions, dtype=model.value_dtype, device=model.device)
     with torch.no_grad():
         for k, i in enumerate(model.order.tolist()):
             params = step(k, x)

@@ -8,6 +8,7 @@ from torch import Tensor
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.moments import standardize
 from phosphene.generative.autoregressive.nade import NADEBase
 from phosphene.nn.conditionals import GaussianMixture, LogisticMixture
 from phosphene.nn.noise import Uniform
@@ -22,8 +23,8 @@ class RNADE(NADEBase):
 
     By Uria, Murray and Larochelle (2013). The hidden layers are NADE's, h_i = f(rho_i a_i) with
     a_{i+1} = a_i + W_i x_i: the sums grow with i, and the learned factors rho_i bring them back to
-    where f is sensitive. Data of any unit are standardized by the first batch; log-densities are
-    those of the data themselves.
+    where f is sensitive. Data of any unit are standardized; log-densities are those of the data
+    themselves.
 
     A component that becomes narrow gets gradients of its mean that grow as 1/sigma^2, and its
     learning rate would have to fall with it. In training the gradient of a mean is therefore
@@ -86,7 +87,7 @@ class RNADE(NADEBase):
         shift, scale = self.conditional.shift, self.conditional.scale
         assert isinstance(shift, Tensor)
         assert isinstance(scale, Tensor)
-        return ((x.to(self.dtype) - shift[dimensions]) / scale[dimensions])[..., None]
+        return standardize(x, shift[dimensions], scale[dimensions], self.dtype)[..., None]
 
     def member_log_prob(
         self,

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.nn.causal import PastValues
 from phosphene.nn.conditionals import Conditional
@@ -56,9 +57,9 @@ class CausalSequence(Autoregressive):
         """The same value by value."""
         raise NotImplementedError
 
-    def marginals(self, x: Tensor) -> Tensor:
+    def marginals(self, x: Tensor, moments: Moments | None = None) -> Tensor:
         """One scale for all positions, and parameters (1, size) to start at."""
-        return self.conditional.fit(x.reshape(-1, 1))
+        return self.conditional.fit(x.reshape(-1, 1), moments and moments.pooled)
 
     def start_at(self, start: Tensor) -> None:
         """Start at the marginal."""

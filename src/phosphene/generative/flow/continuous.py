@@ -154,7 +154,7 @@ class ContinuousFlow(Flow):
     def estimate_log_prob(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
         """The log-density of reals (n,) in nats, and the standard error of the trace (n,)."""
         context = self.given(context, len(x))
-        y, log_det = self.codec.encode(self.event.check(x).to(self.dtype), None)
+        y, log_det = self.encoded(self.event.check(x))
         values = self._density(y, context, self._drawn(y), self.ode.solver).log_dets
         return values.mean(1) + log_det, standard_error(values)
 
@@ -187,7 +187,7 @@ class ContinuousFlow(Flow):
     def inverse_error(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Largest |f^-1(f(y)) - y| of each example (n,), in units of the largest |y|."""
         context = self.given(context, len(x))
-        y, _ = self.codec.encode(self.event.check(x).to(self.dtype), None)
+        y, _ = self.encoded(self.event.check(x))
         back = self.ode.inverse(self.ode.move(y, context), context)
         return (back - y).abs().flatten(1).amax(1) / y.abs().max().clamp(min=1.0)
 
@@ -199,7 +199,7 @@ class ContinuousFlow(Flow):
         if self.event.discrete:
             uniform = batch.uniform(self.event.shape).to(self.dtype)
             noise, log_q = self.dequantizer(batch.x, uniform, context)
-        y, log_det = self.codec.encode(batch.x.to(self.dtype), noise)
+        y, log_det = self.encoded(batch.x, noise)
         probes = None
         if not self._exact(_EXACT_IN_LOSSES):
             probes = probes_of(batch.normal((1, *self.event.shape)).to(self.dtype), self.noise)

@@ -10,6 +10,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
@@ -117,6 +118,11 @@ class Flow(Model):
         z = self.event.check_shape(z)
         return self.transform.inverse(z, self.given(context, len(z)))
 
+    def encoded(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Examples as the bijection takes them, and the codec's log-determinant (n,)."""
+        wide = x.dtype == torch.float64 and not self.event.discrete
+        return self.codec.encode(x if wide else x.to(self.dtype), noise)
+
     # -- likelihoods ----------------------------------------------------------------------------
 
     def _log_density(self, y: Tensor, context: Context) -> Tensor:
@@ -131,7 +137,7 @@ class Flow(Model):
         log_q: Tensor | float = 0.0
         if noise is not None:
             noise, log_q = self.dequantizer(x, noise, context)
-        y, log_det = self.codec.encode(x.to(self.dtype), noise)
+        y, log_det = self.encoded(x, noise)
         return self._log_density(y, context) + log_det - log_q
 
     @available_if(
@@ -182,22 +188,38 @@ class Flow(Model):
         its likelihood looks.
         """
         context = self.given(context, len(x))
-        y, _ = self.codec.encode(self.event.check(x).to(self.dtype), None)
+        y, _ = self.encoded(self.event.check(x))
         z, _ = self.transform.forward_and_log_det(y, context)
         back = self.transform.inverse(z, context)
         return (back - y).abs().flatten(1).amax(1) / y.abs().max().clamp(min=1.0)
+
+    def check_moments(self, moments: Moments) -> None:
+        """Refuse a column that never varies: it has no density."""
+        if moments.n < 2 or not moments.constant:
+            return
+        names = [moments.name(i) for i in moments.constant[:3]]
+        more = len(moments.constant) - len(names)
+        value = float(moments.mean.flatten()[moments.constant[0]])
+        verb = "is" if len(moments.constant) == 1 else "are"
+        raise DataError(
+            f"{', '.join(names)}{f' and {more} more' if more else ''} {verb} constant ({value:g}), "
+            f"where a density is infinite: leave {'it' if verb == 'is' else 'them'} out, or add "
+            "noise"
+        )
 
     def prepare(self, batch: Batch) -> None:
         """Learn the scale of reals, then let each layer initialize itself."""
         x = self.event.check(batch.x).to(self.device)
         if isinstance(self.codec, Standardize):
-            _fit(self.codec, x)
+            moments = batch.moments or Moments.of(x)
+            self.check_moments(moments)
+            self.codec.take(moments)
         for part in self.codec.modules():
             if isinstance(part, Equalize):
                 part.fit(x)
         noise = batch.uniform(self.event.shape).to(self.dtype) if self.event.discrete else None
         with torch.no_grad():
-            y, _ = self.codec.encode(x.to(self.dtype), noise)
+            y, _ = self.encoded(x, noise)
             self.transform.prepare(y, self.given(batch.context, len(batch)))
 
     # -- samples --------------------------------------------------------------------------------
@@ -243,25 +265,10 @@ def _codec(event: Event, name: str, alpha: float) -> Codec:
     if name not in CODECS:
         raise UnknownNameError("codec", name, CODECS)
     if event.levels is None:
-        return Standardize(torch.zeros(event.shape), torch.ones(event.shape))
+        shift = torch.zeros(event.shape, dtype=torch.float64)
+        return Standardize(shift, torch.ones(event.shape))
     if name == "logit":
         return Chain(Dequantize(event.levels), Logit(alpha))
     if name == "equalized":
         return Chain(Dequantize(event.levels), Equalize(event))
     return Chain(Dequantize(event.levels), Standardize(0.5, 1.0))
-
-
-def _fit(codec: Standardize, x: Tensor) -> None:
-    """Learn mean and deviation; a column that never varies has no density, and is named."""
-    codec.mean.copy_(x.double().mean(0))
-    std = x.double().std(0, correction=0)
-    flat = std.flatten()
-    constant = (flat <= 1e-12 * x.double().abs().flatten(1).amax(0)).nonzero()[:, 0].tolist()
-    if constant and len(x) > 1:
-        i = constant[0]
-        value = float(x.flatten(1)[0, i])
-        raise DataError(
-            f"column {i} is constant ({value:g}) in the first batch, where a density is infinite: "
-            f"leave it out, or add noise to it"
-        )
-    codec.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))

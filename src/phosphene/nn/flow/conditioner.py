@@ -18,7 +18,7 @@ from phosphene.kernels.image_net import (
 )
 from phosphene.kernels.library import backend
 from phosphene.nn.activations import activation_named
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.condition import ConditionBias, FlatImage
 from phosphene.nn.flow.kept import Kept
 from phosphene.nn.mlp import check_widths
 
@@ -53,8 +53,8 @@ class VectorConditioner(nn.Module):
         super().__init__()
         check_widths(hidden)
         spec = context or ContextSpec()
-        self.image = spec.image
-        more = 0 if spec.image is None else spec.image.dimensions
+        self.image = None if spec.image is None else FlatImage(spec.image)
+        more = 0 if self.image is None else self.image.width
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((inputs + more, *hidden)))
         last = hidden[-1] if hidden else inputs + more
         self.head = nn.Linear(last, outputs)
@@ -71,9 +71,7 @@ class VectorConditioner(nn.Module):
         """(n, inputs) to (n, outputs)."""
         h = x
         if self.image is not None:
-            assert context is not None
-            assert context.image is not None
-            h = torch.cat((h, context.image.flatten(1).to(h.dtype)), 1)
+            h = torch.cat((h, self.image(context, h.dtype)), 1)
         for layer, condition in zip(self.layers, self.conditions, strict=False):
             h = self.activation(_plus(layer(h), condition(context)))
         out: Tensor = _plus(self.head(h), self.conditions[-1](context))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.condition import ConditionBias, FlatImage
 from phosphene.nn.flow.transform import Composition, Inverted, Transform
 
 __all__ = ["DIRECTIONS", "Direction", "LayerParameters", "above_minus_one", "check_slope", "stack"]
@@ -41,8 +41,9 @@ class LayerParameters(nn.Module):
         spec = context or ContextSpec()
         self.own = nn.Parameter(initial)
         self.condition = ConditionBias(spec, len(initial))
-        self.image = None
+        self.image = self.flat = None
         if spec.image is not None:
+            self.flat = FlatImage(spec.image)
             self.image = nn.Linear(spec.image.dimensions, len(initial), bias=False)
         for linear in (self.condition.map, self.image):
             if linear is not None:
@@ -55,9 +56,8 @@ class LayerParameters(nn.Module):
         if told is not None:
             params = params + told
         if self.image is not None:
-            assert context is not None
-            assert context.image is not None
-            params = params + self.image(context.image.flatten(1).to(params.dtype))
+            assert self.flat is not None
+            params = params + self.image(self.flat(context, params.dtype))
         return params
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.nn.activations import activation_named
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.condition import ConditionBias, FlatImage
 from phosphene.nn.flow.conditioner import resized
 from phosphene.nn.mlp import check_widths
 
@@ -166,8 +166,9 @@ class VelocityNetwork(nn.Module):
         spec = context or ContextSpec()
         self.image, self.convolution = spec.image, convolution
         inputs = shape[0] if convolution else int(torch.Size(shape).numel())
-        more = 0
+        more, self.flat = 0, None
         if spec.image is not None:
+            self.flat = None if convolution else FlatImage(spec.image)
             if convolution and not spec.image.is_image:
                 raise EventError(f"a context image is (channels, height, width), got {spec.image}")
             more = spec.image.shape[0] if convolution else spec.image.dimensions
@@ -211,8 +212,8 @@ class VelocityNetwork(nn.Module):
         h = x if self.convolution else x.flatten(1)
         if self.image is None:
             return h
+        if self.flat is not None:
+            return torch.cat((h, self.flat(context, h.dtype)), 1)
         assert context is not None
         assert context.image is not None
-        if self.convolution:
-            return torch.cat((h, resized(context.image, self.image.levels, x)), 1)
-        return torch.cat((h, context.image.flatten(1).to(h.dtype)), 1)
+        return torch.cat((h, resized(context.image, self.image.levels, x)), 1)
