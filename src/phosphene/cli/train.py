@@ -37,6 +37,8 @@ class Arguments:
         env: Where an agent acts: CartPole-v1, any name of gymnasium's, or a map, grid:FILE.
         labels: How many labels a semi-supervised system uses, the same of each class; by default
             all that there are, or the recipe's number on the recipe's own data.
+        context: What the model is told of each example: label, image, vector, or columns of a table
+            as vector:a,b or label:class; none for nothing. By default, what the recipe says.
         budget: How long: 60s, 10m, 2h, 3000steps or 5epochs; steps of an agent are environment
             steps.
         recipe: Which recipe's settings to start from: default, paper, ...
@@ -58,6 +60,9 @@ class Arguments:
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint=quiet)] = None
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint=quiet)] = None
     labels: Annotated[int | None, arg(metavar="N", help_behavior_hint=quiet)] = None
+    context: Annotated[
+        tuple[str, ...] | None, arg(metavar="PART ...", help_behavior_hint="")
+    ] = None
     budget: Annotated[str | None, arg(metavar="BUDGET", help_behavior_hint=quiet)] = None
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
@@ -130,6 +135,7 @@ def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Ru
         data=top("data"),
         env=top("env"),
         labels=top("labels"),
+        context=top("context"),
         budget=top("budget"),
         precision=top("precision"),
         seed=arguments.seed,

@@ -1,7 +1,8 @@
 """Mean, spread and range of reals, and the two maps between data and what networks see."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -39,24 +40,14 @@ class Moments:
 
     @classmethod
     def of(cls, x: Tensor, names: Sequence[str] = ()) -> "Moments":
-        """Of examples (n, *shape), in two passes over blocks of them.
+        """Of examples (n, *shape), a block after another; squares are taken about the mean."""
+        step = max(1, _BLOCK // max(1, x[:1].numel()))
+        return replace(cls.merged(map(_of_block, x.split(step))), names=tuple(names))
 
-        The second pass takes the squares of what is left of the mean, so that nothing cancels.
-        """
-        n, step = len(x), max(1, _BLOCK // max(1, x[:1].numel()))
-        parts = [part.double() for part in x.split(step)] if n <= step else None
-        blocks = (lambda: parts) if parts else (lambda: (p.double() for p in x.split(step)))
-        first = x[0].double()
-        total, low, high = torch.zeros_like(first), first, first
-        for part in blocks():
-            total = total + (part - first).sum(0)
-            low, high = torch.minimum(low, part.amin(0)), torch.maximum(high, part.amax(0))
-        mean = first + total / n
-        squares = torch.zeros_like(first)
-        for part in blocks():
-            squares = squares + (part - mean).square().sum(0)
-        std = (squares / n).sqrt()
-        return cls(n=n, mean=mean, std=std, low=low, high=high, names=tuple(names))
+    @classmethod
+    def merged(cls, parts: Iterable["Moments"]) -> "Moments":
+        """Of all examples of several sets together (Chan, Golub and LeVeque, 1983)."""
+        return reduce(_merge, parts)
 
     @property
     def constant(self) -> list[int]:
@@ -97,6 +88,22 @@ class Moments:
         """
         named = f" ({self.names[dimension]!r})" if dimension < len(self.names) else ""
         return f"column {dimension}{named}"
+
+
+def _of_block(x: Tensor) -> Moments:
+    y = x.double()
+    mean = y.mean(0)
+    std = (y - mean).square().mean(0).sqrt()
+    return Moments(n=len(y), mean=mean, std=std, low=y.amin(0), high=y.amax(0))
+
+
+def _merge(a: Moments, b: Moments) -> Moments:
+    n = a.n + b.n
+    apart = b.mean - a.mean
+    mean = a.mean + apart * (b.n / n)
+    squares = a.n * a.std.square() + b.n * b.std.square() + apart.square() * (a.n * b.n / n)
+    low, high = torch.minimum(a.low, b.low), torch.maximum(a.high, b.high)
+    return Moments(n=n, mean=mean, std=(squares / n).sqrt(), low=low, high=high)
 
 
 def outgrows(size: Tensor, spread: Tensor) -> Tensor:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.table import adapters, names
 
-__all__ = ["load", "outward", "parse"]
+__all__ = ["load", "outward", "parse", "with_option"]
 
 _SPLITS: dict[str, Split] = {
     "train": "train",
@@ -78,6 +78,27 @@ def load(name: str, split: str = "train") -> Dataset:
         kind = "folder" if Path(name).is_dir() else kind
         raise DataError(f"{name!r} is a path; say what reads it, as in '{kind}:{name}'")
     raise UnknownNameError("data set", base, [*embedded, *reading])
+
+
+def with_option(name: str, option: str, value: str) -> str:
+    """The name with one more option.
+
+    Raises:
+        ConfigError: The adapter has no such option, or it is said twice.
+
+    Example:
+        >>> with_option("csv:wine.csv?missing=drop", "label", "class")
+        'csv:wine.csv?missing=drop&label=class'
+    """
+    base, _, options = parse(name)
+    row = next((row for row in adapters() if row.name == base), None)
+    if row is None or option not in parameters_of(_function(row.target)):
+        raise ConfigError(f"{name!r} has no option {option!r}: its labels are chosen already")
+    if options.get(option, value) != value:
+        raise ConfigError(f"{name!r} says {option}={options[option]}, and not {value}")
+    if option in options:
+        return name
+    return f"{name}{'&' if options else '?'}{urlencode({option: value})}"
 
 
 def outward(name: str) -> str:

@@ -265,8 +265,15 @@ _ADAPTERS = (
         kind="image",
     ),
     Adapter(
+        name="csv",
+        title="a table: columns of numbers, and perhaps one of labels",
+        example="csv:./wine.csv?label=class",
+        target="phosphene.data.adapters.csv:csv",
+        kind="real",
+    ),
+    Adapter(
         name="npz",
-        title="arrays x and, if there are any, y and image of a NumPy file",
+        title="arrays x and, if there are any, y, vector and image of a NumPy file",
         example="npz:./data.npz?levels=256",
         target="phosphene.data.adapters.npz:npz",
     ),
@@ -322,7 +329,7 @@ def adapters() -> list[Adapter]:
 
     Example:
         >>> [row.name for row in adapters()]
-        ['folder', 'npz', 'idx', 'text', 'wav', 'hf', 'webdataset', 'x4']
+        ['folder', 'csv', 'npz', 'idx', 'text', 'wav', 'hf', 'webdataset', 'x4']
     """
     return list(_ADAPTERS)
 

@@ -5,7 +5,7 @@ or fetched is left alone, unless the caller trusts the run or names the same thi
 """
 
 from phosphene.core.errors import EventError, RunError
-from phosphene.data import load as load_data
+from phosphene.data.conditioning import as_table, load_given
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import outward
 from phosphene.decision.environments.table import code_named
@@ -27,7 +27,10 @@ def data_of(run: Run, split: str) -> Dataset:
             "say which data to take: --data on the command line, data= in Python"
         )
     check_trusted(run)
-    dataset = load_data(run.data, split)
+    record = run.config
+    dataset = load_given(run.data, split, record.get("context"))
+    columns = record.get("columns", ()), record.get("vector_columns", ())
+    dataset = as_table(dataset, *columns, record.get("classes", ()))
     if run.said_data is not None and run.weights and dataset.event != run.model.event:
         raise EventError(
             f"{dataset.name!r} holds {dataset.event}; {str(run.path)!r} models {run.model.event}"

@@ -21,7 +21,7 @@ from phosphene.core.errors import (
     UnknownNameError,
 )
 from phosphene.core.model import Model, load_tensors
-from phosphene.data import load as load_data
+from phosphene.data.conditioning import Conditions, as_table, load_given
 from phosphene.data.dataset import Dataset
 from phosphene.recipes.labelling import labelled, with_number
 from phosphene.recipes.recipe import Recipe, Stage, recipes, select
@@ -90,29 +90,35 @@ def plan_training(
     overrides: Mapping[str, Any],
     validation: str | Dataset | None = None,
     labels: int | None = None,
+    context: str | Sequence[str] | None = None,
 ) -> Plan:
     """Resolve constructor defaults < recipe < what the caller says; see ``train``."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
-    dataset = None if data is None else load_split(data, "train")
+    said = None if context is None else Conditions.parse(context)
+    dataset = None if data is None else load_split(data, "train", said)
     chosen = recipe if isinstance(recipe, Recipe) else _selected(system, dataset, recipe)
     settings = TrainSettings(**{**chosen.train, **train})
     spent = Budget.parse(budget or chosen.budget)
     precision = precision or chosen.precision
     if precision not in _PRECISIONS:
         raise UnknownNameError("precision", precision, _PRECISIONS)
-    dataset = load_split(chosen.data, "train") if dataset is None else dataset
+    dataset = load_split(chosen.data, "train", said) if dataset is None else dataset
     if isinstance(data, Dataset):
         dataset.event.check(dataset.x)  # those that are read have been checked
     if chosen.plain:
         dataset = replace(dataset, notes=(*dataset.notes, chosen.notes))
     chosen = with_number(chosen, data, labels)
-    context = context_for(dataset, chosen)
+    chosen = chosen if said is None else replace(chosen, context=said.names)
+    told = context_for(dataset, chosen)
     dataset, counts = labelled(dataset, chosen.labels, chosen.labelled_fraction, seed)
-    built = build(system, dataset.event, context, seed, **{**chosen.model, **model})
+    built = build(system, dataset.event, told, seed, **{**chosen.model, **model})
     if init_from is not None:
         initialize(built, Path(init_from))
-    told = chosen.labels is None and counts is None
-    held_out, notes = held_out_of(dataset, data, validation, labelled=told)
+    if dataset.moments is not None:
+        built.check_moments(dataset.moments)
+    labelled_all = chosen.labels is None and counts is None
+    held_out, notes = held_out_of(dataset, data, validation, labelled=labelled_all, said=said)
+    notes = (*notes, *unused(system, dataset, told, data, asked=said is not None))
     if settings.patience is not None and held_out is None:
         raise ConfigError(
             f"patience waits for a validation to improve, and {dataset.name!r} has no validation "
@@ -130,6 +136,10 @@ def plan_training(
         "labels": chosen.labels,
         "labelled_fraction": chosen.labelled_fraction,
         "labelled": counts,
+        "context": None if said is None else list(said.text),
+        "columns": list(dataset.columns),
+        "vector_columns": list(dataset.vector_columns),
+        "classes": list(dataset.classes),
         # What turns samples into text and sound must not need the data.
         "tokenizer": encode(dataset.tokenizer),
         "sample_rate": dataset.sample_rate,
@@ -145,6 +155,7 @@ def held_out_of(
     validation: str | Dataset | None,
     *,
     labelled: bool,
+    said: Conditions | None = None,
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """What a training is judged by, and what the user should know where there is nothing.
 
@@ -155,7 +166,11 @@ def held_out_of(
     if validation is None and isinstance(data, Dataset):
         return None, ()
     try:
-        held_out = load_split(dataset.name if validation is None else validation, "validation")
+        judged = dataset.name if validation is None else validation
+        held_out = load_split(judged, "validation", said)
+        held_out = as_table(
+            held_out, dataset.columns, dataset.vector_columns, dataset.classes
+        )
     except PhospheneError as error:
         if validation is not None:
             raise
@@ -234,14 +249,18 @@ def _stages(
     return told
 
 
-def load_split(data: str | Dataset, split: str) -> Dataset:
-    """A split of a data set given by name, or the data set itself."""
+def load_split(data: str | Dataset, split: str, said: Conditions | None = None) -> Dataset:
+    """A split of a data set given by name, or the data set itself, with what conditions it."""
     if not isinstance(data, str | Dataset):
         raise ConfigError(
             f"data are a name, as 'mnist' or 'folder:./photos', or a Dataset; got a "
             f"{type(data).__name__}"
         )
-    return data if isinstance(data, Dataset) else load_data(data, split)
+    if isinstance(data, str):
+        return load_given(data, split, None if said is None else said.text)
+    if said is not None and said.label is not None:
+        raise ConfigError("a Dataset has its labels in y: context='label' conditions on them")
+    return data if said is None else said.applied(data)
 
 
 def sort_overrides(
@@ -285,6 +304,26 @@ def context_for(dataset: Dataset, recipe: Recipe) -> ContextSpec | None:
                 f"{dataset.name!r} has none{hint}"
             )
     return replace(ContextSpec(), **{n: getattr(available, n) for n in recipe.context})
+
+
+def unused(
+    system: str,
+    dataset: Dataset,
+    told: ContextSpec | None,
+    data: str | Dataset | None,
+    *,
+    asked: bool,
+) -> tuple[str, ...]:
+    """What the user's own data hold that the model could be told and is not."""
+    own = isinstance(data, Dataset) or (data is not None and ":" in data)
+    if asked or not own or catalog.find(system).context == "none":
+        return ()
+    left = [name for name in dataset.context.names if name not in (told or ContextSpec()).names]
+    what = {"label": f"labels of {len(dataset.classes)} classes", "image": "images"}
+    return tuple(
+        f"{what.get(name, 'vectors')} in the data are not used: --context {name} conditions on them"
+        for name in left
+    )
 
 
 def initialize(model: Model, path: Path) -> None:

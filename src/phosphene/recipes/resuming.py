@@ -1,6 +1,6 @@
 """How a run goes on: what it was is read from its folder, and what is said now must agree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,17 @@ from typing import Any
 from phosphene.core.config import decode, encode
 from phosphene.core.errors import RunError
 from phosphene.core.model import Model
+from phosphene.data.conditioning import Conditions
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.subject import data_of
 from phosphene.recipes.labelling import labelled_again
-from phosphene.recipes.planning import Plan, held_out_of, initialize, sort_overrides
+from phosphene.recipes.planning import (
+    Plan,
+    held_out_of,
+    initialize,
+    load_split,
+    sort_overrides,
+)
 from phosphene.train.checkpoint import latest_checkpoint
 from phosphene.train.describing import allowance, build_from
 from phosphene.train.files import refuse_links, size_of
@@ -34,16 +41,23 @@ def plan_resume(
     overrides: Mapping[str, Any],
     validation: str | Dataset | None = None,
     labels: int | None = None,
+    context: str | Sequence[str] | None = None,
     trust: bool = False,
 ) -> Plan:
     """Go on as recorded; only the budget may be another."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
     run, record = recorded(system, name, folder, model, train)
-    said = data if isinstance(data, str) else None
+    named = data if isinstance(data, str) else None
+    said = Conditions.parse(record["context"]) if record.get("context") else None
+    if context is not None and (said is None or Conditions.parse(context) != said):
+        raise RunError(
+            f"{str(run.path)!r} was trained with context {record.get('context')}, not "
+            f"{list(Conditions.parse(context).text)}: a run is resumed on what it began with"
+        )
     if isinstance(data, Dataset):
-        dataset = data
+        dataset = load_split(data, "train", said)
     else:
-        dataset = data_of(Run(run.path, data=said, trust=trust), "train")
+        dataset = data_of(Run(run.path, data=named, trust=trust), "train")
     if dataset.name != record["data"]:
         raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {dataset.name!r}")
     if labels not in (None, record.get("labels")):
@@ -55,7 +69,7 @@ def plan_resume(
         raise RunError(f"{str(run.path)!r} was judged by a Dataset of your own: pass validation=")
     judged = validation if validation is not None else record.get("validation")
     told = record.get("labels") is None and record.get("labelled") is None
-    held_out, notes = held_out_of(dataset, data, judged, labelled=told)
+    held_out, notes = held_out_of(dataset, data, judged, labelled=told, said=said)
     dataset = labelled_again(dataset, record, str(run.path))
     if isinstance(data, Dataset) and record.get("fingerprint") not in (None, data.fingerprint):
         raise RunError(

@@ -43,6 +43,7 @@ def train(
     validation: str | Dataset | None = None,
     env: str | None = None,
     labels: int | None = None,
+    context: str | Sequence[str] | None = None,
     budget: str | None = None,
     seed: int = 0,
     name: str | None = None,
@@ -77,6 +78,9 @@ def train(
         labels: How many labels a semi-supervised system uses, as many of each class as can be; None
             for all that the data have, or the recipe's number on the embedded data set that the
             recipe names.
+        context: What the model is told of each example, in place of the recipe's choice:
+            ``label``, ``image``, ``vector``, columns of a table as ``vector:a,b`` or
+            ``label:class``, several of these in a list, or ``none``.
         budget: ``60s``, ``10m``, ``3000steps`` or ``5epochs``; None takes the recipe's. Steps of an
             agent are those of its environments, all together.
         seed: Seeds weights, batches and noise.
@@ -126,16 +130,20 @@ def train(
     if check_subject(system, data, env):
         if labels is not None:
             raise ConfigError(f"{system!r} is an agent: it has no labels, got labels={labels}")
+        if context is not None:
+            raise ConfigError(f"{system!r} is an agent: it has no context, got {context!r}")
         plan = resume_agent(system, env=env, trust=trust, **said) if resume else plan_agent(
             system, env=env, **said, **anew
         )  # fmt: skip
     elif resume:
         plan = plan_resume(
-            system, data=data, validation=validation, labels=labels, trust=trust, **said
+            system, data=data, validation=validation, labels=labels, context=context,
+            trust=trust, **said,
         )
     else:
         plan = plan_training(
-            system, data=data, validation=validation, labels=labels, **said, **anew
+            system, data=data, validation=validation, labels=labels, context=context,
+            **said, **anew,
         )
     runtime = Runtime(device, plan.settings.strategy)
     try:

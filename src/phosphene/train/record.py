@@ -117,6 +117,10 @@ def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
+def _texts(value: Any, most: int) -> bool:
+    return isinstance(value, list) and len(value) <= most and all(map(_NAME, value))
+
+
 _NAME, _LONG = _text_of(4096), _text_of(100_000)
 _FIELDS: dict[str, tuple[Check, str]] = {
     "system": (_NAME, "a name"),
@@ -151,6 +155,10 @@ _OPTIONAL: dict[str, tuple[Check, str]] = {
         _or_none(lambda v: isinstance(v, dict) and all(map(_whole, v.values()))),
         "an object of whole numbers, or null",
     ),
+    "context": (_or_none(lambda v: _texts(v, 64)), "texts or null"),
+    "columns": (lambda v: _texts(v, 10_000), "texts"),
+    "vector_columns": (lambda v: _texts(v, 10_000), "texts"),
+    "classes": (lambda v: _texts(v, 100_000), "texts"),
     "tokenizer": (_or_none(_object), "an object or null"),
     "sample_rate": (_or_none(lambda v: _whole(v) and 0 < v < 10**9), "a whole number or null"),
     "threads": (_or_none(lambda v: _whole(v) and v > 0), "a whole number above 0"),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as numpy_format
 
 from phosphene.core.errors import DataError, PhospheneError, listed
-from phosphene.data.adapters.arrays import BrokenPromise, Rows, from_arrays, images
+from phosphene.data.adapters.arrays import BrokenPromise, Rows, from_arrays, images, table_dataset
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import admit, regular, within_memory
 from phosphene.data.splits import ALIASES, locate
@@ -39,12 +39,15 @@ def npz(
     limit: int | None = None,
     image_levels: int | None = None,
 ) -> Dataset:
-    """Read ``x`` (uint8 codes or reals, the examples first), optional labels ``y`` and ``image``.
+    """Read ``x`` (uint8 codes or reals, the examples first), and ``y``, ``vector`` and ``image``.
 
     Images are (n, c, h, w), or (n, h, w) where there is one channel. ``x_train``, ``y_train``,
-    ``x_test`` and so on are splits; without them a fixed tenth is held out for each. ``image``
-    (``image_train`` ...) holds an image of codes for each example, which conditions it. Arrays of
-    other names are not read, and of these only the rows of the split are held.
+    ``x_test`` and so on are splits; without them a fixed tenth is held out for each. ``y`` holds
+    labels: whole numbers, -1 for unknown, or text; reals are targets, which are columns of a table
+    like those of ``x``. ``vector`` holds reals (n, k), and ``image`` an image of codes, for each
+    example, which condition it. ``columns`` names the columns of ``x``. An archive without ``x``
+    that holds vectors of one length is a table of these. Arrays of other names are not read, and of
+    these only the rows of the split are held.
 
     Args:
         argument: The file.
@@ -80,6 +83,8 @@ def _read(
     parts = {key.removeprefix("x_"): key for key in members if key.removeprefix("x_") in ALIASES}
     if "x" in members:
         parts = {"": "x"}
+    if not parts and (table := _table(argument, stored, members)) is not None:
+        return table_dataset(argument, split, table, limit)
     if not parts:
         raise DataError(f"{argument!r} has no array 'x'; it holds {listed(sorted(members))}")
     rows = {key: _rows(argument, stored, members[key], key) for key in parts.values()}
@@ -91,15 +96,28 @@ def _read(
     key = parts[part]
     given = {
         name: _rows(argument, stored, members[name + key[1:]], name)
-        for name in ("y", "image")
+        for name in ("y", "vector", "image")
         if name + key[1:] in members
     }
     x = replace(rows[key], name="x")
-    dataset = from_arrays(argument, split, x, given.get("y"), index, levels)
+    names = _rows(argument, stored, members["columns"], "columns") if "columns" in members else None
+    dataset = from_arrays(
+        argument, split, x, given.get("y"), index, levels,
+        vector=given.get("vector"), names=names,
+    )  # fmt: skip
     if "image" not in given:
         return dataset
     codes, event = images(given["image"], len(x), index, image_levels)
     return replace(dataset, image=codes, image_event=event)
+
+
+def _table(
+    argument: str, stored: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]
+) -> dict[str, Rows] | None:
+    """The arrays of an archive that are columns of one table; None where they are not."""
+    found = {key: _rows(argument, stored, info, key) for key, info in members.items()}
+    alike = {rows.shape for rows in found.values()}
+    return found if len(alike) == 1 and len(alike.pop()) == 1 else None
 
 
 class _Guarded(io.FileIO):

@@ -1,0 +1,424 @@
+"""``csv:PATH``: a table, one example a line; no other package is needed."""
+
+import array
+import csv as reader
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from phosphene.core.errors import ConfigError, DataError, UnknownNameError, listed
+from phosphene.core.event import Event
+from phosphene.data.adapters.columns import narrowed
+from phosphene.data.dataset import Dataset, Split
+from phosphene.data.limits import BLOCK, admit, regular, within_memory
+from phosphene.data.splits import ALIASES, locate
+
+__all__ = ["csv"]
+
+Reals = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-", "."))
+_ENDINGS = (".csv", ".tsv", ".txt")
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
+_MOST_COLUMNS = 10_000
+_MOST_CLASSES = 1000
+
+
+@dataclass
+class _Column:
+    """What one column holds, over all lines."""
+
+    name: str
+    texts: dict[str, int] = field(default_factory=dict)
+    filled: int = 0
+    missing: int = 0
+    first_missing: int = 0
+    text: str = ""
+    line: int = 0
+    commas: bool = False
+
+    def look(self, value: str, line: int, commas: bool) -> None:
+        """Count one field."""
+        if value.lower() in _MISSING:
+            self.first_missing = self.first_missing or line
+            self.missing += 1
+            return
+        if len(self.texts) <= _MOST_CLASSES:
+            self.texts.setdefault(value, len(self.texts))
+        self.filled += 1
+        if _number(value) is not None:
+            return
+        if commas and _number(value.replace(",", ".", 1)) is not None:
+            self.commas = True
+        elif not self.text:
+            self.text, self.line = value, line
+
+    @property
+    def is_text(self) -> bool:
+        """Whether some field is no number."""
+        return bool(self.text)
+
+
+@dataclass(frozen=True)
+class _File:
+    """How one file is written."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    header: bool
+
+
+@within_memory
+def csv(
+    argument: str,
+    split: Split,
+    *,
+    label: str | None = None,
+    drop: str | None = None,
+    missing: str | None = None,
+    delimiter: str | None = None,
+    limit: int | None = None,
+) -> Dataset:
+    """Read a table: columns of numbers are the values of an example, and one may hold labels.
+
+    The first line names the columns, unless it holds numbers alone. Commas, semicolons, tabs and
+    bars are told apart by the first lines; with semicolons or tabs, ``1,5`` is a number. A column
+    of text is the label where it is the only one. A file ``train.csv`` beside ``test.csv`` in a
+    folder, or a column called ``split``, says what is held out; without, it is a fixed tenth each.
+
+    Args:
+        argument: A file, or a folder of ``train.csv``, ``test.csv`` and perhaps ``validation.csv``.
+        split: Which part.
+        label: The column that holds labels: text, or whole numbers.
+        drop: Columns that are left out, separated by commas.
+        missing: ``drop`` leaves out lines in which a value is missing; they are counted.
+        delimiter: ``comma``, ``semicolon``, ``tab``, ``bar`` or ``space``, where it is not found.
+        limit: Read at most this many examples of the split.
+
+    Raises:
+        DataError: The file cannot be read, a line has another number of fields, or a column holds
+            text, or lacks values; it names the column and the line.
+        ConfigError: A column is not there, or an option cannot take its value.
+    """
+    if missing not in (None, "drop"):
+        raise ConfigError(f"option 'missing' of csv must be 'drop', got {missing!r}")
+    path = Path(argument).expanduser()
+    files = {name: _opened(argument, file, delimiter) for name, file in _parts(path).items()}
+    names = _names(argument, files)
+    columns = [_Column(name) for name in names]
+    lines: dict[str, int] = {}
+    for part, file in files.items():
+        lines[part] = 0
+        for line, row in _rows(argument, file, len(names)):
+            lines[part] += 1
+            for column, value in zip(columns, row, strict=True):
+                column.look(value.strip(), line, file.delimiter in ";\t")
+    table = _Table(argument, columns, _listed(label, "label"), _listed(drop, "drop"))
+    table.check(missing == "drop")
+    admit(argument, 24 * (len(table.numbers) + 2) * sum(lines.values()), "its columns", _LIMIT)
+    return table.dataset(files, split, limit)
+
+
+_LIMIT = "read fewer columns"
+
+
+def _listed(text: str | None, option: str) -> list[str]:
+    if text is None:
+        return []
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise ConfigError(f"option {option!r} of csv names columns separated by commas, got {text!r}")
+    return names
+
+
+class _Table:
+    """Which columns are values, labels, splits, and what is left out."""
+
+    def __init__(
+        self, source: str, columns: list[_Column], label: list[str], drop: list[str]
+    ) -> None:
+        self.source, self.columns = source, columns
+        self.names = [column.name for column in columns]
+        for name in (*label, *drop):
+            if name not in self.names:
+                raise UnknownNameError(f"column of {source!r}", name, self.names)
+        if len(label) > 1:
+            raise ConfigError(f"{source!r} has one column of labels, got {', '.join(label)}")
+        self.notes: list[str] = []
+        self.dropped = {*drop, *self._empty(), *self._counter(label)}
+        self.split = self._split_column(label)
+        self.label = label[0] if label else self._text_label()
+        aside = {*self.dropped, self.split, self.label}
+        self.numbers = [i for i, name in enumerate(self.names) if name not in aside]
+
+    def _empty(self) -> set[str]:
+        """Columns that hold nothing, as a delimiter at the end of each line makes one."""
+        found = {c.name for c in self.columns if not c.texts}
+        if found:
+            shown = listed([repr(name) for name in sorted(found)], 3)
+            self.notes.append(f"nothing stands in {shown}: left out")
+        return found
+
+    def _counter(self, label: list[str]) -> set[str]:
+        """A first column without a name that numbers the lines, as data frames write it."""
+        first = self.columns[0]
+        if first.name not in ("", "Unnamed: 0") or first.name in label or first.is_text:
+            return set()
+        self.notes.append("the first column has no name and is taken to number the lines: left out")
+        return {first.name}
+
+    def _split_column(self, label: list[str]) -> str | None:
+        for column in self.columns:
+            if column.name.lower() != "split" or column.name in (*label, *self.dropped):
+                continue
+            if column.texts and all(text.lower() in ALIASES for text in column.texts):
+                return column.name
+        return None
+
+    def _text_label(self) -> str | None:
+        aside = {*self.dropped, self.split}
+        texts = [c for c in self.columns if c.is_text and c.name not in aside]
+        if len(texts) != 1 or len(texts[0].texts) > min(_MOST_CLASSES, texts[0].filled / 2):
+            return None
+        self.notes.append(f"{texts[0].name!r} holds text: it is the label")
+        return texts[0].name
+
+    def check(self, drops: bool) -> None:
+        """Refuse text, and values that are missing, unless their lines are left out."""
+        texts = [self.columns[i] for i in self.numbers if self.columns[i].is_text]
+        if texts:
+            first, shown = texts[0], listed([repr(c.name) for c in texts], 5)
+            other = f"; {shown} hold text" if len(texts) > 1 else ""
+            names = ",".join(c.name for c in texts)
+            raise DataError(
+                f"{self.source!r}: column {first.name!r} holds {first.text[:40]!r} in line "
+                f"{first.line}, which is no number{other}: ?drop={names} leaves "
+                f"{'it' if len(texts) == 1 else 'them'} out, and ?label=COLUMN takes one as the "
+                "label"
+            )
+        if not self.numbers:
+            raise DataError(f"{self.source!r} has no column of numbers, only {listed(self.names)}")
+        gaps = [self.columns[i] for i in self.numbers if self.columns[i].missing]
+        if gaps and not drops:
+            shown = listed([f"{c.name!r} ({c.missing})" for c in gaps], 5)
+            raise DataError(
+                f"{self.source!r} lacks values in {shown}, the first in line "
+                f"{min(c.first_missing for c in gaps)}: fill them in, leave the column out with "
+                "?drop=COLUMN, or the lines with ?missing=drop"
+            )
+
+    def dataset(self, files: dict[str, _File], split: Split, limit: int | None) -> Dataset:
+        """One split."""
+        values, codes, where = self._read(files)
+        whole = np.isfinite(values).all(1)
+        without = int((~whole).sum())
+        if without == len(values):
+            raise DataError(f"{self.source!r}: every line lacks a value")
+        if without:
+            self.notes.append(f"{without:,} of {len(values):,} lines lack a value and are left out")
+            values, codes = values[whole], codes[whole]
+            where = [part for part, kept in zip(where, whole, strict=True) if kept]
+        rows: dict[str, list[int]] = {}
+        for i, part in enumerate(where):
+            rows.setdefault(part, []).append(i)
+        part, index = locate(self.source, split, {k: len(v) for k, v in rows.items()}, limit)
+        index = np.asarray(rows[part], dtype=np.int64)[index]
+        classes = self._classes(files)
+        names = tuple(self.names[i] for i in self.numbers)
+        x, wide = narrowed(values, names)
+        y = torch.from_numpy(codes[index]) if classes else None
+        return Dataset(
+            name=self.source,
+            split=split,
+            event=Event.real(len(names)),
+            x=torch.from_numpy(x[index]),
+            y=y,
+            classes=classes,
+            columns=names,
+            notes=(*self.notes, *wide),
+        )
+
+    def _classes(self, files: dict[str, _File]) -> tuple[str, ...]:
+        if self.label is None:
+            return ()
+        column = self.columns[self.names.index(self.label)]
+        if len(column.texts) > _MOST_CLASSES:
+            raise DataError(
+                f"{self.source!r}: the label {self.label!r} takes more than {_MOST_CLASSES} values;"
+                " as a number it is a column, and --context vector:COLUMN conditions on it"
+            )
+        texts = list(column.texts)
+        return tuple(sorted(texts, key=float) if not column.is_text else sorted(texts))
+
+    def _read(self, files: dict[str, _File]) -> tuple[Reals, Index, list[str]]:
+        """Values (n, d) in float64, class numbers (n,), and the part that each line is of."""
+        flat, labels, where = array.array("d"), array.array("q"), []
+        at = None if self.label is None else self.names.index(self.label)
+        number = {name: k for k, name in enumerate(self._classes(files))}
+        splits = None if self.split is None else self.names.index(self.split)
+        for part, file in files.items():
+            for _, row in _rows(self.source, file, len(self.names)):
+                for i in self.numbers:
+                    flat.append(_value(row[i].strip(), self.columns[i].commas))
+                labels.append(-1 if at is None else number.get(row[at].strip(), -1))
+                where.append(part if splits is None else row[splits].strip().lower())
+        values = np.frombuffer(flat, np.float64).reshape(len(where), len(self.numbers))
+        self._check_finite(values)
+        return values, np.frombuffer(labels, np.int64).copy(), where
+
+    def _check_finite(self, values: Reals) -> None:
+        endless = np.isinf(values)
+        if endless.any():
+            i, k = (int(v) for v in np.argwhere(endless)[0])
+            raise DataError(
+                f"{self.source!r} holds {int(endless.sum())} infinite values, the first in column "
+                f"{self.names[self.numbers[k]]!r} of row {i + 1}"
+            )
+
+
+def _number(text: str) -> float | None:
+    if "_" in text:  # which Python reads as 1000
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _value(text: str, commas: bool) -> float:
+    if text.lower() in _MISSING:
+        return math.nan
+    return float(text.replace(",", ".", 1) if commas else text)
+
+
+def _parts(path: Path) -> dict[str, Path]:
+    """The files by the part that they hold."""
+    if not path.is_dir():
+        return {"": path}
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in _ENDINGS and p.is_file())
+    if not found:
+        raise DataError(f"folder {str(path)!r} holds no table ({', '.join(_ENDINGS)})")
+    if len(found) == 1:
+        return {"": found[0]}
+    parts = {p.stem.lower(): p for p in found if p.stem.lower() in ALIASES}
+    if len(parts) != len(found):
+        other = [p.name for p in found if p.stem.lower() not in ALIASES]
+        raise DataError(
+            f"folder {str(path)!r} holds {len(found)} tables, and {other[0]!r} is none of "
+            f"{', '.join(ALIASES)}: name one file, as csv:{path / other[0]}"
+        )
+    return parts
+
+
+def _opened(argument: str, path: Path, delimiter: str | None) -> _File:
+    """Find out how a file is written."""
+    if not path.exists():
+        raise DataError(f"file {argument!r} does not exist")
+    regular(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(BLOCK)
+    except OSError as error:
+        raise DataError(f"file {str(path)!r} cannot be read: {error.strerror}") from None
+    if not head.strip():
+        raise DataError(f"file {str(path)!r} is empty")
+    if head[:2] == b"\x1f\x8b" or head[:4] == b"PK\x03\x04":
+        raise DataError(f"file {str(path)!r} is compressed: unpack it first")
+    encoding = _encoding(path, head)
+    text = head.decode(encoding, errors="ignore")
+    if "\0" in text:
+        raise DataError(f"file {str(path)!r} is no text")
+    lines = text.splitlines()[:20]
+    if delimiter is not None and delimiter not in _DELIMITERS:
+        raise UnknownNameError("delimiter", delimiter, _DELIMITERS)
+    found = _DELIMITERS[delimiter] if delimiter else _delimiter(lines)
+    first = next(reader.reader([line for line in lines if line.strip()], delimiter=found))
+    header = any(_number(v.strip()) is None and v.strip().lower() not in _MISSING for v in first)
+    return _File(path, encoding, found, header)
+
+
+def _encoding(path: Path, head: bytes) -> str:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            while file.read(BLOCK):
+                pass
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8-sig"
+
+
+def _delimiter(lines: list[str]) -> str:
+    """The one that cuts each of the first lines into equally many fields, the most of them."""
+    best, most = ",", 1
+    for candidate in ("\t", ";", "|", ","):
+        rows = [r for r in reader.reader(lines, delimiter=candidate) if r]
+        rows = rows[:-1] or rows  # the last may be cut off
+        widths = {len(row) for row in rows}
+        if len(widths) == 1 and (width := widths.pop()) > most:
+            best, most = candidate, width
+    return best
+
+
+@contextmanager
+def _text(file: _File) -> Iterator[IO[str]]:
+    try:
+        with file.path.open(encoding=file.encoding, newline="") as opened:
+            yield opened
+    except (OSError, UnicodeError, reader.Error) as error:
+        raise DataError(f"file {str(file.path)!r} cannot be read: {error}") from None
+
+
+def _names(argument: str, files: dict[str, _File]) -> list[str]:
+    """What the columns are called, the same in all files."""
+    found: list[str] | None = None
+    for file in files.values():
+        with _text(file) as opened:
+            first = next((r for r in _limited(file, opened) if any(v.strip() for v in r)), [])
+        if len(first) > _MOST_COLUMNS:
+            raise DataError(
+                f"{argument!r} has {len(first):,} columns; a table has {_MOST_COLUMNS:,} at most"
+            )
+        names = [v.strip() for v in first] if file.header else [str(i) for i in range(len(first))]
+        if found is not None and names != found:
+            raise DataError(f"file {str(file.path)!r} has other columns than the file before it")
+        found = names
+    assert found is not None
+    twice = {name for name in found if found.count(name) > 1 and name}
+    if twice:
+        raise DataError(f"{argument!r} has two columns called {min(twice)!r}")
+    return found
+
+
+def _rows(argument: str, file: _File, width: int) -> Iterator[tuple[int, list[str]]]:
+    """Each row and the line that it ends in; empty lines are passed over."""
+    with _text(file) as opened:
+        rows = _limited(file, opened)
+        header = file.header
+        for row in rows:
+            if not any(value.strip() for value in row):
+                continue
+            if header:
+                header = False
+                continue
+            if len(row) != width:
+                raise DataError(
+                    f"{argument!r}: line {rows.line_num} has {len(row)} fields, and the table "
+                    f"{width} columns"
+                )
+            yield rows.line_num, row
+
+
+def _limited(file: _File, opened: IO[str]) -> "reader._reader":  # type: ignore[name-defined]
+    skips = file.delimiter == " "
+    return reader.reader(opened, delimiter=file.delimiter, skipinitialspace=skips)
