@@ -125,7 +125,7 @@ def test_npz_with_nan_or_infinity(tmp_path: Path) -> None:
 
 
 def test_npz_without_x(tmp_path: Path) -> None:
-    arrays = {"images": np.zeros(3), "targets": np.zeros(3)}
+    arrays = {"images": np.zeros((3, 2)), "targets": np.zeros(3)}
     refused(saved(tmp_path, **arrays), DataError, "no array 'x'", "images, targets")
 
 
@@ -152,8 +152,10 @@ def test_npz_codes_out_of_range(tmp_path: Path) -> None:
 def test_npz_labels_that_do_not_fit(tmp_path: Path) -> None:
     x = np.zeros((20, 3), np.float32)
     refused(saved(tmp_path, x=x, y=np.zeros(19)), DataError, "20 examples", "(19,)")
-    refused(saved(tmp_path, x=x, y=np.full(20, 0.5)), DataError, "not whole numbers")
+    refused(saved(tmp_path, x=x, y=np.full(20, 0.5j)), DataError, "not whole numbers")
     refused(saved(tmp_path, x=x, y=np.full(20, np.nan)), DataError, "not whole numbers")
+    y = np.append(np.full(19, 0.5), np.nan)
+    refused(saved(tmp_path, x=x, y=y), DataError, "1 NaN or infinite values in y", "(19)")
     refused(saved(tmp_path, x=x, y=np.full(20, -5)), DataError, "from -5 to -5")
 
 

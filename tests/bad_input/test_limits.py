@@ -104,7 +104,7 @@ def test_memory_that_runs_out_anyway_is_one_sentence(
     np.savez(tmp_path / "a.npz", x=np.zeros((20, 4), np.float32))
     for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
 
-        def fail(*_: object, error: Exception = error) -> None:
+        def fail(*_: object, error: Exception = error, **__: object) -> None:
             raise error
 
         monkeypatch.setattr("phosphene.data.adapters.npz.from_arrays", fail)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from phosphene.cli.console import ScoringConsole, number
-from phosphene.cli.output import print_json, print_table
+from phosphene.cli.output import note, print_json, print_table
 from phosphene.cli.parsing import parse
 from phosphene.cli.runs import open_run
 
@@ -72,6 +72,8 @@ def main(argv: Sequence[str]) -> int:
     else:
         where = f"in {run.env}" if run.env else f"on {run.data}, {arguments.split} split"
         print_scores(scores, f"{run.path} {where}")
+    for name, why in getattr(scores, "left_out", {}).items():
+        note(f"{name} is left out: {why}")
     return 0
 
 

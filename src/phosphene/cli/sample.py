@@ -27,7 +27,9 @@ class Arguments:
         seed: The same seed gives the same samples.
         out: The file; by default in samples/ of the run.
         npz: Also write the array.
-        label: Ask a conditional model for this label.
+        label: Ask a conditional model for this label, by its number or its name.
+        given: The columns that a table's model is conditioned on, or a CSV file of such rows, with
+            -n draws of each; by default, those of test rows.
         image: Condition on this picture, or on each of a folder, instead of test examples.
         mean: Show the means that samples scatter around, where the model has them.
         temperature: Below 1 is nearer to the mode and 0 is the mode, for samplers that know it.
@@ -49,7 +51,8 @@ class Arguments:
     seed: int = 0
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
     npz: FlagCreatePairsOff[bool] = False
-    label: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
+    label: Annotated[str | None, arg(metavar="LABEL", help_behavior_hint="")] = None
+    given: Annotated[str | None, arg(metavar="A=1,B=2", help_behavior_hint="")] = None
     image: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")] = None
     mean: FlagCreatePairsOff[bool] = False
     temperature: Annotated[float | None, arg(metavar="T", help_behavior_hint="")] = None
@@ -133,5 +136,6 @@ def _draw(arguments: Arguments, run: "Run") -> "Drawn":
         mean=arguments.mean,
         prior=arguments.prior,
         image=arguments.image,
+        given=arguments.given,
         **chosen,
     )

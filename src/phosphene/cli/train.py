@@ -60,9 +60,9 @@ class Arguments:
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint=quiet)] = None
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint=quiet)] = None
     labels: Annotated[int | None, arg(metavar="N", help_behavior_hint=quiet)] = None
-    context: Annotated[
-        tuple[str, ...] | None, arg(metavar="PART ...", help_behavior_hint="")
-    ] = None
+    context: Annotated[tuple[str, ...] | None, arg(metavar="PART ...", help_behavior_hint="")] = (
+        None
+    )
     budget: Annotated[str | None, arg(metavar="BUDGET", help_behavior_hint=quiet)] = None
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None

@@ -121,15 +121,16 @@ def standardize(x: Tensor, shift: Tensor, scale: Tensor, dtype: torch.dtype) -> 
     resolution.
 
     Example:
-        >>> shift = torch.tensor(1_700_000_000.0, dtype=torch.float64)
-        >>> standardize(shift + torch.tensor([-1.0, 1.0]), shift, torch.tensor(2.0), torch.float32)
+        >>> shift = torch.tensor([1_700_000_000.0], dtype=torch.float64)
+        >>> x = shift + torch.tensor([[-1.0], [1.0]])
+        >>> standardize(x, shift, torch.tensor([2.0]), torch.float32).flatten()
         tensor([-0.5000,  0.5000])
     """
     return ((x - shift) / scale).to(dtype)
 
 
 def restore(y: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """y scale + shift, the inverse of :func:`standardize`.
+    """Y scale + shift, the inverse of :func:`standardize`.
 
     In y's type; in float64 where that type would round off what the data tell apart.
     """

@@ -54,7 +54,11 @@ class Samples(Protocol, metaclass=_Capability):
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Draw (n, *event.shape): valid codes, or floats for real events."""
+        """Draw (n, *event.shape): valid codes, or floats for real events.
+
+        Models that take a context also take ``each=True``: n draws for each of its rows, as
+        (rows, n, *event.shape).
+        """
         ...
 
 

@@ -183,7 +183,9 @@ class Standardize(Codec):
     def fit(cls, x: Tensor) -> "Standardize":
         """Mean and standard deviation of a batch; dimensions that never vary keep their scale."""
         dtype = _to_reals(x[:0]).dtype
-        codec = cls(torch.zeros(x.shape[1:], dtype=torch.float64), x.new_ones(x.shape[1:]).to(dtype))
+        codec = cls(
+            torch.zeros(x.shape[1:], dtype=torch.float64), x.new_ones(x.shape[1:]).to(dtype)
+        )
         codec.take(Moments.of(x))
         return codec
 

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -166,7 +166,7 @@ class Dataset:
     def subset(self, index: Tensor, split: Split | None = None) -> "Dataset":
         """The data set cut to these positions."""
         held = {name: getattr(self, name) for name in _BESIDE}
-        parts = {name: None if v is None else v[index] for name, v in held.items()}
+        parts: dict[str, Any] = {name: None if v is None else v[index] for name, v in held.items()}
         return replace(self, split=split or self.split, x=self.x[index], **parts)
 
     def with_labels(self, n: int, seed: int = 0) -> "Dataset":

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.moments import Moments, standardize
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 
@@ -27,13 +28,14 @@ __all__ = [
     "PcaFeatures",
     "RandomConvFeatures",
     "RawFeatures",
+    "StandardizedFeatures",
     "classify",
     "default_name",
     "make_features",
     "unit",
 ]
 
-NAMES = ("raw", "pca", "randconv", "classifier")
+NAMES = ("raw", "standardized", "pca", "randconv", "classifier")
 _ROWS = 256
 _CLASSIFIER_SHA256 = "c6f814de0c7305cab7ace6e99094701037a821cd4d508b74be585b9a6f63ac89"
 
@@ -70,6 +72,32 @@ class RawFeatures:
     def __call__(self, x: Tensor) -> Tensor:
         """Features (n, D)."""
         return unit(self.event, x).flatten(1)
+
+
+class StandardizedFeatures:
+    """The columns of a table, each by the mean and standard deviation of the training split: d = D.
+
+    Distances between rows then do not depend on the columns' units.
+
+    Args:
+        event: A real event.
+        moments: Of the training examples.
+
+    Raises:
+        ConfigError: The event is not real.
+    """
+
+    name = "standardized"
+
+    def __init__(self, event: Event, moments: Moments | None) -> None:
+        if moments is None:
+            raise ConfigError(f"standardized features need reals, and the event is {event}")
+        self.moments = moments
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Features (n, D)."""
+        y = standardize(x.detach().cpu(), self.moments.mean, self.moments.units, torch.float32)
+        return y.flatten(1)
 
 
 class PcaFeatures:
@@ -234,6 +262,8 @@ def default_name(dataset: Dataset) -> str:
         return "classifier"
     if event.is_image and event.discrete and min(event.shape[1:]) >= 4:
         return "randconv"
+    if dataset.columns:
+        return "standardized"
     return "pca" if event.dimensions > 64 else "raw"
 
 
@@ -247,6 +277,8 @@ def make_features(name: str, train: Dataset) -> Features:
     event = train.event
     if name == "raw":
         return RawFeatures(event)
+    if name == "standardized":
+        return StandardizedFeatures(event, train.moments)
     if name == "pca":
         return PcaFeatures(event, train.x)
     if name == "randconv":

@@ -16,6 +16,7 @@ from phosphene.evaluate.meaning import METRICS, label, meaning, unit
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.sequences import Series, Sounds, Texts
 from phosphene.evaluate.subject import data_of
+from phosphene.evaluate.tables import Columns
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 
@@ -69,8 +70,12 @@ def write_report(
     return path
 
 
-def _drawing(model: Model, test: Dataset) -> type[Images | Plane | Texts | Sounds | Series]:
+def _drawing(
+    model: Model, test: Dataset
+) -> type[Images | Plane | Texts | Sounds | Series | Columns]:
     """What shows examples of this kind."""
+    if test.columns:
+        return Columns
     if test.tokenizer is not None:
         return Texts
     if plots.shape_of_image(model.event) is not None:

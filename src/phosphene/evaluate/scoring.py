@@ -40,7 +40,7 @@ from phosphene.evaluate.score import Score, mean_score, standard_error
 from phosphene.evaluate.super_resolution import super_resolution, super_resolves
 from phosphene.nn.quantize import perplexity
 
-__all__ = ["divergence", "draw", "evaluate_model", "reconstruction"]
+__all__ = ["Scores", "divergence", "draw", "evaluate_model", "reconstruction"]
 
 _Part: TypeAlias = tuple[str, str, Callable[[], dict[str, Score]]]
 _ROWS = 256
@@ -245,11 +245,31 @@ def _inverse(model: Model, x: Tensor, context: Context | None) -> dict[str, Scor
     return {"inverse_error": Score(worst, "largest", note=note)}
 
 
-def _finite(scores: dict[str, Score]) -> dict[str, Score]:
-    for name, score in scores.items():
-        if math.isnan(score.value):
-            raise DivergedError(f"{name} is not a number: the model's weights are not finite")
-    return scores
+class Scores(dict[str, Score]):
+    """Scores by name; ``left_out`` says which are not among them, and why."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left_out: dict[str, str] = {}
+
+    def take(self, found: dict[str, Score], model: Model) -> None:
+        """Add what is defined; a score that is none is left out and the others stand.
+
+        Raises:
+            DivergedError: No score can be trusted, since the model's weights are not finite.
+        """
+        for name, score in found.items():
+            if not math.isnan(score.value):
+                self[name] = score
+            elif finite(model):
+                self.left_out[name] = "not a number for this model and these data"
+            else:
+                raise DivergedError(f"{name} is not a number: the model's weights are not finite")
+
+
+def finite(model: Model) -> bool:
+    """Whether no weight is NaN or infinite."""
+    return all(bool(p.isfinite().all()) for p in model.parameters())
 
 
 def _per_symbol(scores: dict[str, Score], test: Dataset) -> dict[str, Score]:
@@ -305,7 +325,7 @@ def evaluate_model(
     seed: int = 0,
     features: str | Features | None = None,
     progress: Progress | None = None,
-) -> dict[str, Score]:
+) -> Scores:
     """Every score that is true for a model, by name.
 
     Likelihoods (``nll``, ``elbo``, ``iwae_nll``, ``iwae_gap``, ``bits_per_dim``), the divergence
@@ -341,25 +361,25 @@ def evaluate_model(
     if samples < FEWEST:
         raise ConfigError(f"samples must be {FEWEST} or more, got {samples}")
     x, context = dataset_test.take(torch.arange(len(dataset_test)))
-    scores = _finite(
-        likelihood(model, x, context, particles=particles, seed=seed, progress=progress)
-    )
-    scores |= _per_symbol(scores, dataset_test)
+    scores = Scores()
+    found = likelihood(model, x, context, particles=particles, seed=seed, progress=progress)
+    scores.take(found, model)
+    scores.take(_per_symbol(scores, dataset_test), model)
     if scores:
-        scores |= baselines(dataset_test, dataset_train)
+        scores.take(baselines(dataset_test, dataset_train), model)
     if hasattr(model, "inverse_error"):
-        scores |= _inverse(model, x, context)
+        scores.take(_inverse(model, x, context), model)
     if dataset_test.log_prob is not None:
-        scores |= divergence(model, dataset_test, particles=particles, seed=seed)
+        scores.take(divergence(model, dataset_test, particles=particles, seed=seed), model)
     for method, name, compute in _parts(
         model, dataset_test, dataset_train, samples, seed, features, progress
     ):
         if hasattr(model, method):
             if progress:
                 progress(name, 0.0)
-            scores |= _finite(compute())
+            scores.take(compute(), model)
     if super_resolves(model, dataset_test):
         if progress:
             progress("super-resolution", 0.0)
-        scores |= _finite(super_resolution(model, dataset_test, seed=seed))
+        scores.take(super_resolution(model, dataset_test, seed=seed), model)
     return scores

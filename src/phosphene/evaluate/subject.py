@@ -11,7 +11,7 @@ from phosphene.data.loading import outward
 from phosphene.decision.environments.table import code_named
 from phosphene.train.folder import Run
 
-__all__ = ["check_trusted", "data_of", "env_of"]
+__all__ = ["arranged", "check_trusted", "data_of", "env_of"]
 
 
 def data_of(run: Run, split: str) -> Dataset:
@@ -27,15 +27,19 @@ def data_of(run: Run, split: str) -> Dataset:
             "say which data to take: --data on the command line, data= in Python"
         )
     check_trusted(run)
-    record = run.config
-    dataset = load_given(run.data, split, record.get("context"))
-    columns = record.get("columns", ()), record.get("vector_columns", ())
-    dataset = as_table(dataset, *columns, record.get("classes", ()))
+    dataset = arranged(run, load_given(run.data, split, run.config.get("context")))
     if run.said_data is not None and run.weights and dataset.event != run.model.event:
         raise EventError(
             f"{dataset.name!r} holds {dataset.event}; {str(run.path)!r} models {run.model.event}"
         )
     return dataset
+
+
+def arranged(run: Run, dataset: Dataset) -> Dataset:
+    """Data in the order that the run's model knows: columns and classes by their names."""
+    record = run.config
+    columns = record.get("columns", ()), record.get("vector_columns", ())
+    return as_table(dataset, *columns, record.get("classes", ()))
 
 
 def env_of(run: Run) -> str:

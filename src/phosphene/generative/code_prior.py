@@ -9,6 +9,7 @@ from torch import Tensor
 from phosphene import catalog
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.drawing import each_row
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
@@ -179,6 +180,7 @@ class CodePrior(Model):
         return log_prior + cast(Tensor, self._tokenizer.log_likelihood(x, z))
 
     @torch.no_grad()
+    @each_row
     def sample(
         self,
         n: int,

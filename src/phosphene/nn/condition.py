@@ -112,8 +112,8 @@ class FlatImage(nn.Module):
     """
 
     middle: Tensor
-    half: Tensor
-    earlier: ClassVar[Mapping[str, float]] = {"middle": 0.0, "half": 1.0}
+    reach: Tensor
+    earlier: ClassVar[Mapping[str, float]] = {"middle": 0.0, "reach": 1.0}
     """What models that were saved before codes were scaled go on with."""
 
     def __init__(self, image: Event) -> None:
@@ -121,13 +121,13 @@ class FlatImage(nn.Module):
         half = 0.0 if image.levels is None else (image.levels - 1) / 2
         self.width = image.dimensions
         self.register_buffer("middle", torch.tensor(half))
-        self.register_buffer("half", torch.tensor(half or 1.0))
+        self.register_buffer("reach", torch.tensor(half or 1.0))
 
     def forward(self, context: Context | None, dtype: torch.dtype) -> Tensor:
         """The vector (n, dimensions)."""
         assert context is not None
         assert context.image is not None
-        return standardize(context.image.flatten(1), self.middle, self.half, dtype)
+        return standardize(context.image.flatten(1), self.middle, self.reach, dtype)
 
 
 class ConditionBias(nn.Module):

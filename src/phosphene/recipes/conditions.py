@@ -15,6 +15,7 @@ from phosphene.core.model import Model
 from phosphene.data.conditions import read_conditions
 from phosphene.evaluate.plots import grid, pixels, resized
 from phosphene.evaluate.subject import data_of
+from phosphene.recipes.rows import label_number
 from phosphene.train.folder import Run
 
 __all__ = ["Given", "conditioned_sheet", "context_of", "given_images"]
@@ -42,25 +43,31 @@ class Given:
         return self.images.repeat_interleave(self.each, 0)[:n]
 
 
-def context_of(run: Run, model: Model, n: int, label: int | None) -> Context | None:
+def context_of(
+    run: Run, model: Model, n: int, label: int | str | None, vector: Tensor | None = None
+) -> Context | None:
     """The context of n samples: one label, labels in turn, or test examples in turn.
+
+    Args:
+        run: A trained run.
+        model: Its model.
+        n: The number of samples.
+        label: A class by name or number.
+        vector: One for each sample (n, d), in place of the test examples'.
 
     Raises:
         ConfigError: The label is out of range, or the model knows of none.
     """
     names, count = model.context.names, model.context.label
-    if label is not None:
-        if not count:
-            raise ConfigError(f"{str(run.path)!r} is not conditioned on a label")
-        if not 0 <= label < count:
-            raise ConfigError(f"label {label} must lie in 0..{count - 1}")
+    label = None if label is None else label_number(run, model, label)
     context: Context | None = None
-    if set(names) - {"label"}:
+    if set(names) - ({"label"} if vector is None else {"label", "vector"}):
         test = data_of(run, "test")
         context = test.take(torch.arange(n) % len(test))[1]
-    elif names:
-        assert count is not None
+    elif count is not None:
         context = Context(label=torch.arange(n) % count)
+    if vector is not None:
+        context = replace(context or Context(), vector=vector)
     if label is not None:
         context = replace(context or Context(), label=torch.full((n,), label))
     return context
@@ -70,7 +77,7 @@ def given_images(
     run: Run,
     model: Model,
     n: int | None,
-    label: int | None,
+    label: int | str | None,
     image: str | Path | Tensor | None,
 ) -> tuple[int, Context, Given]:
     """The number of samples of a model that is conditioned on an image, and what each is given.
@@ -110,8 +117,9 @@ def given_images(
         )
     labels = None
     if model.context.label:
-        turn = torch.arange(each).repeat(len(images)) % model.context.label
-        labels = turn if label is None else torch.full((total,), label)
+        labels = torch.arange(each).repeat(len(images)) % model.context.label
+        if label is not None:
+            labels = torch.full((total,), label_number(run, model, label))
     elif label is not None:
         context_of(run, model, 1, label)  # refuses it
     return total, Context(label=labels, image=given.of(total)), given

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from phosphene.core.errors import ConfigError, EventError, PhospheneError, RunError
+from phosphene.data.conditioning import Conditions
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.returns import score_episodes
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.scoring import evaluate_model
-from phosphene.evaluate.subject import data_of, env_of
+from phosphene.evaluate.subject import arranged, data_of, env_of
 from phosphene.recipes.planning import load_split, slug
 from phosphene.recipes.playing import play_run, random_returns
 from phosphene.train.files import write_atomically
@@ -81,12 +82,12 @@ def evaluate(
     for name, value in (("samples", samples), ("particles", particles)):
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
-    held_out = data if isinstance(data, Dataset) else data_of(run, split)
+    held_out = arranged(run, data) if isinstance(data, Dataset) else data_of(run, split)
     if held_out.event != run.model.event:
         raise EventError(
             f"{held_out.name!r} holds {held_out.event}; {str(run.path)!r} models {run.model.event}"
         )
-    train = _reference(run) if reference is None else load_split(reference, "train")
+    train = _reference(run) if reference is None else arranged(run, _given(run, reference))
     scores = evaluate_model(
         run.model,
         held_out,
@@ -99,6 +100,11 @@ def evaluate(
     about = {"data": held_out.name, "reference": train.name, "split": split, "seed": seed}
     _write(run, scores, {**about, "samples": samples, "particles": particles})
     return scores
+
+
+def _given(run: Run, reference: str | Dataset) -> Dataset:
+    context = run.config.get("context")
+    return load_split(reference, "train", None if context is None else Conditions.parse(context))
 
 
 def _reference(run: Run) -> Dataset:

@@ -168,9 +168,7 @@ def held_out_of(
     try:
         judged = dataset.name if validation is None else validation
         held_out = load_split(judged, "validation", said)
-        held_out = as_table(
-            held_out, dataset.columns, dataset.vector_columns, dataset.classes
-        )
+        held_out = as_table(held_out, dataset.columns, dataset.vector_columns, dataset.classes)
     except PhospheneError as error:
         if validation is not None:
             raise

@@ -21,8 +21,10 @@ from phosphene.evaluate import views
 from phosphene.evaluate.plots import picture, series_of, shape_of_image
 from phosphene.evaluate.sequences import legible
 from phosphene.evaluate.subject import data_of
+from phosphene.evaluate.table_plots import table_picture
 from phosphene.nn.choosing import Choosing
 from phosphene.recipes.conditions import Given, conditioned_sheet, context_of, given_images
+from phosphene.recipes.rows import GivenRows, given_rows, write_rows
 from phosphene.train.files import replacing, write_atomically
 from phosphene.train.folder import Run
 
@@ -53,6 +55,7 @@ class Drawn:
         what: What they are.
         labels: The labels that were asked for (n,).
         given: The images that the samples are conditioned on.
+        context: All that the samples are conditioned on.
     """
 
     x: Tensor
@@ -60,6 +63,7 @@ class Drawn:
     what: What
     labels: Tensor | None = None
     given: Given | None = None
+    context: Context | None = None
 
 
 def sample(
@@ -67,13 +71,14 @@ def sample(
     n: int | None = None,
     *,
     seed: int = 0,
-    label: int | None = None,
+    label: int | str | None = None,
     mean: bool = False,
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
     prior: Prior | None = None,
     image: str | Path | Tensor | None = None,
+    given: GivenRows | None = None,
 ) -> Drawn:
     """Draw samples; a model that is conditioned on labels goes through them in turn.
 
@@ -82,10 +87,10 @@ def sample(
 
     Args:
         run: A trained run.
-        n: How many; None for 64, or 4 texts or sounds. Of images of your own, how many of each;
-            None for 8.
+        n: How many; None for 64, 4 texts or sounds, or 1000 rows of a table. Of images of your own,
+            how many of each; None for 8. Of several rows that are given, how many of each.
         seed: The same seed gives the same samples.
-        label: One label for all of them.
+        label: One label for all of them, by its number or its name.
         mean: The means that draws scatter around, where the model has them.
         temperature: For samplers that know it; 0 is greedy.
         top_k: Choose among the k most probable values, for samplers that know it.
@@ -93,6 +98,8 @@ def sample(
         prior: Fit a ``normal`` or a ``mixture`` to the training examples' codes and decode draws
             from it, instead of the model's own prior; autoencoders have no other way to sample.
         image: An image file, a folder of them, or codes (k, c, h, w) to be conditioned on.
+        given: Values of the columns that a model of a table is conditioned on: ``a=1,b=2``, a CSV
+            file of rows, a mapping, or (k, d); None for those of test rows in turn.
 
     Raises:
         ConfigError: ``n`` is below 1, or a setting means nothing to the model or is out of range.
@@ -104,10 +111,19 @@ def sample(
     if n is not None and n < 1:
         raise ConfigError(f"the number of samples must be at least 1, got {n}")
     model = run.model
-    given: Given | None = None
+    images: Given | None = None
     context: Context | None
     if image is not None or model.context.image is not None:
-        n, context, given = given_images(run, model, n, label, image)
+        n, context, images = given_images(run, model, n, label, image)
+    elif given is not None:
+        vector = given_rows(run, model, given)
+        n = (1000 if len(vector) == 1 else 8) if n is None else n
+        vector = vector.repeat_interleave(n, 0)
+        n = len(vector)
+        context = context_of(run, model, n, label, vector)
+    elif n is None and _columns(run):
+        n = 1000
+        context = context_of(run, model, n, label)
     else:
         n = (4 if _is_sequence(run) else 64) if n is None else n
         context = context_of(run, model, n, label)
@@ -119,9 +135,15 @@ def sample(
     else:
         raise UnknownNameError("prior", prior, get_args(Prior))
     columns = max(1, min(16, round(n**0.5)))
-    if given is not None:
-        columns = given.each if given.each <= 16 else round(given.each**0.5)
-    return Drawn(x, columns, "samples", None if context is None else context.label, given)
+    if images is not None:
+        columns = images.each if images.each <= 16 else round(images.each**0.5)
+    labels = None if context is None else context.label
+    return Drawn(x, columns, "samples", labels, images, context)
+
+
+def _columns(run: Run) -> list[str]:
+    """The names of the values, of a run on a table."""
+    return list(run.config.get("columns", ()))
 
 
 def _choosing(temperature: float | None, top_k: int | None, top_p: float | None) -> dict[str, Any]:
@@ -149,7 +171,7 @@ def complete(
     n: int = 4,
     *,
     seed: int = 0,
-    label: int | None = None,
+    label: int | str | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -276,13 +298,13 @@ def texts(run: Run, drawn: Drawn) -> list[str]:
 def save_drawn(
     run: Run, drawn: Drawn, out: str | Path | None = None, npz: bool = False
 ) -> list[Path]:
-    """Write texts, sounds or a picture (whatever the event has) and, if asked or needed, an npz.
+    """Write texts, sounds, a table or a picture, and, if asked or needed, an npz.
 
     Args:
         run: Whose samples they are.
         drawn: What was drawn.
-        out: The file; None for ``samples/`` in the run. Several sounds are numbered. A name that
-            ends in ``.npz`` asks for the array alone.
+        out: The file; None for ``samples/`` in the run, where a table has its picture beside it.
+            Several sounds are numbered. A name that ends in ``.npz`` asks for the array alone.
         npz: Also write ``x`` (and ``y``, labels, and ``image``, conditions), as
             :func:`phosphene.data.load` reads them.
 
@@ -299,17 +321,34 @@ def save_drawn(
         written.append(_write_texts(path, texts(run, drawn)))
     elif path.suffix == ".wav":
         written += _write_sounds(path, run, drawn.x)
+    elif path.suffix == ".csv":
+        written.append(_write_table(path, run, drawn))
+        if out is None:
+            written.append(_write_picture(path.with_suffix(".png"), run, drawn))
     elif path.suffix == ".png" and _pictured(run):
-        with replacing(path) as aside:
-            _sheet(run, drawn).save(aside, format="PNG")
-        written.append(path)
+        written.append(_write_picture(path, run, drawn))
     if npz or not written:
         written.append(_write_arrays(path.with_suffix(".npz"), run, drawn))
     return written
 
 
+def _write_picture(path: Path, run: Run, drawn: Drawn) -> Path:
+    with replacing(path) as aside:
+        _sheet(run, drawn).save(aside, format="PNG")
+    return path
+
+
+def _write_table(path: Path, run: Run, drawn: Drawn) -> Path:
+    beside = run.config.get("vector_columns", ()), run.config.get("classes", ())
+    given = dict((drawn.context or Context(label=drawn.labels)).parts())
+    told = Context(**{k: v for k, v in given.items() if k in run.model.context.names})
+    return write_rows(path, drawn.x, _columns(run), told, *beside)
+
+
 def _sheet(run: Run, drawn: Drawn) -> Image.Image:
     event = run.model.event
+    if _columns(run):
+        return table_picture({"": drawn.x}, _columns(run))
     if drawn.given is None or not event.is_image:
         return picture(drawn.x, event, drawn.columns)
     return conditioned_sheet(drawn.x, event, drawn.given, drawn.columns)
@@ -318,6 +357,8 @@ def _sheet(run: Run, drawn: Drawn) -> Image.Image:
 def _pictured(run: Run) -> bool:
     from phosphene.core.event import Event
 
+    if _columns(run):
+        return True
     event = run.model.event
     series = series_of(torch.zeros(1, *event.shape), event)
     return shape_of_image(event) is not None or event == Event.real(2) or series is not None
@@ -327,6 +368,8 @@ def _endings(run: Run) -> tuple[str, ...]:
     """Of the files that samples can be written to, the usual one first."""
     if tokenizer_of(run) is not None:
         return ".txt", ".npz"
+    if _columns(run):
+        return ".csv", ".png", ".npz"
     return (".wav", ".png", ".npz") if run.model.event.kind == "audio" else (".png", ".npz")
 
 
@@ -359,6 +402,8 @@ def _write_arrays(path: Path, run: Run, drawn: Drawn) -> Path:
         arrays["x"] = drawn.x.round().to(torch.uint8).numpy()
     if drawn.labels is not None:
         arrays["y"] = drawn.labels.numpy()
+    if drawn.context is not None and drawn.context.vector is not None:
+        arrays["vector"] = drawn.context.vector.numpy()
     if drawn.given is not None:
         arrays["image"] = drawn.given.of(len(drawn.x)).numpy()
     with replacing(path) as aside, aside.open("wb") as file:

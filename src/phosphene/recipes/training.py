@@ -137,13 +137,23 @@ def train(
         )  # fmt: skip
     elif resume:
         plan = plan_resume(
-            system, data=data, validation=validation, labels=labels, context=context,
-            trust=trust, **said,
+            system,
+            data=data,
+            validation=validation,
+            labels=labels,
+            context=context,
+            trust=trust,
+            **said,
         )
     else:
         plan = plan_training(
-            system, data=data, validation=validation, labels=labels, context=context,
-            **said, **anew,
+            system,
+            data=data,
+            validation=validation,
+            labels=labels,
+            context=context,
+            **said,
+            **anew,
         )
     runtime = Runtime(device, plan.settings.strategy)
     try:

@@ -1,13 +1,10 @@
 """``csv:PATH``: a table, one example a line; no other package is needed."""
 
 import array
-import csv as reader
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
@@ -16,18 +13,25 @@ from numpy.typing import NDArray
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError, listed
 from phosphene.core.event import Event
 from phosphene.data.adapters.columns import narrowed
+from phosphene.data.adapters.text_table import (
+    MISSING,
+    TextFile,
+    names_of,
+    number_of,
+    opened,
+    parts_of,
+    rows_of,
+    value_of,
+)
 from phosphene.data.dataset import Dataset, Split
-from phosphene.data.limits import BLOCK, admit, regular, within_memory
+from phosphene.data.limits import admit, within_memory
 from phosphene.data.splits import ALIASES, locate
 
-__all__ = ["csv"]
+__all__ = ["csv", "read_columns"]
 
 Reals = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-", "."))
-_ENDINGS = (".csv", ".tsv", ".txt")
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
 _MOST_COLUMNS = 10_000
 _MOST_CLASSES = 1000
 
@@ -47,16 +51,16 @@ class _Column:
 
     def look(self, value: str, line: int, commas: bool) -> None:
         """Count one field."""
-        if value.lower() in _MISSING:
+        if value.lower() in MISSING:
             self.first_missing = self.first_missing or line
             self.missing += 1
             return
         if len(self.texts) <= _MOST_CLASSES:
             self.texts.setdefault(value, len(self.texts))
         self.filled += 1
-        if _number(value) is not None:
+        if number_of(value) is not None:
             return
-        if commas and _number(value.replace(",", ".", 1)) is not None:
+        if commas and number_of(value.replace(",", ".", 1)) is not None:
             self.commas = True
         elif not self.text:
             self.text, self.line = value, line
@@ -65,16 +69,6 @@ class _Column:
     def is_text(self) -> bool:
         """Whether some field is no number."""
         return bool(self.text)
-
-
-@dataclass(frozen=True)
-class _File:
-    """How one file is written."""
-
-    path: Path
-    encoding: str
-    delimiter: str
-    header: bool
 
 
 @within_memory
@@ -112,13 +106,13 @@ def csv(
     if missing not in (None, "drop"):
         raise ConfigError(f"option 'missing' of csv must be 'drop', got {missing!r}")
     path = Path(argument).expanduser()
-    files = {name: _opened(argument, file, delimiter) for name, file in _parts(path).items()}
-    names = _names(argument, files)
+    files = {name: opened(argument, file, delimiter) for name, file in parts_of(path).items()}
+    names = names_of(argument, files)
     columns = [_Column(name) for name in names]
     lines: dict[str, int] = {}
     for part, file in files.items():
         lines[part] = 0
-        for line, row in _rows(argument, file, len(names)):
+        for line, row in rows_of(argument, file, len(names)):
             lines[part] += 1
             for column, value in zip(columns, row, strict=True):
                 column.look(value.strip(), line, file.delimiter in ";\t")
@@ -136,7 +130,9 @@ def _listed(text: str | None, option: str) -> list[str]:
         return []
     names = [name.strip() for name in text.split(",")]
     if not all(names):
-        raise ConfigError(f"option {option!r} of csv names columns separated by commas, got {text!r}")
+        raise ConfigError(
+            f"option {option!r} of csv names columns separated by commas, got {text!r}"
+        )
     return names
 
 
@@ -216,7 +212,7 @@ class _Table:
                 "?drop=COLUMN, or the lines with ?missing=drop"
             )
 
-    def dataset(self, files: dict[str, _File], split: Split, limit: int | None) -> Dataset:
+    def dataset(self, files: dict[str, TextFile], split: Split, limit: int | None) -> Dataset:
         """One split."""
         values, codes, where = self._read(files)
         whole = np.isfinite(values).all(1)
@@ -226,7 +222,7 @@ class _Table:
         if without:
             self.notes.append(f"{without:,} of {len(values):,} lines lack a value and are left out")
             values, codes = values[whole], codes[whole]
-            where = [part for part, kept in zip(where, whole, strict=True) if kept]
+            where = [part for part, kept in zip(where, list(whole), strict=True) if kept]
         rows: dict[str, list[int]] = {}
         for i, part in enumerate(where):
             rows.setdefault(part, []).append(i)
@@ -247,7 +243,7 @@ class _Table:
             notes=(*self.notes, *wide),
         )
 
-    def _classes(self, files: dict[str, _File]) -> tuple[str, ...]:
+    def _classes(self, files: dict[str, TextFile]) -> tuple[str, ...]:
         if self.label is None:
             return ()
         column = self.columns[self.names.index(self.label)]
@@ -259,16 +255,16 @@ class _Table:
         texts = list(column.texts)
         return tuple(sorted(texts, key=float) if not column.is_text else sorted(texts))
 
-    def _read(self, files: dict[str, _File]) -> tuple[Reals, Index, list[str]]:
+    def _read(self, files: dict[str, TextFile]) -> tuple[Reals, Index, list[str]]:
         """Values (n, d) in float64, class numbers (n,), and the part that each line is of."""
         flat, labels, where = array.array("d"), array.array("q"), []
         at = None if self.label is None else self.names.index(self.label)
         number = {name: k for k, name in enumerate(self._classes(files))}
         splits = None if self.split is None else self.names.index(self.split)
         for part, file in files.items():
-            for _, row in _rows(self.source, file, len(self.names)):
+            for _, row in rows_of(self.source, file, len(self.names)):
                 for i in self.numbers:
-                    flat.append(_value(row[i].strip(), self.columns[i].commas))
+                    flat.append(value_of(row[i].strip(), self.columns[i].commas))
                 labels.append(-1 if at is None else number.get(row[at].strip(), -1))
                 where.append(part if splits is None else row[splits].strip().lower())
         values = np.frombuffer(flat, np.float64).reshape(len(where), len(self.numbers))
@@ -285,140 +281,29 @@ class _Table:
             )
 
 
-def _number(text: str) -> float | None:
-    if "_" in text:  # which Python reads as 1000
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
+@within_memory
+def read_columns(path: str, names: Sequence[str]) -> Reals:
+    """Some columns of every row of a table (n, d), in the order of their names.
 
-
-def _value(text: str, commas: bool) -> float:
-    if text.lower() in _MISSING:
-        return math.nan
-    return float(text.replace(",", ".", 1) if commas else text)
-
-
-def _parts(path: Path) -> dict[str, Path]:
-    """The files by the part that they hold."""
-    if not path.is_dir():
-        return {"": path}
-    found = sorted(p for p in path.iterdir() if p.suffix.lower() in _ENDINGS and p.is_file())
-    if not found:
-        raise DataError(f"folder {str(path)!r} holds no table ({', '.join(_ENDINGS)})")
-    if len(found) == 1:
-        return {"": found[0]}
-    parts = {p.stem.lower(): p for p in found if p.stem.lower() in ALIASES}
-    if len(parts) != len(found):
-        other = [p.name for p in found if p.stem.lower() not in ALIASES]
-        raise DataError(
-            f"folder {str(path)!r} holds {len(found)} tables, and {other[0]!r} is none of "
-            f"{', '.join(ALIASES)}: name one file, as csv:{path / other[0]}"
-        )
-    return parts
-
-
-def _opened(argument: str, path: Path, delimiter: str | None) -> _File:
-    """Find out how a file is written."""
-    if not path.exists():
-        raise DataError(f"file {argument!r} does not exist")
-    regular(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(BLOCK)
-    except OSError as error:
-        raise DataError(f"file {str(path)!r} cannot be read: {error.strerror}") from None
-    if not head.strip():
-        raise DataError(f"file {str(path)!r} is empty")
-    if head[:2] == b"\x1f\x8b" or head[:4] == b"PK\x03\x04":
-        raise DataError(f"file {str(path)!r} is compressed: unpack it first")
-    encoding = _encoding(path, head)
-    text = head.decode(encoding, errors="ignore")
-    if "\0" in text:
-        raise DataError(f"file {str(path)!r} is no text")
-    lines = text.splitlines()[:20]
-    if delimiter is not None and delimiter not in _DELIMITERS:
-        raise UnknownNameError("delimiter", delimiter, _DELIMITERS)
-    found = _DELIMITERS[delimiter] if delimiter else _delimiter(lines)
-    first = next(reader.reader([line for line in lines if line.strip()], delimiter=found))
-    header = any(_number(v.strip()) is None and v.strip().lower() not in _MISSING for v in first)
-    return _File(path, encoding, found, header)
-
-
-def _encoding(path: Path, head: bytes) -> str:
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            while file.read(BLOCK):
-                pass
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "utf-8-sig"
-
-
-def _delimiter(lines: list[str]) -> str:
-    """The one that cuts each of the first lines into equally many fields, the most of them."""
-    best, most = ",", 1
-    for candidate in ("\t", ";", "|", ","):
-        rows = [r for r in reader.reader(lines, delimiter=candidate) if r]
-        rows = rows[:-1] or rows  # the last may be cut off
-        widths = {len(row) for row in rows}
-        if len(widths) == 1 and (width := widths.pop()) > most:
-            best, most = candidate, width
-    return best
-
-
-@contextmanager
-def _text(file: _File) -> Iterator[IO[str]]:
-    try:
-        with file.path.open(encoding=file.encoding, newline="") as opened:
-            yield opened
-    except (OSError, UnicodeError, reader.Error) as error:
-        raise DataError(f"file {str(file.path)!r} cannot be read: {error}") from None
-
-
-def _names(argument: str, files: dict[str, _File]) -> list[str]:
-    """What the columns are called, the same in all files."""
-    found: list[str] | None = None
-    for file in files.values():
-        with _text(file) as opened:
-            first = next((r for r in _limited(file, opened) if any(v.strip() for v in r)), [])
-        if len(first) > _MOST_COLUMNS:
-            raise DataError(
-                f"{argument!r} has {len(first):,} columns; a table has {_MOST_COLUMNS:,} at most"
-            )
-        names = [v.strip() for v in first] if file.header else [str(i) for i in range(len(first))]
-        if found is not None and names != found:
-            raise DataError(f"file {str(file.path)!r} has other columns than the file before it")
-        found = names
-    assert found is not None
-    twice = {name for name in found if found.count(name) > 1 and name}
-    if twice:
-        raise DataError(f"{argument!r} has two columns called {min(twice)!r}")
-    return found
-
-
-def _rows(argument: str, file: _File, width: int) -> Iterator[tuple[int, list[str]]]:
-    """Each row and the line that it ends in; empty lines are passed over."""
-    with _text(file) as opened:
-        rows = _limited(file, opened)
-        header = file.header
-        for row in rows:
-            if not any(value.strip() for value in row):
-                continue
-            if header:
-                header = False
-                continue
-            if len(row) != width:
+    Raises:
+        DataError: The file cannot be read, or a column is missing, lacks a value or holds text.
+    """
+    file = opened(path, Path(path).expanduser(), None)
+    known = names_of(path, {"": file})
+    for name in names:
+        if name not in known:
+            raise DataError(f"{path!r} lacks the column {name!r}; it has {listed(known)}")
+    flat, places = array.array("d"), [known.index(name) for name in names]
+    for line, row in rows_of(path, file, len(known)):
+        for place in places:
+            text = row[place].strip()
+            value = number_of(text.replace(",", ".", 1) if file.delimiter in ";\t" else text)
+            if value is None or not math.isfinite(value):
                 raise DataError(
-                    f"{argument!r}: line {rows.line_num} has {len(row)} fields, and the table "
-                    f"{width} columns"
+                    f"{path!r}: column {known[place]!r} holds {text[:40]!r} in line {line}, which "
+                    "is no number"
                 )
-            yield rows.line_num, row
-
-
-def _limited(file: _File, opened: IO[str]) -> "reader._reader":  # type: ignore[name-defined]
-    skips = file.delimiter == " "
-    return reader.reader(opened, delimiter=file.delimiter, skipinitialspace=skips)
+            flat.append(value)
+    if not flat:
+        raise DataError(f"{path!r} holds no row")
+    return np.frombuffer(flat, np.float64).reshape(-1, len(names)).copy()

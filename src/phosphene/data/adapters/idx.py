@@ -11,7 +11,8 @@ from typing import IO, cast
 import numpy as np
 
 from phosphene.core.errors import DataError
-from phosphene.data.adapters.arrays import BrokenPromise, Rows, from_arrays
+from phosphene.data.adapters.arrays import from_arrays
+from phosphene.data.adapters.stored import BrokenPromise, Rows
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import regular, within_memory
 from phosphene.data.splits import locate

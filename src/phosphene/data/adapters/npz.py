@@ -15,7 +15,8 @@ import numpy as np
 from numpy.lib import format as numpy_format
 
 from phosphene.core.errors import DataError, PhospheneError, listed
-from phosphene.data.adapters.arrays import BrokenPromise, Rows, from_arrays, images, table_dataset
+from phosphene.data.adapters.arrays import from_arrays, images, table_dataset
+from phosphene.data.adapters.stored import BrokenPromise, Rows
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import admit, regular, within_memory
 from phosphene.data.splits import ALIASES, locate

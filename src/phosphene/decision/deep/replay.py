@@ -152,7 +152,7 @@ class Replay:
             self._draw(cycle)
         first, last = self._rows
         noise = Noise((self.seed, _LOSS + stream, k), first, last - first)
-        return TransitionBatch(context=Context(), noise=noise, **self._batches[turn])
+        return TransitionBatch(context=Context(), noise=noise, moments=None, **self._batches[turn])
 
     # -- acting -----------------------------------------------------------------------------
 

@@ -143,7 +143,7 @@ class Rollouts:
         first, last = size * rank // world, size * (rank + 1) // world
         own = {key: v[first:last] for key, v in whole.items()} if world > 1 else whole
         noise = Noise((self.seed, 1 + stream, k), first, last - first)
-        return RolloutBatch(context=Context(), noise=noise, **own)
+        return RolloutBatch(context=Context(), noise=noise, moments=None, **own)
 
     def _epoch(self, epoch: int) -> dict[str, Tensor]:
         """The rollout in an order of its own."""

@@ -92,7 +92,7 @@ class WholeEpisodes:
         first, last = self.n * rank // world, self.n * (rank + 1) // world
         noise = Noise((self.seed, 1 + stream, k), first, last - first)
         own = {key: v[first:last] for key, v in self._columns.items()}
-        return EpisodeBatch(context=Context(), noise=noise, **own)
+        return EpisodeBatch(context=Context(), noise=noise, moments=None, **own)
 
     @torch.no_grad()
     def _act(self, agent: ActorCritic, iteration: int) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.drawing import each_row
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
@@ -189,6 +190,7 @@ class Autoencoder(Model):
         "call fit_prior(model.encode(x)) first",
     )
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:

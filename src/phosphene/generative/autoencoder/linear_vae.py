@@ -10,8 +10,8 @@ from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
-from phosphene.core.moments import Moments, restore
 from phosphene.core.model import Model
+from phosphene.core.moments import Moments, restore
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood
 from phosphene.nn.gaussian import LOG_TWO_PI, kl_full, log_standard_normal

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.drawing import each_row
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
@@ -250,6 +251,7 @@ class SemiSupervisedVAE(Model):
         return self.decode(self.encode(x), context)
 
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:

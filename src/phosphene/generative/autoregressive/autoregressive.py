@@ -17,10 +17,11 @@ from torch import Tensor
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.drawing import each_row
 from phosphene.core.errors import EventError
 from phosphene.core.event import Event
-from phosphene.core.moments import Moments
 from phosphene.core.model import Model
+from phosphene.core.moments import Moments
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
 from phosphene.generative.autoregressive.completion import STATES, Known, computable, settled
@@ -182,6 +183,7 @@ class Autoregressive(Model):
         return self._over_labels(x, context, self._sequential)
 
     @torch.no_grad()
+    @each_row
     def sample(
         self,
         n: int,
@@ -284,9 +286,7 @@ class Autoregressive(Model):
         """Flat samples (n, D) of one member; what a fused sampler overrides."""
         make = self.naive_stepper if naive else self.stepper
         step = make(len(u), context, member=member)
-        x = torch.zeros(
-            len(u), self.event.dimensions, dtype=self.value_dtype, device=self.device
-        )
+        x = torch.zeros(len(u), self.event.dimensions, dtype=self.value_dtype, device=self.device)
         for k, i in enumerate(self.order_of(member).tolist()):
             value = self.conditional.draw(step(k, x), u[:, i], how, i)
             x[:, i] = value if given is None else torch.where(given[1][:, i], given[0][:, i], value)

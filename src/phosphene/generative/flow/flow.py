@@ -8,10 +8,11 @@ from torch import Tensor
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.drawing import each_row
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.core.event import Event
-from phosphene.core.moments import Moments
 from phosphene.core.model import Model
+from phosphene.core.moments import Moments
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
 from phosphene.data.codecs import Chain, Codec, Dequantize, Logit, Standardize
@@ -225,6 +226,7 @@ class Flow(Model):
     # -- samples --------------------------------------------------------------------------------
 
     @torch.no_grad()
+    @each_row
     def sample(
         self,
         n: int,
