@@ -237,7 +237,7 @@ class StudentT(Base):
 
 
 def _student_constant(nu: Tensor) -> Tensor:
-    """Of nu: log Gamma(a + 1/2) - log Gamma(a) - 1/2 log 2 pi a, a = nu/2, to the type's last digits.
+    """Of a = nu/2: log Gamma(a + 1/2) - log Gamma(a) - 1/2 log 2 pi a, to the last digits.
 
     The two terms are about a log a each, and their difference about 1/2 log a: from nu = 20 on it
     is Stirling's series, -1/2 log 2 pi - 1/(8 a) + 1/(192 a^3) - 1/(640 a^5) + 17/(14336 a^7).
