@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from phosphene.core.config import tagged
+from phosphene.core.derivatives import batched
 from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 
@@ -95,7 +96,9 @@ class ContextSpec:
             raise EventError(f"labels have the shape (n,), got {tuple(label.shape)}")
         classes = self.label
         assert classes is not None
-        if label.numel() and (int(label.min()) < -1 or int(label.max()) >= classes):
+        if label.numel() == 0 or batched(label):
+            return label.long()
+        if int(label.min()) < -1 or int(label.max()) >= classes:
             raise EventError(
                 f"labels must lie in 0..{classes - 1} (or be -1, unknown), "
                 f"got values from {int(label.min())} to {int(label.max())}"

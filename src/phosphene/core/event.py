@@ -120,7 +120,9 @@ class Event:
         """Return x unchanged if it is a batch of this event; raise EventError otherwise."""
         import torch
 
-        if self.check_shape(x).numel() == 0:
+        from phosphene.core.derivatives import batched
+
+        if self.check_shape(x).numel() == 0 or batched(x):
             return x
         if x.is_floating_point() and not bool(torch.isfinite(x).all()):
             raise EventError("the batch holds NaN or infinite values")

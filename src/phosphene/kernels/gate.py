@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from phosphene.core.derivatives import transformed
 from phosphene.kernels.declaration import Kernel
 from phosphene.kernels.gate_source import source
 from phosphene.kernels.library import backend
@@ -63,7 +64,8 @@ def gate(kernel: Kernel, name: str = "") -> Callable[..., Any]:
     space: dict[str, Any] = {
         **HELPERS, **written.constants, "torch": torch, "TYPES": TYPES, "addresses": addresses,
         "words": words, "backend": backend, "functions": functions, "bind": bind,
-        "threads_of": _threads, "recording": torch.is_grad_enabled, "NATIVE": frozenset(_SUFFIX),
+        "threads_of": _threads, "recording": torch.is_grad_enabled, "transformed": transformed,
+        "NATIVE": frozenset(_SUFFIX),
     }  # fmt: skip
     if kernel.returns == "structure":
         fields = [(name.replace(".", "_"), _C[kind]) for name, kind in written.c_types]

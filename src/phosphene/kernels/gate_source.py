@@ -65,7 +65,8 @@ class _Writer(Checks):
             self.room(made)
         self.put("_library = backend().library")
         types = " or _T not in NATIVE" if not self.kernel.suffix else ""
-        self.put(f"if not _cpu or _mixed or _library is None{types} or (_grad and recording()):")
+        torchs = "(_grad and recording()) or transformed()"
+        self.put(f"if not _cpu or _mixed or _library is None{types} or {torchs}:")
         self.indent += 1
         for a in self.arrays:  # the library would need them dense
             there = f"{a.name} is not None and " if a.optional else ""

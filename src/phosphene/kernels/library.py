@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from phosphene.core.derivatives import transformed
+
 __all__ = ["ACTIVATION_CODES", "VARIABLE", "Backend", "backend", "forced", "usable"]
 
 VARIABLE = "PHOSPHENE_KERNELS"
@@ -65,7 +67,7 @@ def usable(*tensors: Tensor) -> bool:
     fits = len(types) == 1 and types <= {torch.float32, torch.float64}
     plain = all(t.device.type == "cpu" for t in tensors)
     recorded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    return fits and plain and not recorded and backend().library is not None
+    return fits and plain and not (recorded or transformed()) and backend().library is not None
 
 
 @cache

@@ -129,7 +129,11 @@ def clipped_surrogate(
     by_logits, by_value, means = found
     policy, error, entropy = means[:3].tolist()
     total = means.new_tensor(policy + w.value * error - w.entropy * entropy)
-    return attached(total, (logits, by_logits), (value, by_value)), means
+
+    def formula(logits: Tensor, value: Tensor) -> Tensor:
+        return surrogate_reference(logits, value, moments, weights)[0]
+
+    return attached(total, formula, (logits, by_logits), (value, by_value)), means
 
 
 def surrogate_reference(

@@ -74,17 +74,21 @@ def td_error(
         >>> td_error(q, torch.tensor([0]), one, 0.5 * one, 4 * one)[:2]
         (tensor(4.), tensor([2.]))
     """
+
+    def formula(q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return td_error_reference(
+            q, action, reward, discount, value, weight=weight, chooser=chooser, huber=huber
+        )
+
     found = None
     if not torch.compiler.is_compiling():
         with torch.no_grad():
             found = _td_error(q, action, reward, discount, weight, chooser, value, huber)
     if found is None:
-        return td_error_reference(
-            q, action, reward, discount, value, weight=weight, chooser=chooser, huber=huber
-        )
+        return formula(q)
     # Value and gradient come together, as the one costs nothing beside the other.
     gradient, error, taken, loss = found
-    return attached(loss, (q, gradient)), error, taken
+    return attached(loss, lambda q: formula(q)[0], (q, gradient)), error, taken
 
 
 def td_error_reference(

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from phosphene.core.derivatives import again_wanted, gradients_again, transformed
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 
@@ -57,6 +58,8 @@ def causal_conv(x: Tensor, weight: Tensor, bias: Tensor | None, shift: int) -> T
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
+    if transformed():
+        return _taps_plain(x, weight, bias, shift)
     if not torch.is_grad_enabled():
         return _taps(x, weight, bias, shift)
     out: Tensor = _CausalConv.apply(x, weight, bias, shift)
@@ -71,18 +74,33 @@ def _taps(x: Tensor, weight: Tensor, bias: Tensor | None, shift: int) -> Tensor:
     return y
 
 
+def _taps_plain(x: Tensor, weight: Tensor, bias: Tensor | None, shift: int) -> Tensor:
+    """The same, writing into nothing."""
+    y = x @ weight[-1] if bias is None else torch.addmm(bias, x, weight[-1])
+    for age in range(1, len(weight)):
+        if age * shift < len(x):
+            y = y + F.pad(x[: -age * shift] @ weight[-1 - age], (0, 0, age * shift, 0))
+    return y
+
+
 class _CausalConv(torch.autograd.Function):
     """Autograd would pad and add a gradient of full size for each tap; these are products alone."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shift: int) -> Tensor:
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x, weight, bias)
         ctx.shift, ctx.biased = shift, bias is not None
         return _taps(x, weight, bias, shift)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
-        x, weight = ctx.saved_tensors
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        x, weight, bias = ctx.saved_tensors
+        if again_wanted(g):
+            found = gradients_again(
+                lambda x, weight, bias: _taps_plain(x, weight, bias, ctx.shift),
+                (x, weight, bias), (g,), ctx.needs_input_grad[:3],
+            )  # fmt: skip
+            return found[0], found[1], found[2], None
         to_x, to_weight = g @ weight[-1].T, torch.zeros_like(weight)
         to_weight[-1] = x.T @ g
         for age in range(1, len(weight)):
@@ -103,29 +121,42 @@ def gate(u: Tensor) -> Tensor:
         >>> gate(torch.tensor([[2.0, 0.0]])) / torch.tanh(torch.tensor(1.0))
         tensor([[0.5000]])
     """
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or transformed():
         a, b = torch.sigmoid(u).chunk(2, -1)
         return (2 * a - 1) * b
-    out: Tensor = _Gate.apply(u)
+    out: Tensor = _Gate.apply(u)[0]
     return out
 
 
 class _Gate(torch.autograd.Function):
-    """Keeps the sigmoids alone, and writes both halves of the gradient to one tensor."""
+    """Keeps the sigmoids alone, and writes both halves of the gradient to one tensor.
+
+    The sigmoids are a result too: what is saved of them is then a function of u, and the gradient
+    has a gradient.
+    """
 
     @staticmethod
-    def forward(ctx: Any, u: Tensor) -> Tensor:
+    def forward(ctx: Any, u: Tensor) -> tuple[Tensor, Tensor]:
         # Near 0, 2 sigmoid(a) - 1 cancels: half precision would lose what is left.
         s = torch.sigmoid(u.float() if u.dtype in (torch.bfloat16, torch.float16) else u)
         ctx.save_for_backward(s)
+        ctx.set_materialize_grads(False)
         ctx.dtype = u.dtype
         a, b = s.chunk(2, -1)
-        return ((2 * a - 1) * b).to(u.dtype)
+        return ((2 * a - 1) * b).to(u.dtype), s
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Tensor:
+    def backward(ctx: Any, g: Tensor | None, g_s: Tensor | None) -> Tensor | None:
         (s,) = ctx.saved_tensors
         a, b = s.chunk(2, -1)
+        if g is None or g_s is not None or again_wanted(g):
+            parts = []
+            if g is not None:
+                to_both = torch.cat((2 * g * b, g * (2 * a - 1)), -1)
+                parts.append(to_both * s * (1 - s))
+            if g_s is not None:
+                parts.append(g_s * s * (1 - s))
+            return sum(parts[1:], parts[0]).to(ctx.dtype) if parts else None
         out = torch.empty_like(s)
         to_a, to_b = out.chunk(2, -1)
         gb = g * b

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
+
+from phosphene.core.derivatives import again_wanted, gradients_again, transformed
 
 __all__ = ["Lines", "lstm_cell", "scan_lines"]
 
@@ -92,15 +94,21 @@ class _Scan(torch.autograd.Function):
             torch.tanh(c, out=tanh_c[:, at])
             torch.mul(o, tanh_c[:, at], out=out[:, at])
             states[:, pad + low : pad + high] = out[:, at]
-        ctx.save_for_backward(weight, seen, active, old_c, tanh_c)
+        ctx.save_for_backward(gates, weight, seen, active, old_c, tanh_c)
         ctx.lines = lines  # type: ignore[attr-defined]
         return out
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        weight, seen, active, old_c, tanh_c = ctx.saved_tensors  # type: ignore[attr-defined]
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        gates, weight, seen, active, old_c, tanh_c = ctx.saved_tensors  # type: ignore[attr-defined]
         lines: Lines = ctx.lines  # type: ignore[attr-defined]
+        if again_wanted(grad):
+            needed = ctx.needs_input_grad[:2]  # type: ignore[attr-defined]
+            to_gates, to_weight = gradients_again(
+                lambda gates, weight: _scan_plain(gates, weight, lines),
+                (gates, weight), (grad,), needed,
+            )  # fmt: skip
+            return to_gates, to_weight, None
         h, taps, pad = grad.shape[-1], lines.taps, -min(lines.taps)
         o, i, f, u = active.chunk(4, -1)
         # dh/dc, and what dh and dc are multiplied with to become gradients of the gates.
@@ -133,6 +141,24 @@ class _Scan(torch.autograd.Function):
         return d_gates, d_weight, None
 
 
+def _scan_plain(gates: Tensor, weight: Tensor, lines: Lines) -> Tensor:
+    """The same line by line, as torch differentiates it."""
+    directions, _, n, four = gates.shape
+    pad, end = -min(lines.taps), max(lines.taps)
+    zero = gates.new_zeros(directions, lines.places, n, four // 4)
+    h, memory, out = zero, zero, []
+    for start, low, high in lines.spans:
+        around = torch.nn.functional.pad(h, (0, 0, 0, 0, pad, end))
+        seen = [around[:, pad + low + tap : pad + high + tap] for tap in lines.taps]
+        own = gates[:, start : start + high - low]
+        moved = own + torch.cat(seen, -1) @ weight[:, None]
+        line, c = lstm_cell(moved, memory[:, low:high])
+        out.append(line)
+        h = torch.cat((h[:, :low], line, h[:, high:]), 1)
+        memory = torch.cat((memory[:, :low], c, memory[:, high:]), 1)
+    return torch.cat(out, 1)
+
+
 def scan_lines(gates: Tensor, weight: Tensor, lines: Lines) -> Tensor:
     """All states (directions, P, n, h) of LSTMs that go from line to line.
 
@@ -150,5 +176,7 @@ def scan_lines(gates: Tensor, weight: Tensor, lines: Lines) -> Tensor:
     """
     with torch.autocast(gates.device.type, enabled=False):
         gates = gates.to(weight.dtype).contiguous()
+        if transformed():
+            return _scan_plain(gates, weight, lines)
         out: Tensor = _Scan.apply(gates, weight, lines)
         return out

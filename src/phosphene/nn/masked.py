@@ -12,6 +12,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.nn.activations import activation_named
 from phosphene.nn.condition import ConditionBias
+from phosphene.nn.kept import Snapshot
 from phosphene.nn.mlp import check_widths
 from phosphene.nn.noise import Uniform, check_probability, dropout
 from phosphene.nn.staircase import Staircase, masked_linear
@@ -133,7 +134,7 @@ class MaskedMLP(nn.Module):
         orders = torch.arange(dimensions)[None] if orders is None else orders
         self.register_buffer("orders", orders.repeat_interleave(masks, 0))
         self.members = len(self.orders)
-        self._staircases: dict[int, tuple[object, list[Staircase]]] = {}
+        self._staircases: dict[int, tuple[Snapshot, list[Staircase]]] = {}
         for i, degrees in enumerate(self._drawn(hidden, masks, generator)):
             self.register_buffer(f"degrees{i}", degrees)
         widths = (dimensions * features, *hidden)
@@ -200,12 +201,13 @@ class MaskedMLP(nn.Module):
     def staircases(self, member: int = 0) -> list[Staircase]:
         """The masks of all layers, of the head and of the direct connections, made once."""
         given = [self.orders, *(getattr(self, f"degrees{i}") for i in range(len(self.layers)))]
-        key = tuple((id(t), t._version, t.device) for t in given)
-        if self._staircases.get(member, (None,))[0] != key:
+        known = self._staircases.get(member)
+        if known is None or not known[0].shows(given):
             masks = self.masks(member)
             masks.append(masks[-1] if self.direct is None else self.direct_mask(member))
-            self._staircases[member] = (key, [Staircase.of(mask) for mask in masks])
-        return self._staircases[member][1]
+            known = (Snapshot(given), [Staircase.of(mask) for mask in masks])
+            self._staircases[member] = known
+        return known[1]
 
     def sorted(self, member: int = 0) -> "SortedMLP":
         """The weights of one member, sorted by degree."""

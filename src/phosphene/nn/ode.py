@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from phosphene.core.derivatives import again_wanted, batched, gradients_again, transformed
 from phosphene.core.errors import ConfigError, DivergedError, UnknownNameError
 
 __all__ = ["GRADIENTS", "METHODS", "Solution", "Solver", "Velocity", "odeint", "trajectory"]
@@ -139,10 +140,12 @@ def odeint(
         t1: When it ends; before t0 to go back in time.
         solver: How.
         parameters: What v depends on that gets gradients by the adjoint method (Chen, Rubanova,
-            Bettencourt and Duvenaud, 2018); back-propagation reaches everything by itself.
+            Bettencourt and Duvenaud, 2018); back-propagation reaches everything by itself. Second
+            derivatives, and ``torch.func``, are those of back-propagation.
 
     Raises:
         DivergedError: The end was not reached in ``max_steps`` steps.
+        ConfigError: ``torch.func.vmap`` hides the values by which steps are chosen.
 
     Example:
         >>> rate = torch.tensor([[1.0], [2.0]])
@@ -151,8 +154,8 @@ def odeint(
                 [0.1353]])
     """
     solver = solver or Solver()
-    wanted = torch.is_grad_enabled()
-    if not wanted or solver.gradient == "backprop":
+    wanted = torch.is_grad_enabled() or transformed()
+    if not wanted or solver.gradient == "backprop" or transformed():
         return _solve(velocity, y, t0, t1, solver, wanted)
     end, evaluations = cast(
         tuple[Tensor, Tensor], _Adjoint.apply(velocity, solver, t0, t1, y, *parameters)
@@ -179,11 +182,16 @@ def _solve(
         for t, h in _equal_steps(y, t0, t1, solver.steps):
             y = _step(velocity, tableau, y, t, h).y
         return Solution(y, count)
+    if batched(y):
+        raise ConfigError(
+            "torch.func.vmap hides the values by which an ODE's steps are chosen: give the solver "
+            "a number of steps, or the whole batch at once, in which each example has its own"
+        )
     with torch.no_grad():
         path = _choose(velocity, y.detach(), t0, t1, solver)
     if not wanted:
         return Solution(path.y, path.evaluations)
-    for t, h in zip(path.starts, path.sizes, strict=True):
+    for t, h in zip(path.starts.detach(), path.sizes.detach(), strict=True):
         y = _step(velocity, tableau, y, t, h).y
     return Solution(y, path.evaluations)
 
@@ -346,15 +354,20 @@ class _Adjoint(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         end, evaluations = _solve(velocity, y, t0, t1, solver, False)
         ctx.velocity, ctx.solver, ctx.times = velocity, solver, (t0, t1)
-        ctx.save_for_backward(end, *parameters)
+        ctx.save_for_backward(y, end, *parameters)
         ctx.mark_non_differentiable(evaluations)
         return end, evaluations
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        end, *parameters = ctx.saved_tensors
+        y, end, *parameters = ctx.saved_tensors
         (t0, t1), solver = ctx.times, ctx.solver
+        if again_wanted(gradient):
+            found = gradients_again(
+                lambda y: _solve(ctx.velocity, y, t0, t1, solver, True).y,
+                (y,), (gradient,), ctx.needs_input_grad[4:], held=parameters,
+            )  # fmt: skip
+            return None, None, None, None, *found
         parameters = [p for p in parameters if p.requires_grad]
         needed = iter(_integrate(ctx.velocity, solver, t0, t1, end, gradient, parameters))
         start = next(needed)

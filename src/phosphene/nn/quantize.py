@@ -213,13 +213,23 @@ class FiniteScalars(nn.Module):
 
 
 class _StraightThrough(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: object, z: Tensor, quantized: Tensor) -> Tensor:
+    def forward(z: Tensor, quantized: Tensor) -> Tensor:
         return quantized.clone()
+
+    @staticmethod
+    def setup_context(ctx: object, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Nothing is needed later."""
 
     @staticmethod
     def backward(ctx: object, *grads: Tensor) -> tuple[Tensor, None]:
         return grads[0], None
+
+    @staticmethod
+    def jvp(ctx: object, *tangents: Tensor) -> Tensor:
+        return tangents[0].clone()
 
 
 def _straight_through(z: Tensor, quantized: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
+from phosphene.core.derivatives import again_wanted, transformed
 from phosphene.core.errors import ConfigError
 from phosphene.kernels.library import backend
 from phosphene.kernels.mlp import (
@@ -205,10 +205,9 @@ def _possible(x: Tensor) -> bool:
         or type(x) not in _PLAIN
         or not x.is_cpu
         or x.layout is not torch.strided
-        or torch._C._are_functorch_transforms_active()
+        or transformed()
         or torch.is_autocast_enabled("cpu")
         or torch._C._is_tracing()
-        or forward_ad._current_level >= 0
     )
 
 
@@ -285,8 +284,7 @@ class _Perceptrons(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         x, kept, *parameters = ctx.saved_tensors
         nets: Networks = ctx.nets
-        real = all(g is None or torch._C._has_storage(g) for g in grad_outputs)
-        if not real or torch.is_grad_enabled():  # many at once, or to be differentiated again
+        if again_wanted(*grad_outputs):
             return (None, *_formula(nets, x, parameters, grad_outputs))
         if [p.data_ptr() for p in parameters] != nets.places:  # hooks moved what was saved
             parameters = [p.contiguous() for p in parameters]

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from phosphene.core.derivatives import again_wanted, gradients_again, transformed
 from phosphene.nn.running_activations import ACTIVATIONS, check_activation
 from phosphene.nn.running_changes import density, running_changes
 
@@ -33,8 +33,8 @@ def running_hidden(
     The hidden layers of all k, D times larger than the rest together, are never held at once: k
     goes by in blocks that fit the cache, and the backward pass computes them again. The cost is
     O(n D H) both ways. Where most values are zero, as in binary images, the hidden layer stays the
-    same from one rank to the next and is computed only when it changes. Differentiable once, in
-    everything but the gate.
+    same from one rank to the next and is computed only when it changes. First derivatives are
+    computed by hand; higher ones, those of the gate, and ``torch.func`` take the reference.
 
     Args:
         x: What each value adds to the sums, rank by rank: (D, n, E).
@@ -56,6 +56,10 @@ def running_hidden(
     check_activation(activation)
     # Half precision would round sums of hundreds of terms.
     with torch.autocast(x.device.type, enabled=False):
+        if transformed() or (gate is not None and gate.requires_grad):
+            return running_hidden_reference(
+                x, W, V, start, rho=rho, gate=gate, activation=activation
+            )
         if x.shape[2] == 1 and rho is None and not x.requires_grad:
             filled = density(x)
             if filled < _DENSE:
@@ -113,9 +117,16 @@ class _Running(torch.autograd.Function):
         return torch.cat(outs)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, W, V, rho, gate, *starts = ctx.saved_tensors
+        if again_wanted(grad):
+            found = gradients_again(
+                lambda x, W, V, start, rho: running_hidden_reference(
+                    x, W, V, start, rho=rho, gate=gate, activation=ctx.activation
+                ),
+                (x, W, V, starts[0], rho), (grad,), ctx.needs_input_grad[:5],
+            )  # fmt: skip
+            return *found, None, None
         grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         grad_W, grad_V = torch.empty_like(W), torch.empty_like(V)
         grad_rho = None if rho is None else torch.empty_like(rho)

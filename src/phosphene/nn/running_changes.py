@@ -6,8 +6,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from phosphene.core.derivatives import again_wanted, gradients_again
 from phosphene.nn.running_activations import ACTIVATIONS
 
 __all__ = ["density", "running_changes"]
@@ -105,6 +105,11 @@ class _Rows:
         """Where rank's outputs stand in (rows, size), both flattened."""
         return self.seen * self.size + torch.arange(self.size, device=self.seen.device)
 
+    def taken(self, wide: Tensor) -> Tensor:
+        """Outputs (ranks, n, S) of those (rows, size * S) of every row at every rank."""
+        each = wide.view(-1, wide.shape[1] // self.size)[self.entries()]
+        return each.transpose(1, 2).flatten(0, 1)
+
 
 class _Changes(torch.autograd.Function):
     """Weights W (blocks, size, H), V (blocks, size * S, H)."""
@@ -132,15 +137,19 @@ class _Changes(torch.autograd.Function):
             start = torch.addmm(start, rows.x[i], W[i])
         ctx.save_for_backward(W, V, gate, *starts, *kept)
         ctx.rows, ctx.activation = rows, activation
-        taken = wide.view(-1, V.shape[1] // rows.size)[rows.entries()]
-        return taken.transpose(1, 2).flatten(0, 1)
+        return rows.taken(wide)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         W, V, gate, *saved = ctx.saved_tensors
         rows: _Rows = ctx.rows
         starts, kept = saved[: rows.blocks], saved[rows.blocks :]
+        if again_wanted(grad):
+            found = gradients_again(
+                lambda W, V, start: _formula(W, V, start, rows, gate, ctx.activation),
+                (W, V, starts[0]), (grad,), ctx.needs_input_grad[:3],
+            )  # fmt: skip
+            return *found, None, None, None
         wide = grad.new_zeros(len(rows.prefix) * rows.size, grad.shape[2])
         wide[rows.entries()] = grad.unflatten(0, (-1, rows.size)).transpose(1, 2)
         wide = wide.view(len(rows.prefix), -1)
@@ -158,6 +167,18 @@ class _Changes(torch.autograd.Function):
             torch.addmm(later, rows.prefix[part].T, g, out=grad_W[i])
             onward = onward + _sum_by_example(g, rows.seen[i, :, 0] - rows.cuts[i])
         return grad_W, grad_V, onward, None, None, None
+
+
+def _formula(
+    W: Tensor, V: Tensor, start: Tensor, rows: _Rows, gate: Tensor | None, activation: str
+) -> Tensor:
+    """The same as torch differentiates it."""
+    wide = []
+    for i in range(rows.blocks):
+        h = rows.hidden(i, start, W, activation)
+        wide.append(_gated(h, gate, rows, i) @ V[i].T)
+        start = start + rows.x[i] @ W[i]
+    return rows.taken(torch.cat(wide))
 
 
 def _gated(h: Tensor, gate: Tensor | None, rows: _Rows, i: int) -> Tensor:

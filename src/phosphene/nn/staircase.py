@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from phosphene.core.derivatives import again_wanted, transformed
+
 __all__ = ["Staircase", "masked_linear"]
 
 _ROWS = 64
@@ -75,7 +77,7 @@ def masked_linear(x: Tensor, weight: Tensor, bias: Tensor | None, stairs: Stairc
         True
     """
     plain = x.device.type != "cpu" or x.dtype != weight.dtype or torch.is_autocast_enabled("cpu")
-    if plain:
+    if plain or transformed():
         return F.linear(x, torch.where(stairs.mask, weight, 0.0), bias)
     return _MaskedLinear.apply(x, weight, bias, stairs)  # type: ignore[no-any-return]
 
@@ -109,7 +111,7 @@ class _MaskedLinear(torch.autograd.Function):
         stairs: Staircase = ctx.stairs
         grad_x: Tensor | None
         grad_bias = grad.sum(0) if ctx.biased else None
-        if torch.is_grad_enabled():
+        if again_wanted(grad):
             grad_x = grad @ torch.where(stairs.mask, weight, 0.0)
             return grad_x, torch.where(stairs.mask, grad.T @ x, 0.0), grad_bias, None
         need_x, need_weight = ctx.needs_input_grad[:2]

@@ -7,12 +7,16 @@ from phosphene.recipes.recipe import Recipe
 
 __all__ = ["RECIPES"]
 
+_SHARP: Mapping[str, Any] = {"activation": "relu"}
+"""Densities in the plane have sharp edges and no example far from the others."""
+
 _VECTORS = (
     Recipe(
         name="default",
         system="realnvp",
         data="moons",
         budget="30s",
+        model=_SHARP,
         train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
     ),
 )
@@ -23,6 +27,7 @@ _AUTOREGRESSIVE = (
         system="maf",
         data="moons",
         budget="30s",
+        model=_SHARP,
         train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
     ),
     Recipe(
@@ -30,7 +35,7 @@ _AUTOREGRESSIVE = (
         system="maf",
         data="moons",
         budget="60s",
-        model={"monotone": "spline", "layers": 3},
+        model={**_SHARP, "monotone": "spline", "layers": 3},
         train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
         notes="The autoregressive neural spline flow (Durkan et al., 2019).",
     ),
@@ -39,7 +44,7 @@ _AUTOREGRESSIVE = (
         system="maf",
         data="digits",
         budget="30s",
-        model={"hidden": (100,)},
+        model={**_SHARP, "hidden": (100,), "limit": 5.0},
         train={"batch_size": 128, "lr": 1e-3, "schedule": "cosine", "ema": 0.99},
     ),
     Recipe(
@@ -47,7 +52,7 @@ _AUTOREGRESSIVE = (
         system="maf",
         data="mnist",
         budget="1h",
-        model={"layers": 5, "hidden": (1024,), "alpha": 1e-6, "limit": 0.0},
+        model={"layers": 5, "hidden": (1024,), "alpha": 1e-6, "limit": 0.0, **_SHARP},
         train={"batch_size": 100, "lr": 1e-4},
         notes="MAF (5) on MNIST (Papamakarios et al., 2017); ActNorm for batch normalization.",
     ),
@@ -56,6 +61,7 @@ _AUTOREGRESSIVE = (
         system="iaf",
         data="moons",
         budget="60s",
+        model=_SHARP,
         train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
     ),
     Recipe(
@@ -63,7 +69,7 @@ _AUTOREGRESSIVE = (
         system="iaf",
         data="moons",
         budget="10m",
-        model={"layers": 2, "hidden": (320, 320), "activation": "elu"},
+        model={"layers": 2, "hidden": (320, 320), "activation": "elu", "limit": 5.0},
         train={"batch_size": 100, "lr": 1e-3},
         notes="Two layers of 320 units, as for MNIST's codes (Kingma et al., 2016), on a density.",
     ),
@@ -185,6 +191,7 @@ _FAST_GLOW = {
     "bins": 6,
     "kernels": (3, 1, 1),
     "codec": "equalized",
+    "activation": "relu",
 }
 """Splines over equalized codes, and no wide convolution last: the most bits a second on a CPU."""
 
@@ -239,6 +246,7 @@ _IMAGES = (
             "convolution": "dense",
             "codec": "centered",
             "limit": 0.0,
+            "activation": "relu",
         },
         train={"batch_size": 64, "lr": 1e-3, "warmup": 1000, "ema": 0.999},
         notes="The architecture published for 32 x 32 photographs, for a GPU.",
@@ -248,7 +256,7 @@ _IMAGES = (
         system="realnvp",
         data="mnist",
         budget="600s",
-        model={"levels": 2, "channels": 32, "blocks": 1, "codec": "equalized"},
+        model={"levels": 2, "channels": 32, "blocks": 1, "codec": "equalized", "limit": 5.0},
         train={"batch_size": 64, "lr": 2e-3, "schedule": "cosine", "warmup": 50, "ema": 0.99},
         precision="bf16",
     ),
@@ -257,7 +265,14 @@ _IMAGES = (
         system="realnvp",
         data="openmoji",
         budget="48h",
-        model={"levels": 2, "channels": 64, "blocks": 8, "codec": "logit", "alpha": 0.05},
+        model={
+            "levels": 2,
+            "channels": 64,
+            "blocks": 8,
+            "codec": "logit",
+            "alpha": 0.05,
+            "limit": 5.0,
+        },
         train={"batch_size": 64, "lr": 1e-3, "weight_decay": 5e-5, "ema": 0.999},
         notes="The architecture published for 32 x 32 photographs, without batch normalization.",
     ),
@@ -279,6 +294,7 @@ _SUPER_RESOLUTION = (
         data="mnist-x4",
         context=("image",),
         budget="300s",
+        model={"limit": 5.0},
         train=_RESOLVE,
     ),
     Recipe(
@@ -287,6 +303,7 @@ _SUPER_RESOLUTION = (
         data="openmoji-x4",
         context=("image",),
         budget="600s",
+        model={"limit": 5.0},
         train=_RESOLVE,
     ),
     Recipe(
@@ -302,6 +319,7 @@ _SUPER_RESOLUTION = (
             "features": 64,
             "blocks": 23,
             "hidden": 64,
+            "limit": 5.0,
         },
         train={"batch_size": 16, "lr": 5e-4, "schedule": "linear"},
         notes="Published for 160 x 160 crops of photographs, with an encoder trained beforehand.",
@@ -325,6 +343,7 @@ _SPLINES = (
                 "bound": 3.0,
                 "hidden": (96, 96, 96, 96),
                 "mixing": "lu",
+                "activation": "relu",
             },
             train={
                 "batch_size": 1024,
@@ -351,6 +370,7 @@ _SPLINES = (
             "hidden": (256, 256),
             "network": "residual",
             "mixing": "lu",
+            "activation": "relu",
         },
         train={"batch_size": 512, "lr": 5e-4, "schedule": "cosine", "clip": 5.0},
         notes="The couplings of the published tables (Durkan et al., 2019), without dropout.",

@@ -20,6 +20,7 @@ from phosphene.generative.energy.annealed import (
     sigmoid_schedule,
 )
 from phosphene.generative.energy.units import FEW, BinaryUnits, at_least, binary_states, flip
+from phosphene.nn.kept import Snapshot
 
 __all__ = ["RBM"]
 
@@ -108,7 +109,7 @@ class RBM(BinaryUnits):
             start = (torch.rand(replicas, chains, dimensions) < 0.5).to(self.W.dtype)
             self.register_buffer("chains", start)
         self.betas = torch.linspace(1, 0, replicas).tolist() if replicas > 1 else [1.0]
-        self._log_z: tuple[tuple[int, ...], LogNormalizer] | None = None
+        self._log_z: tuple[Snapshot, LogNormalizer] | None = None
 
     # -- the distribution -------------------------------------------------------------------------
 
@@ -134,11 +135,12 @@ class RBM(BinaryUnits):
 
     def log_normalizer(self) -> LogNormalizer:
         """Log Z, summed or estimated; kept until the weights change."""
-        key = tuple(p._version for p in (self.a, self.b, self.W))
-        if self._log_z is None or self._log_z[0] != key or self.training:
+        made_of, known = (self.a, self.b, self.W), self._log_z
+        if known is None or self.training or not known[0].shows(made_of):
             with torch.no_grad():
-                self._log_z = (key, self._exact_log_z() if self.exact else self.estimate_log_z())
-        return self._log_z[1]
+                value = self._exact_log_z() if self.exact else self.estimate_log_z()
+            known = self._log_z = (Snapshot(made_of), value)
+        return known[1]
 
     def _exact_log_z(self) -> LogNormalizer:
         terms = self._side()[1]

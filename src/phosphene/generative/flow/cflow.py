@@ -7,6 +7,7 @@ from torch import Tensor
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.derivatives import transformed
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
@@ -188,7 +189,7 @@ class _Condition(Flow):
     def states(self, image: Tensor) -> list[Tensor]:
         """What becomes of images after each step: h_1, ..., h_k."""
         y, _ = self.codec.encode(image.to(self.dtype), None)
-        if torch.is_grad_enabled() or len(y) < 2:
+        if torch.is_grad_enabled() or transformed() or len(y) < 2:
             return recorded(self.transform, y)
         # Many draws for one condition stand in a row: its states are computed once.
         first = torch.ones(len(y), dtype=torch.bool, device=y.device)

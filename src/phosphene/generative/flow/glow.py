@@ -38,8 +38,9 @@ class Glow(Flow):
         coupling: ``affine``, ``additive`` (of volume 1) or ``spline``.
         convolution: ``plu``, or ``dense`` for a free matrix.
         kernels: Sides of the three convolutions of each coupling's network.
-        activation: Of the couplings' networks.
-        limit: The largest log-scale of an affine coupling.
+        activation: Of the couplings' networks; a bounded one, as ``tanh``, keeps scales and shifts
+            bounded however far an example is from the data.
+        limit: The largest log-scale of an affine coupling; 0 for none.
         bins: Of a spline coupling.
         split_prior: Whether what leaves at a split has a prior given the rest.
         base: The base distribution.
@@ -69,8 +70,8 @@ class Glow(Flow):
         coupling: str = "affine",
         convolution: str = "plu",
         kernels: Sequence[int] = (3, 1, 3),
-        activation: str = "relu",
-        limit: float = 5.0,
+        activation: str = "tanh",
+        limit: float = 2.0,
         bins: int = 8,
         split_prior: bool = True,
         base: str = "learned",

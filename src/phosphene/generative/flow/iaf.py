@@ -29,11 +29,13 @@ class IAF(Flow):
         layers: Masked autoregressive layers.
         monotone: What moves a dimension: ``affine``, or ``spline``, a rational-quadratic one.
         hidden: Widths of the hidden layers of each one's network.
-        activation: Their activation.
+        activation: Their activation; a bounded one, as ``tanh``, keeps scales and shifts bounded
+            however far an example is from the data.
         residual: Add each hidden layer's input to its output.
         order: ``reversed`` from layer to layer, after raster order, ``random`` in each layer, or
             ``raster`` in all of them.
-        limit: The largest |s| of affine functions; 0 for none.
+        limit: The largest |s| of affine functions, s = r / (1 + |r| / limit) of what the network
+            gives; 0 for none.
         bins: Of splines.
         bound: Beyond this |z| splines are the identity.
         base: The base distribution.
@@ -61,10 +63,10 @@ class IAF(Flow):
         layers: int = 5,
         monotone: MonotoneName = "affine",
         hidden: Sequence[int] = (128, 128),
-        activation: str = "relu",
+        activation: str = "tanh",
         residual: bool = False,
         order: OrderName = "reversed",
-        limit: float = 5.0,
+        limit: float = 2.0,
         bins: int = 8,
         bound: float = 5.0,
         base: str = "normal",

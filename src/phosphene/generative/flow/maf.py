@@ -43,12 +43,14 @@ class MAF(Flow):
         layers: Masked autoregressive layers.
         monotone: What moves a dimension: ``affine``, or ``spline``, a rational-quadratic one.
         hidden: Widths of the hidden layers of each one's network.
-        activation: Their activation.
+        activation: Their activation; a bounded one, as ``tanh``, keeps scales and shifts bounded
+            however far an example is from the data.
         residual: Add each hidden layer's input to its output.
         order: ``reversed`` from layer to layer, after raster order, ``random`` in each layer, or
             ``raster`` in all of them.
         norm: ``actnorm`` before each layer, or ``none``.
-        limit: The largest |s| of affine functions; 0 for none.
+        limit: The largest |s| of affine functions, s = r / (1 + |r| / limit) of what the network
+            gives; 0 for none.
         bins: Of splines.
         bound: Beyond this |x|, in units of the data's deviation, splines are the identity.
         base: The base distribution.
@@ -75,11 +77,11 @@ class MAF(Flow):
         layers: int = 5,
         monotone: MonotoneName = "affine",
         hidden: Sequence[int] = (128, 128),
-        activation: str = "relu",
+        activation: str = "tanh",
         residual: bool = False,
         order: OrderName = "reversed",
         norm: NormName = "actnorm",
-        limit: float = 5.0,
+        limit: float = 2.0,
         bins: int = 8,
         bound: float = 5.0,
         base: str = "normal",

@@ -40,7 +40,8 @@ class NeuralSpline(Flow):
         hidden: Widths of the hidden layers of each coupling's network; for a residual network, its
             width, once for each block.
         network: ``mlp``, or ``residual`` (pre-activation blocks, as published).
-        activation: Of the networks.
+        activation: Of the networks; a bounded one, as ``tanh``, keeps what it gives the splines
+            bounded however far an example is from the data.
         mixing: What stands before each coupling: ``lu`` (a random permutation and a learned linear
             map, which also ends the flow), ``random`` (a permutation) or ``reverse``.
         min_bin: The smallest width and height of a bin, as a fraction of 2 bound.
@@ -66,7 +67,7 @@ class NeuralSpline(Flow):
         bound: float = 5.0,
         hidden: Sequence[int] = (64, 64),
         network: NetworkName = "mlp",
-        activation: str = "relu",
+        activation: str = "tanh",
         mixing: MixingName = "reverse",
         min_bin: float = 1e-3,
         base: str = "normal",

@@ -37,8 +37,9 @@ class RealNVP(Flow):
         levels: Scales, of images; None for two, or one where the size cannot be halved.
         channels: Of the residual networks at the first scale; each later one has twice as many.
         blocks: Residual blocks of each network.
-        activation: Of the networks.
-        limit: The largest |s|.
+        activation: Of the networks; ``auto`` is ``tanh`` for vectors, by which scales and shifts
+            are bounded however far an example is from the data, and ``relu`` for images.
+        limit: The largest |s|, s = r / (1 + |r| / limit) of what a network gives; 0 for none.
         base: The base distribution.
         codec: How codes become reals: ``logit``, ``centered`` or ``equalized``.
         alpha: The logit's margin.
@@ -63,8 +64,8 @@ class RealNVP(Flow):
         levels: int | None = None,
         channels: int = 32,
         blocks: int = 2,
-        activation: str = "relu",
-        limit: float = 5.0,
+        activation: str = "auto",
+        limit: float = 2.0,
         base: str = "normal",
         codec: str = "logit",
         alpha: float = 0.05,
@@ -84,6 +85,8 @@ class RealNVP(Flow):
         for name, value in (("layers", layers), ("levels", levels), ("blocks", blocks)):
             if value < 1:
                 raise ConfigError(f"{name} must be 1 or more, got {value}")
+        if activation == "auto":
+            activation = "relu" if event.is_image else "tanh"
         if event.is_image:
             self.build(self._images(levels, channels, blocks, activation))
         else:

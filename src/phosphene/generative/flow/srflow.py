@@ -86,7 +86,7 @@ class SRFlow(Flow):
         hidden: int = 48,
         consistent: bool = True,
         transitions: int = 2,
-        limit: float = 5.0,
+        limit: float = 2.0,
         alpha: float = 1e-3,
         dequantization: str = "uniform",
     ) -> None:

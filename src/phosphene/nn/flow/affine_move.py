@@ -5,6 +5,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from phosphene.core.derivatives import again_wanted, transformed
+
 __all__ = ["Places", "Scaling", "affine_move", "places_of"]
 
 Places = slice | Tensor
@@ -48,7 +50,21 @@ def affine_move(
         monotone: Makes it.
         inverse: Give (x_A - t) / a.
     """
+    if transformed():
+        return _moved(x, params, where, monotone, inverse)
     return _Move.apply(x, params, where, monotone, inverse)  # type: ignore[no-any-return]
+
+
+def _moved(
+    x: Tensor, params: Tensor, where: Places, monotone: Scaling, inverse: bool
+) -> tuple[Tensor, Tensor]:
+    """The same, writing into nothing."""
+    t, raw = params.chunk(2, 1)
+    scale, s, _ = monotone.scaling(raw)
+    places = torch.arange(x.shape[1], device=x.device)[where]
+    old = x.index_select(1, places)
+    new = (old - t) / scale if inverse else torch.addcmul(t, old, scale)
+    return x.index_copy(1, places, new), -s.sum(1) if inverse else s.sum(1)
 
 
 class _Move(torch.autograd.Function):
@@ -74,7 +90,9 @@ class _Move(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, None, None, None]:
         x, params, scale, slope = ctx.saved_tensors
         moved = params.shape[1] // 2
-        if torch.is_grad_enabled():  # gradients of these gradients: the scale is a function again
+        if again_wanted(
+            grad_y, grad_log
+        ):  # gradients of these gradients: the scale is a function again
             scale, _, slope = ctx.monotone.scaling(params[:, moved:])
         g, old = grad_y[:, ctx.where], x[:, ctx.where]
         if ctx.inverted:

@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.derivatives import transformed
 from phosphene.core.errors import ConfigError
 from phosphene.nn.flow.monotone import Monotone
 from phosphene.nn.flow.transform import Transform, total
 from phosphene.nn.fused import invert_masked
+from phosphene.nn.kept import Snapshot
 from phosphene.nn.masked import IncrementalMLP, MaskedLinear, MaskedMLP
 
 __all__ = ["MaskedAutoregressive"]
@@ -83,7 +85,7 @@ class MaskedAutoregressive(Transform):
         if isinstance(last.map, nn.Linear):
             nn.init.zeros_(last.map.weight)
         self.register_buffer("order", order)
-        self._arranged: tuple[int, int, Tensor, str] | None = None
+        self._arranged: tuple[Snapshot, str, Tensor] | None = None
 
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
@@ -129,16 +131,18 @@ class MaskedAutoregressive(Transform):
 
     def _arrangement(self) -> tuple[str, Tensor]:
         """Which kind of order there is, and the rank of each dimension; found once."""
-        order, key = self.order, (id(self.order), self.order._version)
-        if self._arranged is None or self._arranged[:2] != key:
+        order, known = self.order, self._arranged
+        if known is None or not known[0].shows([order]):
             ascending = torch.arange(len(order), device=order.device)
             kinds = {"raster": ascending, "reversed": ascending.flip(0)}
             kind = next((k for k, o in kinds.items() if torch.equal(o, order)), "other")
-            self._arranged = (*key, order.argsort(), kind)
-        return self._arranged[3], self._arranged[2]
+            known = self._arranged = (Snapshot([order]), kind, order.argsort())
+        return known[1:]
 
     def _recorded(self, z: Tensor, context: Context | None) -> bool:
         """Whether somebody may ask for gradients."""
+        if transformed():
+            return True
         if not torch.is_grad_enabled():
             return False
         told = () if context is None else (value for _, value in context.parts())

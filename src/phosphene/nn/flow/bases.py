@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.nn.condition import ConditionBias
+from phosphene.nn.flow.monotone import held
 from phosphene.nn.flow.transform import total
 
 __all__ = [
@@ -106,6 +107,8 @@ class Normal(Base):
 class Learned(Base):
     """N(m, diag(exp(2 s))), m and s learned, and linear in the condition where there is one.
 
+    However far the condition, s stays within 8: see :func:`~.monotone.held`.
+
     Args:
         shape: The shape of one latent.
         context: What the mean and the scale depend on.
@@ -121,7 +124,7 @@ class Learned(Base):
         params, more = self.params[None], self.condition(context)
         params = params if more is None else params + more
         mean, log_scale = params.unflatten(1, (2, *self.shape)).unbind(1)
-        return mean, log_scale
+        return mean, held(log_scale)
 
     def log_prob(self, z: Tensor, context: Context | None = None) -> Tensor:
         """-sum (1/2 ((z - m) / e^s)^2 + s + 1/2 log 2 pi)."""
@@ -205,7 +208,8 @@ class StudentT(Base):
         super().__init__(shape)
         if degrees <= 1:
             raise ConfigError(f"degrees must be above 1, got {degrees}")
-        self.raw = nn.Parameter(torch.full(shape, math.log(math.expm1(degrees - 1))))
+        over = degrees - 1  # log(exp(over) - 1), where exp(over) may be too large for any number
+        self.raw = nn.Parameter(torch.full(shape, over + math.log(-math.expm1(-over))))
 
     @property
     def degrees(self) -> Tensor:
@@ -215,8 +219,7 @@ class StudentT(Base):
     def log_prob(self, z: Tensor, context: Context | None = None) -> Tensor:
         """Sum of log Gamma((nu+1)/2) / (Gamma(nu/2) sqrt(nu pi)) (1 + z^2/nu)^-((nu+1)/2)."""
         nu = self.degrees
-        constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * (nu * math.pi).log()
-        return total(constant - (nu + 1) / 2 * torch.log1p(z.square() / nu))
+        return total(_student_constant(nu) - (nu + 1) / 2 * torch.log1p(z.square() / nu))
 
     def sample(
         self,
@@ -231,6 +234,20 @@ class StudentT(Base):
         gamma = torch._standard_gamma((nu / 2).expand(n, *self.shape), generator=generator)
         scale = (nu / 2 / gamma.clamp(min=torch.finfo(gamma.dtype).tiny)).sqrt()
         return temperature * self._normal(n, generator) * scale
+
+
+def _student_constant(nu: Tensor) -> Tensor:
+    """Of a = nu/2: log Gamma(a + 1/2) - log Gamma(a) - 1/2 log 2 pi a, to the last digits.
+
+    The two terms are about a log a each, and their difference about 1/2 log a: from nu = 20 on it
+    is Stirling's series, -1/2 log 2 pi - 1/(8 a) + 1/(192 a^3) - 1/(640 a^5) + 17/(14336 a^7).
+    """
+    few = nu.clamp(max=20.0)
+    direct = torch.lgamma((few + 1) / 2) - torch.lgamma(few / 2) - 0.5 * (few * math.pi).log()
+    r = 2 / nu.clamp(min=20.0)
+    rr = r * r
+    rest = r * (-1 / 8 + rr * (1 / 192 + rr * (-1 / 640 + rr * (17 / 14336 - rr * 31 / 18432))))
+    return torch.where(nu < 20, direct, rest - 0.5 * _LOG_2PI)
 
 
 class Uniform(Base):

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.derivatives import batched, transformed
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.kernels.image_net import (
     ImageNetArrays,
@@ -19,10 +20,10 @@ from phosphene.kernels.image_net import (
 from phosphene.kernels.library import backend
 from phosphene.nn.activations import activation_named
 from phosphene.nn.condition import ConditionBias, FlatImage
-from phosphene.nn.flow.kept import Kept
+from phosphene.nn.kept import Kept
 from phosphene.nn.mlp import check_widths
 
-__all__ = ["ImageConditioner", "VectorConditioner"]
+__all__ = ["ImageConditioner", "VectorConditioner", "channels_last", "resized"]
 
 _NATIVE_UP_TO = 256
 """Hidden channels. Up to 128 the kernel takes 0.3 to 0.9 of torch's time, at 512 as much."""
@@ -146,27 +147,21 @@ class ImageConditioner(nn.Module):
             first, second = (condition(context) for condition in self.conditions)
         if (net := self._packed(x)) is not None:
             return image_net(net, x, first, second)
-        seen = x.contiguous(memory_format=torch.channels_last)
+        seen = channels_last(x)
         h = self.activation(_plus_channels(self.first(seen), first))
         h = self.activation(_plus_channels(self.second(h), second))
         out: Tensor = self.head(h)
         return out.to(x.dtype).contiguous()
-
-    def train(self, mode: bool = True) -> "ImageConditioner":
-        """Change the mode, and forget what evaluation kept."""
-        self._kept.clear()
-        super().train(mode)
-        return self
 
     def _packed(self, x: Tensor) -> Packed | None:
         """The network as the kernel takes it, None where torch computes."""
         if (
             torch.is_grad_enabled()
             or torch.compiler.is_compiling()
+            or transformed()
             or x.dtype != torch.float32
             or torch.is_autocast_enabled(x.device.type)
         ):
-            self._kept.clear()
             return None
         return self._kept.get(backend().name, lambda: self._pack(x))
 
@@ -189,6 +184,11 @@ def resized(image: Tensor, levels: int | None, like: Tensor) -> Tensor:
     if y.shape[-2] >= size[0] and y.shape[-1] >= size[1]:
         return F.adaptive_avg_pool2d(y, size)
     return F.interpolate(y, size=size, mode="bilinear", align_corners=False)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The image with its channels last in memory, but under ``vmap``, which cannot move them."""
+    return x if batched(x) else x.contiguous(memory_format=torch.channels_last)
 
 
 def _plus(x: Tensor, more: Tensor | None) -> Tensor:

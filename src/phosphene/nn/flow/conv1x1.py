@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from phosphene.core.context import Context
 from phosphene.core.errors import UnknownNameError
 from phosphene.nn.flow.actnorm import ActNorm
-from phosphene.nn.flow.kept import Kept
 from phosphene.nn.flow.precision import unrounded
 from phosphene.nn.flow.transform import Transform
+from phosphene.nn.kept import Kept
 
 __all__ = ["CONVOLUTIONS", "InvertibleConv", "NormConv"]
 
@@ -29,9 +29,8 @@ class InvertibleConv(Transform):
     ones and zeros on their diagonals: log |det W| = sum s then costs nothing.
 
     Evaluation without gradients computes W, its inverse and log |det W| once, and again only when
-    a parameter has changed, by its version counter, or has moved to another device or type. Fused
-    optimizers write past those counters; as each of their steps follows a pass with gradients,
-    such a pass forgets what was kept, and so does a change of mode.
+    a number of a parameter has changed, however it was changed, or has moved to another device or
+    type (:class:`phosphene.nn.kept.Kept`).
 
     Args:
         channels: C; W is (C, C).
@@ -110,12 +109,6 @@ class InvertibleConv(Transform):
         """Multiply by W's inverse."""
         return _apply(self._kept, z, "inverse", lambda: (*self.inverse_weight(), None))
 
-    def train(self, mode: bool = True) -> "InvertibleConv":
-        """Change the mode, and forget what evaluation kept."""
-        self._kept.clear()
-        super().train(mode)
-        return self
-
 
 class NormConv(Transform):
     """An ActNorm and an InvertibleConv in one multiplication: z = W e^s x + W b.
@@ -171,12 +164,6 @@ class NormConv(Transform):
     def prepare(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Each in turn."""
         return self.conv.prepare(self.norm.prepare(x, context), context)
-
-    def train(self, mode: bool = True) -> "NormConv":
-        """Change the mode, and forget what evaluation kept."""
-        self._kept.clear()
-        super().train(mode)
-        return self
 
 
 def _apply(

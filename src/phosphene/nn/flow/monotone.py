@@ -12,7 +12,24 @@ from torch import Tensor
 
 from phosphene.core.errors import ConfigError, UnknownNameError
 
-__all__ = ["Additive", "Affine", "FlooredAffine", "Monotone"]
+__all__ = ["Additive", "Affine", "FlooredAffine", "Monotone", "held"]
+
+
+_FREE = 4.0
+
+
+def held(s: Tensor) -> Tensor:
+    """A log-scale s where |s| <= 4, and within 8 beyond: sign(s) (4 + 4 tanh((|s| - 4) / 4)).
+
+    Twice differentiable. Scales of priors that are learned are exact wherever data have led them,
+    and finite where a network that gives them is far from its data.
+
+    Example:
+        >>> held(torch.tensor([-3.0, 4.0, 6.0, 1e9]))
+        tensor([-3.0000,  4.0000,  5.8485,  8.0000])
+    """
+    inside = s.clamp(-_FREE, _FREE)
+    return inside + _FREE * torch.tanh((s - inside) / _FREE)
 
 
 class Monotone(Protocol):

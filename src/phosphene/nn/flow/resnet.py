@@ -7,7 +7,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import EventError
 from phosphene.nn.condition import ConditionBias
 from phosphene.nn.conv import ResidualBlock
-from phosphene.nn.flow.conditioner import resized
+from phosphene.nn.flow.conditioner import channels_last, resized
 from phosphene.nn.mlp import check_widths
 
 __all__ = ["ResidualConditioner"]
@@ -67,7 +67,7 @@ class ResidualConditioner(nn.Module):
             assert context is not None
             assert context.image is not None
             x = torch.cat((x, resized(context.image, self.image.levels, x)), 1)
-        h = self.stem(x.contiguous(memory_format=torch.channels_last))
+        h = self.stem(channels_last(x))
         more = self.condition(context)
         h = self.blocks(h if more is None else h + more[:, :, None, None])
         out: Tensor = self.head(h)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from phosphene.core.derivatives import batched, transformed
+
 __all__ = ["increasing_root"]
 
 _MOST_STEPS = 200
@@ -17,9 +19,10 @@ def increasing_root(
     """The a in [low, high] with f(a) = 0, to the last digits of its type.
 
     A step of Newton is taken where it stays in the bracket and at least halves the step before;
-    the bracket is halved elsewhere, so that every root is found whatever f's slope. The last step
-    is recorded for gradients, with f's slope held fixed: by the implicit function theorem
-    da/dp = -(df/dp) / f', which is what that step's derivative is at a root.
+    the bracket is halved elsewhere, so that every root is found whatever f's slope. Two more steps
+    are recorded for gradients. By the implicit function theorem da/dp = -(df/dp) / f', which is
+    what the derivative of one step is at a root; as each step squares the error, two have the
+    root's derivatives up to the third.
 
     Args:
         function: Gives f and f' > 0 of a, of a's shape; f increases in each a alone.
@@ -33,9 +36,11 @@ def increasing_root(
         (tensor(1.4142, grad_fn=<SubBackward0>), tensor(0.3536))
     """
     with torch.no_grad():
-        a = _root(function, low, high)
-    value, slope = function(a)
-    return a - value / slope.detach()
+        a = _root(function, low, high).detach()  # without a tangent of forward mode, too
+    for _ in range(2 if torch.is_grad_enabled() or transformed() else 1):
+        value, slope = function(a)
+        a = a - value / slope
+    return a
 
 
 def _root(function: Callable[[Tensor], tuple[Tensor, Tensor]], low: Tensor, high: Tensor) -> Tensor:
@@ -53,6 +58,7 @@ def _root(function: Callable[[Tensor], tuple[Tensor, Tensor]], low: Tensor, high
         after = torch.where(value == 0, a, after)
         last = after - a
         a = after
-        if bool((last.abs() <= close * (1 + a.abs())).all()):
+        done = (last.abs() <= close * (1 + a.abs())).all()
+        if not batched(done) and bool(done):
             break
     return a

@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from phosphene.core.derivatives import again_wanted, gradients_again, transformed
 from phosphene.core.errors import ConfigError, UnknownNameError
 
 __all__ = ["RationalQuadratic"]
@@ -28,7 +28,7 @@ class RationalQuadratic:
     Parameters are K for the widths of the bins, K for the heights (both through a softmax, with a
     floor), and K - 1 for the slopes at the inner knots; the outer ones are 1. The inverse takes
     whichever form of the quadratic's root does not cancel, so that no rounding makes it fail.
-    It is differentiable once: its derivatives have no derivatives.
+    First derivatives are computed by hand; higher ones, and ``torch.func``, take the formula.
 
     Args:
         bins: K.
@@ -86,15 +86,20 @@ class RationalQuadratic:
         self.floors, self.min_slope, self.slopes = (min_width, min_height), min_slope, slopes
         self.unit = math.log(math.expm1(1 - min_slope)) if slopes == "softplus" else 0.0
         self.offset = self.unit if offset is None else offset
-        self._sums: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+        self._sums: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """H(x) and log h'(x)."""
-        return _Spline.apply(x, params.to(x.dtype), self, False)  # type: ignore[no-any-return]
+        return self._at(x, params.to(x.dtype), inverse=False)
 
     def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """The x with h(x) = y, and -log h'(x)."""
-        return _Spline.apply(y, params.to(y.dtype), self, True)  # type: ignore[no-any-return]
+        return self._at(y, params.to(y.dtype), inverse=True)
+
+    def _at(self, x: Tensor, params: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        if transformed():
+            return _evaluated(x, params, self, inverse)[:2]
+        return _Spline.apply(x, params, self, inverse)  # type: ignore[no-any-return]
 
     def sums(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """C (2, K+1, 1) and M (2, K+1, K): knots are C + M p for fractions p of a softmax.
@@ -102,7 +107,7 @@ class RationalQuadratic:
         Knot j is -B + 2 B sum_{i<j} (floor + (1 - K floor) p_i); the first and the last are exact,
         whatever p: their rows of M are zero.
         """
-        key = (like.dtype, like.device)
+        key = (like.device, like.dtype)
         if key not in self._sums:
             k = self.bins
             floor = torch.tensor(self.floors, dtype=torch.float64)[:, None, None]
@@ -112,7 +117,10 @@ class RationalQuadratic:
             start = self.bound * (2 * floor * steps - 1)
             start[:, k] = self.bound
             scale = 2 * self.bound * (1 - k * floor)
-            self._sums[key] = (start.to(like), (scale * before).to(like))
+            found = (start.to(*key), (scale * before).to(*key))
+            if transformed():  # what a transform has touched does not outlive it
+                return found
+            self._sums[key] = found
         return self._sums[key]
 
     def bent(self, raw: Tensor) -> Tensor:
@@ -124,9 +132,8 @@ class RationalQuadratic:
         return (1 + raw.abs() * self._bend(raw)).square().reciprocal()
 
     def _bend(self, raw: Tensor) -> Tensor:
-        bend = raw.new_full((self.size, 1), 1 / self.limit)
-        bend[: 2 * self.bins] *= 2
-        return bend
+        twice = torch.arange(self.size, device=raw.device)[:, None] < 2 * self.bins
+        return (1 + twice.to(raw.dtype)) / self.limit
 
     def knot_slopes(self, raw: Tensor) -> Tensor:
         """D of raw parameters."""
@@ -166,39 +173,23 @@ class _Spline(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, params: Tensor, spline: RationalQuadratic, inverse: bool
     ) -> tuple[Tensor, Tensor]:
-        k, shape = spline.bins, x.shape
-        x = x.reshape(-1)
-        raw = params.expand(*shape, spline.size).movedim(-1, 0).reshape(spline.size, -1)
-        bent = spline.bent(raw)
-        p = bent[: 2 * k].view(2, k, -1).softmax(1)
-        start, total = spline.sums(x)
-        knots = torch.baddbmm(start, total, p)
-        kept = x.clamp(-spline.bound, spline.bound)
-        outside = x != kept
-        place = (kept >= knots[int(inverse), 1:k]).sum(0)
-        ends = torch.stack((place, place + 1))
-        low, high = knots.gather(1, ends.expand(2, -1, -1)).unbind(1)
-        edge = bent.new_full((1, len(x)), spline.unit)
-        at_knots = torch.cat((edge, bent[2 * k :] + spline.offset, edge)).gather(0, ends)
-        slopes = spline.knot_slopes(at_knots)
-        here = _bin_of(kept, low, high - low, slopes, inverse)
-        log_slope = ((here.s / here.below).square_() * here.m).log_().masked_fill_(outside, 0)
-        if inverse:
-            log_slope.neg_()
-            y = torch.addcmul(low[0], here.z, here.w)
-        else:
-            y = torch.addcmul(low[1], here.h, here.z * here.a / here.below)
-        ctx.save_for_backward(raw, p, ends, at_knots, slopes, outside, *here)
-        ctx.spline, ctx.inverted, ctx.given = spline, inverse, (shape, params.shape)
-        return torch.where(outside, x, y).view(shape), log_slope.view(shape)
+        y, log_slope, raw, parts = _evaluated(x, params, spline, inverse)
+        ctx.save_for_backward(x, params, raw, *parts)
+        ctx.spline, ctx.inverted = spline, inverse
+        return y, log_slope
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any, grad_y: Tensor, grad_log: Tensor
     ) -> tuple[Tensor | None, Tensor | None, None, None]:
-        raw, p, ends, at_knots, slopes, outside, *parts = ctx.saved_tensors
-        spline, (shape, params_shape) = ctx.spline, ctx.given
+        x, params, raw, p, ends, at_knots, slopes, outside, *parts = ctx.saved_tensors
+        spline, shape = ctx.spline, x.shape
+        if again_wanted(grad_y, grad_log):
+            grads = gradients_again(
+                lambda x, params: _evaluated(x, params, spline, ctx.inverted)[:2],
+                (x, params), (grad_y, grad_log), ctx.needs_input_grad[:2],
+            )  # fmt: skip
+            return grads[0], grads[1], None, None
         outer = grad_y.reshape(-1)
         grad_y = outer.masked_fill(outside, 0)
         grad_log = grad_log.reshape(-1).masked_fill(outside, 0)
@@ -220,7 +211,40 @@ class _Spline(torch.autograd.Function):
         if spline.limit:
             grad *= spline.bent_slope(raw)
         grad = grad.view(spline.size, *shape).movedim(0, -1)
-        return grad_x, grad.sum_to_size(params_shape), None, None
+        return grad_x, grad.sum_to_size(params.shape), None, None
+
+
+def _evaluated(
+    x: Tensor, params: Tensor, spline: RationalQuadratic, inverse: bool
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
+    """Y and log-slopes of h or its inverse, raw parameters, and what backward needs.
+
+    Nothing here is written twice, so that it is also the formula that torch differentiates.
+    """
+    k, shape = spline.bins, x.shape
+    x = x.reshape(-1)
+    raw = params.expand(*shape, spline.size).movedim(-1, 0).reshape(spline.size, -1)
+    bent = spline.bent(raw)
+    p = bent[: 2 * k].view(2, k, -1).softmax(1)
+    start, total = spline.sums(x)
+    knots = torch.baddbmm(start, total, p)
+    kept = x.clamp(-spline.bound, spline.bound)
+    outside = x != kept
+    place = (kept >= knots[int(inverse), 1:k]).sum(0)
+    ends = torch.stack((place, place + 1))
+    low, high = knots.gather(1, ends.expand(2, -1, -1)).unbind(1)
+    edge = bent.new_full((1, len(x)), spline.unit)
+    at_knots = torch.cat((edge, bent[2 * k :] + spline.offset, edge)).gather(0, ends)
+    slopes = spline.knot_slopes(at_knots)
+    here = _bin_of(kept, low, high - low, slopes, inverse)
+    log_slope = ((here.s / here.below).square() * here.m).log().masked_fill(outside, 0)
+    if inverse:
+        log_slope = -log_slope
+        y = torch.addcmul(low[0], here.z, here.w)
+    else:
+        y = torch.addcmul(low[1], here.h, here.z * here.a / here.below)
+    y, log_slope = torch.where(outside, x, y).view(shape), log_slope.view(shape)
+    return y, log_slope, raw, (p, ends, at_knots, slopes, outside, *here)
 
 
 def _bin_of(kept: Tensor, low: Tensor, size: Tensor, slopes: Tensor, inverse: bool) -> _Bin:
@@ -244,11 +268,11 @@ def _root(v: Tensor, s: Tensor, d0: Tensor, e: Tensor, h: Tensor) -> Tensor:
     a = torch.addcmul(move, h, s - d0)
     b = h * d0 - move
     c = s * v
-    r = torch.addcmul(b * b, a, c, value=4).clamp_(min=0).sqrt_()
+    r = torch.addcmul(b * b, a, c, value=4).clamp(min=0).sqrt()
     down = b < 0
     above = torch.where(down, r - b, c + c)
     below = torch.where(down, a + a, b + r)
-    return (above / below).clamp_(0, 1)
+    return (above / below).clamp(0, 1)
 
 
 def _gradients(

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
 from phosphene.nn.condition import ConditionBias
+from phosphene.nn.flow.monotone import held
 from phosphene.nn.flow.transform import Transform, total
 
 __all__ = ["Split"]
@@ -16,7 +17,8 @@ class Split(Transform):
     The prior p(x2 | x1) = N(mu, diag(exp(2 sigma))) of a multi-scale flow's split (Kingma and
     Dhariwal, 2018) is that bijection followed by a standard normal, so that one base serves all
     latents, and one temperature. mu and sigma are a 3x3 convolution of x1 that starts at zero, plus
-    a linear map of the label or vector. Without a prior z2 = x2 (RealNVP).
+    a linear map of the label or vector; sigma stays within 8 (:func:`~.monotone.held`), however far
+    x1 is from the data. Without a prior z2 = x2 (RealNVP).
 
     Args:
         channels: C; the first C - C // 2 go on.
@@ -46,7 +48,7 @@ class Split(Transform):
         if more is not None:
             params = params + more[:, :, None, None]
         mean, log_scale = params.chunk(2, 1)
-        return mean, log_scale
+        return mean, held(log_scale)
 
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
