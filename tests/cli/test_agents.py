@@ -32,7 +32,7 @@ def run(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         command = ["train", "ppo", "--env", "CartPole-v1", "--budget", "640steps"]
-        assert main([*command, "--name", "quick", *QUICK]) == 0
+        assert main([*command, "--name", "quick", "--train.validation-share", "1", *QUICK]) == 0
     return "quick"
 
 

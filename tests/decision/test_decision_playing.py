@@ -48,12 +48,16 @@ class Endless:
         never = torch.zeros(self.n, dtype=torch.bool)
         return Step(self.clock[:, None].float(), torch.ones(self.n), over, never, after)
 
+    def restart(self, where: Tensor) -> Tensor:
+        self.clock = torch.where(where, 0, self.clock)
+        return self.clock[:, None].float()
+
     def state_dict(self) -> dict[str, Any]:
         return {}
 
 
 class Still(Agent):
-    def act(self, observation: Tensor, *, greedy: bool = True, generator: Any = None) -> Tensor:
+    def choose(self, observation: Tensor, *, greedy: bool = True, generator: Any = None) -> Tensor:
         return torch.zeros(len(observation), dtype=torch.long)
 
 
@@ -71,6 +75,29 @@ def test_episodes_that_end_keep_their_lengths_beside_one_that_does_not() -> None
     played = play(Still(environment.spec), environment, 4, longest=25)
     assert played.lengths.tolist() == [3, 3, 25, 25]
     assert played.terminated.tolist() == [True, True, False, False]
+
+
+def test_an_episode_that_was_cut_off_begins_anew() -> None:
+    """Else the next one would be what is left of it, or end at once."""
+    environment = Endless((40, 0), patience=75)
+    played = play(Still(environment.spec), environment, 6, longest=25)
+    assert played.lengths.tolist() == [25] * 6
+    assert environment.steps == 75
+
+
+def test_a_play_that_may_not_take_more_steps_keeps_what_is_over() -> None:
+    environment = Endless((3, 0), patience=60)
+    asked: list[int] = []
+
+    def within(steps: int) -> bool:
+        asked.append(steps)
+        return steps <= 20
+
+    played = play(Still(environment.spec), environment, 4, longest=25, within=within)
+    assert not played.complete
+    assert played.steps == 20
+    assert asked[-1] == 22
+    assert played.lengths.tolist() == [3, 3]
 
 
 def test_an_end_in_the_last_step_is_an_end() -> None:

@@ -75,7 +75,8 @@ def test_episodes_of_scores_and_films_are_met_by_nobody_else(
 ) -> None:
     run = ph.train(
         system, env="CartPole-v1", budget="1500steps", folder=tmp_path, threads=1,
-        model={"hidden": (8,), **SMALL[system]}, train={"evaluate_every": 1000},
+        model={"hidden": (8,), **SMALL[system]},
+        train={"evaluate_every": 1000, "validation_share": None, "validation_episodes": 30},
     )  # fmt: skip
     play_run(run, 20)
     sampled = starts.pop("scores")

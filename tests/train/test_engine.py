@@ -109,12 +109,15 @@ def test_the_best_is_remembered_when_a_run_goes_on(losses, tmp_path):
     """Weights that are worse than the best of an earlier sitting do not take its place."""
     left, told = list(losses), []
 
-    def judged(model, runtime):
-        return {"loss": left.pop(0)}
+    class Judged:
+        steps = 0
+
+        def __call__(self, model, runtime, within=None):
+            return {"loss": left.pop(0)}
 
     for sitting, budget in enumerate(("4steps", "8steps")):
         engine = make(OnePhase, tmp_path, budget, [told.append], evaluate_every=2)
-        engine.judge = judged
+        engine.judge = Judged()
         engine.run(resume=sitting == 1)
     scores = [e for e in told if isinstance(e, Evaluated)]
     assert [e.scores["loss"] for e in scores] == list(losses)

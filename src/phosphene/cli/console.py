@@ -25,16 +25,17 @@ _REASONS = {
     "budget": "budget spent",
     "patience": "stopped early, validation no longer improves",
     "interrupted": "interrupted",
+    "stopped": "stopped by a listener",
     "done": "done",
 }
 
 
-_ASIDE = ("lr", "examples", "environment_steps", "episodes")
+_ASIDE = ("lr", "examples", "environment_steps", "validation_steps", "episodes")
 
 
 def _judged(event: Evaluated) -> dict[str, float]:
     """Validation scores; of an agent, what it earned and not its negative."""
-    aside = ("loss", "environment_steps") if "return" in event.scores else ()
+    aside = ("loss", "environment_steps", "validation_steps") if "return" in event.scores else ()
     return {k: v for k, v in event.scores.items() if k not in aside}
 
 
@@ -184,6 +185,9 @@ class TrainingConsole:
         self.finished = event
         reason = _REASONS.get(event.reason, event.reason)
         line = f"{reason}: {event.step:,} steps in {clock(event.seconds)}"
+        if event.environment_steps is not None:  # a cycle of an agent is many of them
+            line = f"{reason}: {event.environment_steps:,} steps in {clock(event.seconds)}"
+            line += f" and {event.validation_steps or 0:,} of validation"
         if self.best is not None:
             scores = ", ".join(f"{k} {number(v)}" for k, v in _judged(self.best).items())
             step = int(self.best.scores.get("environment_steps", self.best.step))

@@ -77,6 +77,12 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def _value(score: "Score") -> str:
+    """A number; what is counted is not rounded."""
+    whole = score.kind == "count" and score.value % 1 == 0
+    return f"{score.value:,.0f}" if whole else number(score.value)
+
+
 def print_scores(scores: Mapping[str, "Score"], title: str) -> None:
     """Scores as a table."""
     from phosphene.evaluate.meaning import unit
@@ -86,7 +92,7 @@ def print_scores(scores: Mapping[str, "Score"], title: str) -> None:
         [
             (
                 name,
-                f"{number(s.value)} {unit(name)}".strip(),
+                f"{_value(s)} {unit(name)}".strip(),
                 "" if s.stderr is None else f"{s.stderr:.2g}",
                 "" if s.floor is None else number(s.floor),
                 s.kind,

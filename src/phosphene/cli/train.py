@@ -12,6 +12,7 @@ from phosphene.cli.output import print_json, screen
 from phosphene.cli.parsing import argument_help, expressible, mentioned, options, parse
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError
+from phosphene.core.events import Finished
 from phosphene.train.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -190,6 +191,15 @@ def _with_parts(trainer: type, model: type | None = None) -> Any:
     return dataclasses.make_dataclass("Train", parts, bases=(Arguments,), frozen=True, kw_only=True)
 
 
+def _steps(finished: Finished | None) -> dict[str, int | None]:
+    """Steps of a training; of an agent those in environments, with those of validation."""
+    if finished is None:
+        return {"steps": None}
+    if finished.environment_steps is None:
+        return {"steps": finished.step}
+    return {"steps": finished.environment_steps, "validation_steps": finished.validation_steps}
+
+
 def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:
     stopped = console.finished is not None and console.finished.reason == "interrupted"
     if arguments.json:
@@ -199,7 +209,7 @@ def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:
                 "run": str(run.path),
                 "system": arguments.system,
                 **({"env": run.env} if run.env else {"data": arguments.data}),
-                "steps": finished.step if finished else None,
+                **_steps(finished),
                 "seconds": round(finished.seconds, 3) if finished else None,
                 "reason": finished.reason if finished else None,
                 "validation": best.scores if best else {},

@@ -1,6 +1,7 @@
 """The base of every agent: an environment's specification, a way to act, a source of experience."""
 
-from typing import Any, NoReturn, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, overload
 
 import torch
 from torch import Tensor
@@ -9,6 +10,9 @@ from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import EventError
 from phosphene.core.model import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Agent", "Alone", "Experience", "Ranks"]
 
@@ -89,24 +93,84 @@ class Agent(Model):
         super().__init__(spec.observation)
         self.spec = spec
 
+    @overload
     def act(
         self,
         observation: Tensor,
         *,
         greedy: bool = True,
         generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Actions for observations (n, ...).
+    ) -> Tensor: ...
+
+    @overload
+    def act(
+        self,
+        observation: "NDArray[Any] | Sequence[float] | float",
+        *,
+        greedy: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> "NDArray[Any]": ...
+
+    def act(
+        self,
+        observation: "Tensor | NDArray[Any] | Sequence[float] | float",
+        *,
+        greedy: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> "Tensor | NDArray[Any]":
+        """Actions for observations: a batch, or one; a tensor, or a NumPy array or plain numbers.
 
         Args:
-            observation: As the environment gives them.
+            observation: As the environment gives them: (n, *shape) for n of them, shape for one.
             greedy: The best action, or a policy's mode; otherwise as the agent explores.
             generator: Source of what is random.
 
         Returns:
-            (n,) int64 where actions are discrete, else (n, d) within their bounds.
+            (n,) int64 where actions are discrete, else (n, d) within their bounds; without the n
+            for one observation. A tensor for a tensor, otherwise a NumPy array.
+
+        Raises:
+            EventError: The observations have another shape.
+
+        Example:
+            >>> import phosphene as ph, numpy as np
+            >>> agent = ph.build("ppo", ph.decision.make("CartPole-v1").spec)
+            >>> agent.act(torch.zeros(3, 4)).shape, agent.act(np.zeros(4)).shape
+            (torch.Size([3]), ())
         """
+        if isinstance(observation, Tensor):
+            x, one = self._batched(observation)
+            action = self.choose(x, greedy=greedy, generator=generator)
+            return action[0] if one else action
+        given = torch.as_tensor(observation).to(self.device)
+        return self.act(given, greedy=greedy, generator=generator).detach().cpu().numpy()
+
+    def choose(
+        self,
+        observation: Tensor,
+        *,
+        greedy: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Actions for a batch of observations (n, ...): what an agent of its own must say."""
         raise NotImplementedError
+
+    def _batched(self, observation: Tensor) -> tuple[Tensor, bool]:
+        """Observations (n, *shape) in their type, and whether one was given alone."""
+        event, shape = self.spec.observation, tuple(observation.shape)
+        one = shape == event.shape or (shape == () and event.shape == (1,))
+        if one:
+            observation = observation.reshape(1, *event.shape)
+        elif self.spec.states is not None and len(shape) == 1:
+            observation = observation[:, None]
+        elif shape[1:] != event.shape:
+            raise EventError(
+                f"observations of {self.spec.name} have the shape {event.shape}, or (n, ...) for n "
+                f"of them, got {shape}"
+            )
+        if event.kind == "real" and observation.dtype is torch.float64:
+            observation = observation.float()
+        return observation, one
 
     def experience(self, environment: Environment, seed: int, ranks: Ranks) -> Experience:
         """The agent's own way to gather experience, in this rank's share of the environments."""

@@ -1,5 +1,6 @@
 """What an agent acts in: the specification of an environment, a step, many environments at once."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["EnvSpec", "Environment", "Step"]
+__all__ = ["EnvSpec", "Environment", "Step", "called", "env_is_own"]
 
 
 @tagged
@@ -126,6 +127,10 @@ class Environment(Protocol):
         """Take actions: (n,) int64 for discrete ones, (n, d) float32 for continuous ones."""
         ...
 
+    def restart(self, where: "Tensor") -> "Tensor":
+        """Begin a new episode where (n,) is True; the present observations of all (n, *shape)."""
+        ...
+
     def render(self, index: int = 0) -> "NDArray[np.uint8]":
         """A picture of environment ``index``: (height, width, 3), codes 0..255."""
         ...
@@ -141,3 +146,35 @@ class Environment(Protocol):
     def close(self) -> None:
         """Free what the environments hold."""
         ...
+
+
+def called(env: Any) -> str:
+    """The name of an environment: itself where it is text.
+
+    What can be imported is called ``module:name``, by which a run finds it again; what cannot (a
+    function of a script or a notebook, an instance) by its own name.
+
+    Example:
+        >>> called("CartPole-v1"), called(lambda: None), called(dict)
+        ('CartPole-v1', 'lambda', 'builtins:dict')
+    """
+    if isinstance(env, str):
+        return env
+    if not callable(env):
+        spec = getattr(env, "spec", None)
+        return str(getattr(spec, "id", None) or type(env).__name__)
+    name = str(getattr(env, "__qualname__", type(env).__name__))
+    module = getattr(env, "__module__", None) or "__main__"
+    if module != "__main__" and getattr(sys.modules.get(module), name, None) is env:
+        return f"{module}:{name}"
+    return name.rpartition(".")[2].strip("<>")
+
+
+def env_is_own(env: Any) -> bool:
+    """Whether an environment is known to the program alone that handed it over.
+
+    Example:
+        >>> env_is_own("CartPole-v1"), env_is_own(dict), env_is_own(lambda: None)
+        (False, False, True)
+    """
+    return not isinstance(env, str) and (not callable(env) or ":" not in called(env))

@@ -1,7 +1,13 @@
-"""What a training tells whoever listens: a console, a JSONL file, a page, a test."""
+"""What a training tells whoever listens: a console, a JSONL file, a page, a test.
+
+A listener is called with each event, in the process that tells (rank 0). It ends the training after
+the step in hand by raising :class:`StopTraining`; what was learned is judged and saved as at the
+end of the budget. Where an event has a ``model``, it is the one that learns, to be looked at.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = [
     "Evaluated",
@@ -11,9 +17,20 @@ __all__ = [
     "Saved",
     "Started",
     "StepEnd",
+    "StopTraining",
     "TrainingEvent",
     "Warned",
 ]
+
+
+class StopTraining(Exception):
+    """Raised by a listener that has seen enough.
+
+    Example:
+        >>> def listener(event):
+        ...     if isinstance(event, Evaluated) and event.scores.get("return", 0) >= 475:
+        ...         raise StopTraining
+    """
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,7 @@ class Started:
     budget: str
     threads: int
     device: str
+    model: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,7 @@ class StepEnd:
     progress: float
     remaining: float | None
     terms: dict[str, float] = field(default_factory=dict)
+    model: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -57,6 +76,7 @@ class Evaluated:
     seconds: float
     scores: dict[str, float]
     best: bool
+    model: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -76,12 +96,28 @@ class Warned:
 
 @dataclass(frozen=True)
 class Finished:
-    """Training ended by ``budget``, ``patience`` or ``interrupted``; examples seen by each rank."""
+    """Training ended by ``budget``, ``patience``, ``stopped`` or ``interrupted``.
+
+    Args:
+        step: Cycles of the trainer: gradient steps of a model, turns of acting and learning of an
+            agent.
+        seconds: Of training and validation.
+        reason: Why it ended.
+        examples: Seen by each rank.
+        environment_steps: Of an agent, taken in training.
+        validation_steps: Environment steps taken in validation.
+        validation_seconds: Of all seconds, those in validation.
+        model: The one that learned.
+    """
 
     step: int
     seconds: float
     reason: str
     examples: tuple[int, ...] = ()
+    environment_steps: int | None = None
+    validation_steps: int | None = None
+    validation_seconds: float = 0.0
+    model: Any = field(default=None, repr=False, compare=False)
 
 
 TrainingEvent = Started | Resumed | StepEnd | Evaluated | Saved | Warned | Finished

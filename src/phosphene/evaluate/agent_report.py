@@ -14,8 +14,9 @@ from phosphene.core.agent import Agent
 from phosphene.decision.environments.table import make
 from phosphene.evaluate import page, plots
 from phosphene.evaluate.report import headline, score_table, settings_table
+from phosphene.evaluate.returns import steps_of
 from phosphene.evaluate.score import Score
-from phosphene.evaluate.subject import check_trusted
+from phosphene.evaluate.subject import env_of
 from phosphene.evaluate.value_map import value_map
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
@@ -24,25 +25,27 @@ from phosphene.train.record import read_json
 __all__ = ["write_agent_report"]
 
 
-def write_agent_report(run: Run, scores: Mapping[str, Score], film: tuple[bytes, str]) -> Path:
+def write_agent_report(
+    run: Run, scores: Mapping[str, Score], film: tuple[bytes, str] | str
+) -> Path:
     """Write ``report.html`` into the run of an agent.
 
     Args:
         run: A run whose agent is trained.
         scores: Of its evaluation; may be empty.
-        film: An episode as a GIF, and what it shows in words.
+        film: An episode as a GIF, and what it shows in words; or why there is none.
 
     Returns:
         The file's path.
     """
-    check_trusted(run)
+    env = env_of(run)
     title = f"{catalog.find(run.config['system']).title} in {run.env}"
     agent = cast(Agent, run.model)
     sections = [
         headline(scores),
-        _episode(*film),
+        _episode(film),
         _learning(run.metrics),
-        _values(agent, str(run.env)),
+        _values(agent, env),
         _returns(run),
         _terms(run.metrics),
         score_table(scores, lead="Of whole episodes that training did not meet."),
@@ -59,19 +62,20 @@ def _header(run: Run, agent: Agent, title: str) -> str:
     config, row = run.config, catalog.find(run.config["system"])
     last: dict[str, Any] = next((m for m in reversed(run.metrics) if "environment_steps" in m), {})
     threads = config.get("threads")
-    limit = agent.spec.limit
+    limit, validated = agent.spec.limit, steps_of(run).get("validation")
     items = [
         ("System", config["system"]),
         ("Environment", str(run.env)),
         ("Observation", str(agent.spec.observation)),
         ("Actions", _actions(agent)),
         ("Time limit", f"{limit:,} steps" if limit else "none"),
-        ("Parameters", f"{sum(p.numel() for p in agent.parameters()):,}"),
+        _size(agent),
         ("Budget", str(config.get("budget", ""))),
         (
             "Trained",
             f"{last['environment_steps']:,.0f} steps in {last['seconds']:,.0f} s" if last else "",
         ),
+        ("Validated", f"{validated:,} steps" if validated is not None else ""),
         ("Device", f"{config.get('device', '')}, {threads} thread{'s' if threads != 1 else ''}"),
         ("Seed", str(config.get("seed", ""))),
     ]
@@ -82,6 +86,14 @@ def _header(run: Run, agent: Agent, title: str) -> str:
     )
 
 
+def _size(agent: Agent) -> tuple[str, str]:
+    """How much is learned: parameters, or the entries of a table."""
+    parameters = sum(p.numel() for p in agent.parameters())
+    if parameters:
+        return "Parameters", f"{parameters:,}"
+    return "Entries of the table", f"{sum(b.numel() for b in agent.buffers()):,}"
+
+
 def _actions(agent: Agent) -> str:
     spec = agent.spec
     if spec.actions is not None:
@@ -89,8 +101,11 @@ def _actions(agent: Agent) -> str:
     return ", ".join(f"{a:g}..{b:g}" for a, b in zip(spec.low, spec.high, strict=True))
 
 
-def _episode(film: bytes, caption: str) -> str:
-    data = base64.b64encode(film).decode("ascii")
+def _episode(film: tuple[bytes, str] | str) -> str:
+    if isinstance(film, str):
+        return page.section("An episode", page.paragraph(escape(film)))
+    picture, caption = film
+    data = base64.b64encode(picture).decode("ascii")
     alt = escape(caption, quote=True)
     shown = f'<img alt="{alt}" style="max-width:520px" src="data:image/gif;base64,{data}">'
     return page.section(
@@ -125,7 +140,7 @@ def _smooth(values: list[float], width: int = 10) -> list[float]:
     return cast(list[float], ((total[ends] - total[starts]) / (ends - starts)).tolist())
 
 
-def _values(agent: Agent, env: str) -> str:
+def _values(agent: Agent, env: Any) -> str:
     """Values and actions on the map, where states are cells of one."""
     if agent.spec.states is None:
         return ""
@@ -167,12 +182,16 @@ def _terms(metrics: list[dict[str, Any]]) -> str:
         "length",
     )  # fmt: skip
     names = [k for k in (rows[-1] if rows else {}) if k not in aside]
+    minimized = any(m.get("loss") for m in rows)
+    if not minimized:  # tables learn without a loss
+        names = [k for k in names if k != "loss"]
     figures = []
     for name in names[:8]:
         known = [m for m in rows if name in m]
         line = ([m["environment_steps"] for m in known], [m[name] for m in known])
         chart = plots.curves({"training": line}, x="environment steps", y="", size=(4.9, 2.3))
         figures.append(page.figure(plots.svg(chart), name=name.replace("_", " ")))
-    if len(rows) < 2:
+    if len(rows) < 2 or not figures:
         return ""
-    return page.section("What was minimized", f'<div class="pair">{"".join(figures)}</div>')
+    title = "What was minimized" if minimized else "While it learned"
+    return page.section(title, f'<div class="pair">{"".join(figures)}</div>')

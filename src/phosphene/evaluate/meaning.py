@@ -133,6 +133,18 @@ METRICS: dict[str, tuple[str, str, str]] = {
     ),
     "return_min": ("Worst return", "", "Of these episodes."),
     "return_max": ("Best return", "", "Of these episodes."),
+    "last_return_mean": (
+        "Mean return of the last weights",
+        "",
+        "In the same episodes; the other scores are of the weights that were best on validation.",
+    ),
+    "last_return_min": ("Worst return of the last weights", "", "Of the same episodes."),
+    "training_steps": ("Steps of training", "steps", "Taken in environments to learn."),
+    "validation_steps": (
+        "Steps of validation",
+        "steps",
+        "Taken in environments, beside those of training, to choose weights.",
+    ),
     "length_mean": ("Mean length", "steps", "Of an episode."),
     "terminated": (
         "Episodes that terminated",

@@ -129,20 +129,21 @@ def score_table(
     """Every score with its kind, error and floor, and what the kinds mean."""
     if not scores:
         return ""
-    rows = []
+    rows, floors = [], any(s.floor is not None for s in scores.values())
     for name, s in scores.items():
         says = " ".join(t for t in (METRICS.get(name, ("", "", ""))[2], _note(s)) if t)
         heading = f"{escape(label(name))}<span class='sub'>{escape(says)}</span>"
-        value = f"{number(s.value)} {unit(name)}"
+        exact = f"{s.value:,.0f}" if s.kind == "count" and s.value % 1 == 0 else number(s.value)
         error = "" if s.stderr is None else f"± {s.stderr:.2g}"
-        floor = "" if s.floor is None else number(s.floor)
-        rows.append((heading, value, error, floor, page.chip(s.kind)))
-    columns = ("Score", "Value", "Standard error", "Real against real", "Kind")
+        floor = () if not floors else ("" if s.floor is None else number(s.floor),)
+        rows.append((heading, f"{exact} {unit(name)}", error, *floor, page.chip(s.kind)))
+    real = ("Real against real",) if floors else ()
+    columns = ("Score", "Value", "Standard error", *real, "Kind")
     found = {m[0]: m[1] for s in scores.values() if (m := meaning(s.kind))}
     kinds = "".join(f"<p class='note'>{page.chip(k)} {escape(t)}</p>" for k, t in found.items())
     return page.section(
         "All scores",
-        page.table(columns, rows, columns[1:4]),
+        page.table(columns, rows, columns[1:-1]),
         f"<h3 style='margin-top:26px'>What the kinds mean</h3>{kinds}",
         lead=lead,
     )

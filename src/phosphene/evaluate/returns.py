@@ -10,8 +10,15 @@ from torch import Tensor
 from phosphene.core.rng import mix
 from phosphene.decision.playing import Played
 from phosphene.evaluate.score import Score, mean_score
+from phosphene.train.folder import Run
 
-__all__ = ["bootstrap_interval", "interquartile_mean", "score_episodes"]
+__all__ = [
+    "bootstrap_interval",
+    "interquartile_mean",
+    "score_episodes",
+    "score_last",
+    "steps_of",
+]
 
 Array = NDArray[np.float64]
 
@@ -88,3 +95,24 @@ def score_episodes(played: Played, kind: str, random: Tensor | None = None) -> d
     if random is not None:
         scores["random_return"] = mean_score(random, "random actions")
     return scores
+
+
+def score_last(played: Played, kind: str) -> dict[str, Score]:
+    """What the last weights earn in the same episodes, where the best on validation are scored."""
+    return {
+        "last_return_mean": mean_score(played.returns, kind),
+        "last_return_min": Score(float(played.returns.min()), kind),
+    }
+
+
+def steps_of(run: Run) -> dict[str, int]:
+    """Environment steps in ``training`` and in ``validation``, as far as the run has counted them.
+
+    To choose weights costs steps as learning does: an agent's score is what both have bought.
+    """
+    found = {}
+    for name, key in (("training", "environment_steps"), ("validation", "validation_steps")):
+        row = next((m for m in reversed(run.metrics) if key in m), None)
+        if row is not None:
+            found[name] = int(row[key])
+    return found

@@ -4,6 +4,8 @@ A run folder may come from anybody. What it names is read as data; what it names
 or fetched is left alone, unless the caller trusts the run or names the same thing himself.
 """
 
+from typing import Any
+
 from phosphene.core.errors import EventError, RunError
 from phosphene.data.conditioning import as_table, load_given
 from phosphene.data.dataset import Dataset
@@ -42,15 +44,21 @@ def arranged(run: Run, dataset: Dataset) -> Dataset:
     return as_table(dataset, *columns, record.get("classes", ()))
 
 
-def env_of(run: Run) -> str:
-    """The environment of a run, or what the caller put in its place.
+def env_of(run: Run) -> Any:
+    """The environment of a run, or what the caller put in its place: a name, or one handed over.
 
     Raises:
-        RunError: The run names a module that would be imported.
+        RunError: The run names a module that would be imported, or was trained in an environment
+            that only its maker has.
     """
     assert run.env is not None
+    if run.said_env is None and run.config.get("own_env"):
+        raise RunError(
+            f"{str(run.path)!r} was trained in an environment of somebody's own, called "
+            f"{run.env!r}; say which to take: --env on the command line, env= in Python"
+        )
     check_trusted(run)
-    return run.env
+    return run.env if run.said_env is None else run.said_env
 
 
 def check_trusted(run: Run) -> None:

@@ -5,17 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
 from phosphene.core.agent import Agent, Experience
 from phosphene.core.config import decode
-from phosphene.core.environment import Environment
+from phosphene.core.environment import Environment, called, env_is_own
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator, mix
 from phosphene.decision.environments.table import make, spec
 from phosphene.decision.playing import play
-from phosphene.evaluate.subject import check_trusted
+from phosphene.evaluate.subject import env_of
 from phosphene.recipes.planning import (
     Plan,
     about,
@@ -30,16 +28,18 @@ from phosphene.train.folder import Run
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.source import share
+from phosphene.train.validation import Within
 
 __all__ = ["Episodes", "Practice", "plan_agent", "resume_agent"]
 
+MOST, _LEAST = 10, 3  # episodes of a judgement
 _JUDGED, _EVALUATED = 101, 102  # streams of seeds: episodes met in training are no others' episodes
 
 
 def plan_agent(
     system: str,
     *,
-    env: str | None,
+    env: Any,
     budget: str | None,
     seed: int,
     name: str | None,
@@ -54,8 +54,10 @@ def plan_agent(
 ) -> Plan:
     """Resolve constructor defaults < recipe < what the caller says; see ``train``."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
-    chosen = recipe if isinstance(recipe, Recipe) else select_for(system, env, recipe)
-    about_env = spec(chosen.env)
+    named = None if env is None else called(env)
+    chosen = recipe if isinstance(recipe, Recipe) else select_for(system, named, recipe)
+    env = chosen.env if env is None else env
+    about_env = spec(env)
     settings = TrainSettings(**{"log_every": 1, **chosen.train, **_without_batch(train)})
     spent = Budget.parse(budget or chosen.budget)
     if spent.epochs is not None:
@@ -67,8 +69,12 @@ def plan_agent(
         initialize(built, Path(init_from))
     where = new_folder(folder, name, system, chosen.env)
     record = about(system, chosen, built, settings, spent, seed, precision or "fp32", compile)
-    record |= {"env": chosen.env, "init_from": None if init_from is None else str(init_from)}
-    return Plan(built, None, settings, spent, where, record)
+    record |= {
+        "env": chosen.env,
+        "own_env": env_is_own(env),
+        "init_from": None if init_from is None else str(init_from),
+    }
+    return Plan(built, None, settings, spent, where, record, env=env)
 
 
 def _without_batch(train: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,7 +86,7 @@ def _without_batch(train: Mapping[str, Any]) -> Mapping[str, Any]:
 def resume_agent(
     system: str,
     *,
-    env: str | None,
+    env: Any,
     budget: str | None,
     name: str | None,
     folder: Path,
@@ -92,16 +98,19 @@ def resume_agent(
     """Go on as recorded; only the budget may be another."""
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
     run, record = recorded(system, name, folder, model, train)
-    if env is not None and env != record["env"]:
-        raise RunError(f"{str(run.path)!r} was trained in {record['env']!r}, not in {env!r}")
-    check_trusted(Run(run.path, env=env, trust=trust))
+    if env is not None and called(env) != record["env"]:
+        raise RunError(
+            f"{str(run.path)!r} was trained in {record['env']!r}, not in {called(env)!r}"
+        )
+    env = env_of(Run(run.path, env=env, trust=trust))
     spent = Budget.parse(budget or record["budget"])
     record["budget"] = str(spent)
     settings = decode(record["train"])
     begun = not has_checkpoint(run)
     return Plan(
-        described(run), None, settings, spent, run.path, record, resume=not begun, begun=begun
-    )
+        described(run), None, settings, spent, run.path, record, resume=not begun, begun=begun,
+        env=env,
+    )  # fmt: skip
 
 
 class Practice:
@@ -124,8 +133,9 @@ class Practice:
                 "raise --model.environments"
             )
         seed = plan.record["seed"]
+        self.longest = plan.settings.longest_episode
         self.environment: Environment = make(
-            plan.record["env"], last - first, seed=seed, first=first, workers=workers
+            plan.env, last - first, seed=seed, first=first, workers=workers
         )
         self.experience: Experience = agent.experience(self.environment, seed, runtime)
         plan.settings = replace(plan.settings, batch_size=self.experience.batch_size)
@@ -133,21 +143,30 @@ class Practice:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of the environments."""
-        if self.environment.exact:
-            return ()
-        return (
-            f"{self.environment.spec.name} cannot save its state: a resumed run goes on at the "
-            "beginning of an episode",
-        )
+        name, found = self.environment.spec.name, []
+        if not self.environment.exact:
+            found.append(
+                f"{name} cannot save its state: a resumed run goes on at the beginning of an "
+                "episode"
+            )
+        if self.environment.spec.limit is None:
+            found.append(
+                f"{name} sets its episodes no limit: validations and scores cut them off after "
+                f"{self.longest:,} steps (--train.longest-episode)"
+            )
+        return tuple(found)
 
 
 class Episodes:
     """Judges an agent by the mean return of greedy episodes that training does not meet.
 
+    Each is played in an environment of its own, from the same start each time.
+
     Args:
-        env: The environment's name.
+        env: The environment, or its name.
         seed: Of the run.
-        episodes: How many; None for 50, or 10 where the environment is no native one.
+        episodes: How many.
+        longest: Steps after which an episode is cut off that nothing else limits.
 
     Example:
         >>> import phosphene as ph
@@ -157,26 +176,63 @@ class Episodes:
         True
     """
 
-    def __init__(self, env: str, seed: int, episodes: int | None = None) -> None:
-        if episodes is None:
-            probe = make(env, 1)
-            episodes = 50 if probe.exact else 10
-            probe.close()
-        self.env, self.seed, self.episodes = env, seed, episodes
+    def __init__(self, env: Any, seed: int, episodes: int = MOST, longest: int = 1000) -> None:
+        self.env, self.seed, self.episodes, self.longest = env, seed, episodes, longest
+        self.steps = 0
         self._environment: Environment | None = None
 
-    @torch.no_grad()
-    def __call__(self, model: Model, runtime: Runtime | None) -> dict[str, float]:
+    @classmethod
+    def planned(cls, env: Any, seed: int, settings: TrainSettings, budget: Budget) -> "Episodes":
+        """As many as were asked for; else 10, or fewer where the share of the budget is small.
+
+        At least three: their mean then still tells good from bad. Four judgements of them, each as
+        long as can be, are to fit into the share.
+        """
+        episodes, longest = settings.validation_episodes, settings.longest_episode
+        if episodes is None:
+            episodes = MOST
+            if budget.steps is not None and settings.validation_share is not None:
+                limit = spec(env).limit or longest
+                fit = int(settings.validation_share * budget.steps / (4 * limit))
+                episodes = min(MOST, max(_LEAST, fit))
+        return cls(env, seed, episodes, longest)
+
+    def expected(self, length: float | None) -> float:
+        """Environment steps of a judgement: all wait for the longest of the episodes."""
+        if self._environment is None:
+            self._begin()
+        assert self._environment is not None
+        most = float(self._environment.spec.limit or self.longest)
+        return self.episodes * (most if length is None else min(most, 1.5 * length))
+
+    def __call__(
+        self, model: Model, runtime: Runtime | None, within: Within | None = None
+    ) -> dict[str, float] | None:
         """The mean return and length; the same episodes each time."""
         agent = cast(Agent, model)
         if self._environment is None:
-            self._environment = make(self.env, self.episodes, seed=mix(self.seed, _JUDGED))
-            self._start = self._environment.state_dict()
-        else:
-            self._environment.load_state_dict(self._start)
-        found = play(agent, self._environment, self.episodes, generator=generator(self.seed))
+            self._begin()
+        assert self._environment is not None
+        self._environment.load_state_dict(self._start)
+        found = play(
+            agent, self._environment, self.episodes, generator=generator(self.seed), within=within
+        )
+        self.steps = found.steps
+        if not found.complete:
+            return None
         value = float(found.returns.mean())
         return {"loss": -value, "return": value, "length": float(found.lengths.double().mean())}
+
+    def close(self) -> None:
+        """Close the environments."""
+        if self._environment is not None:
+            self._environment.close()
+
+    def _begin(self) -> None:
+        self._environment = make(
+            self.env, self.episodes, seed=mix(self.seed, _JUDGED), longest=self.longest
+        )
+        self._start = self._environment.state_dict()
 
 
 def evaluation_seed(seed: int) -> int:

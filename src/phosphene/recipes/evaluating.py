@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from phosphene.core.errors import ConfigError, EventError, PhospheneError, RunError
 from phosphene.data.conditioning import Conditions
 from phosphene.data.dataset import Dataset
+from phosphene.decision.environments.table import spec
 from phosphene.evaluate.likelihood import Progress
-from phosphene.evaluate.returns import score_episodes
+from phosphene.evaluate.returns import score_episodes, score_last, steps_of
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.scoring import evaluate_model
 from phosphene.evaluate.subject import arranged, data_of, env_of
 from phosphene.recipes.planning import load_split, slug
-from phosphene.recipes.playing import play_run, random_returns
+from phosphene.recipes.playing import longest_episode, play_run, random_returns
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 from phosphene.train.record import read_json
@@ -32,7 +35,7 @@ def evaluate(
     seed: int = 0,
     data: str | Dataset | None = None,
     reference: str | Dataset | None = None,
-    env: str | None = None,
+    env: Any = None,
     trust: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Score]:
@@ -54,7 +57,7 @@ def evaluate(
             trained on a Dataset of your own needs it, and ``reference``, here.
         reference: The examples that the model was trained on; None takes the run's own, or those
             of ``data`` where the run's own cannot be read.
-        env: Another environment to play in, of the same observations and actions.
+        env: Another environment to play in, of the same observations and actions; as in ``train``.
         trust: Whether to follow what the run names to be imported, run or fetched: an environment
             ``module:function``, data from an address or a command.
         progress: Told what is being computed and the fraction of it that is done.
@@ -123,13 +126,25 @@ def _evaluate_agent(
 ) -> dict[str, Score]:
     """Scores of whole episodes, beside those of random actions."""
     told = progress or (lambda name, fraction: None)
+    env, longest = env_of(run), longest_episode(run)
     told("episodes", 0.0)
     played = play_run(run, episodes, seed=seed, greedy=greedy)
-    told("random actions", 0.8)
-    random = random_returns(env_of(run), min(episodes, 100), seed=seed)
+    told("random actions", 0.6)
+    random = random_returns(env, min(episodes, 100), seed=seed, longest=longest)
     kind = "greedy episodes" if greedy else "sampled episodes"
     scores = score_episodes(played, kind, random)
+    if {"best", "last"} <= set(run.weights):
+        told("last weights", 0.8)
+        last = play_run(run, episodes, seed=seed, greedy=greedy, weights="last")
+        scores |= score_last(last, kind)
+    steps = steps_of(run)
+    scores |= {f"{name}_steps": Score(float(n), "count") for name, n in steps.items()}
+    cut = int((played.lengths >= longest).sum()) if spec(env).limit is None else 0
+    if cut:
+        note = f"{cut} of {episodes} episodes were cut off after {longest:,} steps"
+        scores["return_mean"] = replace(scores["return_mean"], note=note)
     about = {"env": run.env, "episodes": episodes, "greedy": greedy, "seed": seed}
+    about |= {f"{name}_steps": n for name, n in steps.items()}
     _write(run, scores, {**about, "returns": played.returns.tolist()})
     return scores
 
@@ -158,7 +173,7 @@ def _write(run: Run, scores: Mapping[str, Score], about: Mapping[str, object]) -
             for name, score in scores.items()
         },
     }
-    said = run.said_env if run.env else run.said_data
-    own = said is None or said in (run.config.get("env"), run.config.get("data"))
-    other = "" if own else f"-{slug(str(said))}"
+    name = run.env or run.data
+    own = name in (run.config.get("env"), run.config.get("data"))
+    other = "" if own else f"-{slug(name)}"
     write_atomically(run.place(f"evaluation{other}.json"), json.dumps(record, indent=2) + "\n")

@@ -59,6 +59,7 @@ class Plan:
         resume: Whether the run has a checkpoint to go on from.
         begun: Whether its folder exists without one: it was stopped before the first.
         notes: What the user should know, beside what the data set notes.
+        env: Where an agent acts: a name, or what the caller handed over.
     """
 
     model: Model
@@ -71,6 +72,7 @@ class Plan:
     resume: bool = False
     begun: bool = False
     notes: tuple[str, ...] = ()
+    env: Any = None
 
 
 def plan_training(

@@ -11,20 +11,24 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.agent import Agent
+from phosphene.core.config import decode
 from phosphene.core.environment import Environment, Step
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.rng import generator, mix
+from phosphene.decision.deep.actor_critic import Bounds
+from phosphene.decision.environments.pixels import same_size
 from phosphene.decision.environments.table import make, spec
 from phosphene.decision.playing import Played, play
 from phosphene.evaluate.subject import env_of
 from phosphene.recipes.acting import evaluation_seed
 from phosphene.train.files import replacing, write_atomically
-from phosphene.train.folder import Run
+from phosphene.train.folder import Run, Weights, load
 
 __all__ = ["Film", "film", "play_run", "random_returns", "write_film"]
 
 _ENDINGS = (".gif", ".mp4", ".png")
 _SLOTS = 32  # environments side by side in an evaluation
+_SHOWN = 2000  # steps of an episode in a film
 
 
 @dataclass(frozen=True)
@@ -49,22 +53,42 @@ def play_run(
     seed: int = 0,
     greedy: bool = True,
     workers: int | None = None,
+    weights: Weights | None = None,
 ) -> Played:
-    """Play episodes that training did not meet; the same seed plays the same ones."""
-    agent, env = _agent(run)
+    """Play episodes that training did not meet; the same seed plays the same ones.
+
+    Args:
+        run: Of an agent.
+        episodes: How many.
+        seed: Which ones.
+        greedy: Best actions, or as it explores.
+        workers: Processes that step the environments.
+        weights: ``best`` or ``last``; None for those that the run hands out.
+    """
+    played, env = _agent(run)
+    agent = played if weights is None else cast(Agent, load(run.path, weights))
     if episodes < 1:
         raise ConfigError(f"episodes must be at least 1, got {episodes}")
     begun = evaluation_seed(mix(run.config["seed"], seed))
-    environment = make(env, min(episodes, _SLOTS), seed=begun, workers=workers)
+    environment = make(
+        env, min(episodes, _SLOTS), seed=begun, workers=workers, longest=longest_episode(run)
+    )
     try:
         return play(agent, environment, episodes, greedy=greedy, generator=generator(begun, 1))
     finally:
         environment.close()
 
 
-def random_returns(env: str, episodes: int, *, seed: int = 0) -> Tensor:
+def longest_episode(run: Run) -> int:
+    """Steps after which episodes of a run are cut off that nothing else limits."""
+    settings = decode(run.config["train"])
+    longest: int = settings.longest_episode
+    return longest
+
+
+def random_returns(env: Any, episodes: int, *, seed: int = 0, longest: int = 1000) -> Tensor:
     """Returns of uniformly random actions: what an agent must at least beat."""
-    environment = make(env, min(episodes, _SLOTS), seed=mix(seed, 3))
+    environment = make(env, min(episodes, _SLOTS), seed=mix(seed, 3), longest=longest)
     try:
         return play(
             _Random(environment), environment, episodes, generator=generator(seed, 4)
@@ -79,7 +103,7 @@ class _Random(Agent):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment.spec)
 
-    def act(
+    def choose(
         self,
         observation: Tensor,
         *,
@@ -89,8 +113,8 @@ class _Random(Agent):
         n = len(observation)
         if self.spec.actions is not None:
             return torch.randint(self.spec.actions, (n,), generator=generator)
-        low, high = torch.tensor(self.spec.low), torch.tensor(self.spec.high)
-        return low + torch.rand(n, len(low), generator=generator) * (high - low)
+        share = torch.rand(n, self.spec.action_dim, generator=generator)
+        return Bounds(self.spec).to_env(2 * share - 1)
 
 
 def film(
@@ -111,23 +135,30 @@ def film(
         most: Frames at most; of a longer film every second, third, ... frame is kept.
     """
     agent, env = _agent(run)
-    environment = make(env, 1, seed=evaluation_seed(mix(run.config["seed"], seed)))
+    seeds = evaluation_seed(mix(run.config["seed"], seed))
+    environment = make(env, 1, seed=seeds, longest=longest_episode(run))
     frames: list[NDArray[np.uint8]] = []
+    over = 0
+
+    def begun() -> None:
+        frames.append(environment.render())
 
     def watch(action: Tensor, step: Step) -> None:
-        if not bool(step.done):  # else the picture would be of the next episode
+        nonlocal over
+        over += int(step.done)
+        if over < episodes:  # after an end the picture is the first of the next episode
             frames.append(environment.render())
 
     try:
         played = play(
-            agent, environment, episodes, greedy=greedy, generator=generator(seed, 5), watch=watch,
-            longest=2000,
+            agent, environment, episodes, greedy=greedy, generator=generator(seed, 5),
+            begun=begun, watch=watch, longest=_SHOWN,
         )  # fmt: skip
     finally:
         environment.close()
     step = 1 if most is None else max(1, -(-len(frames) // most))
     return Film(
-        np.stack(frames[::step]),
+        same_size(frames[::step]),
         tuple(played.returns.tolist()),
         tuple(played.lengths.tolist()),
     )
@@ -210,7 +241,7 @@ def _write_mp4(frames: NDArray[np.uint8], path: Path, fps: int) -> None:
 _SPACES = {"observation": "observations", "actions": "actions", "low": "bounds", "high": "bounds"}
 
 
-def _agent(run: Run) -> tuple[Agent, str]:
+def _agent(run: Run) -> tuple[Agent, Any]:
     if run.env is None:
         raise RunError(
             f"{str(run.path)!r} is the run of a model, which plays nothing; "

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from phosphene.decision.environments.pixels import NoPictureError
 from phosphene.evaluate.score import Score
 from phosphene.train.folder import Run
 
@@ -26,6 +27,13 @@ def report(run: Run, scores: Mapping[str, Score], *, seed: int = 0) -> Path:
     from phosphene.evaluate.agent_report import write_agent_report
     from phosphene.recipes.playing import film, gif
 
-    shown = film(run, seed=seed, most=_FRAMES)
-    caption = f"Return {shown.returns[0]:g} in {shown.lengths[0]:,} steps."
-    return write_agent_report(run, scores, (gif(shown.frames, 25), caption))
+    shown: tuple[bytes, str] | str
+    try:
+        seen = film(run, seed=seed, most=_FRAMES)
+        shown = (
+            gif(seen.frames, 25),
+            f"Return {seen.returns[0]:g} in {seen.lengths[0]:,} steps.",
+        )
+    except NoPictureError as error:
+        shown = f"No film: {error}."
+    return write_agent_report(run, scores, shown)

@@ -41,7 +41,7 @@ def train(
     *,
     data: str | Dataset | None = None,
     validation: str | Dataset | None = None,
-    env: str | None = None,
+    env: Any = None,
     labels: int | None = None,
     context: str | Sequence[str] | None = None,
     budget: str | None = None,
@@ -73,8 +73,10 @@ def train(
             recipe's.
         validation: What the best weights and early stopping are decided by, where that is not the
             validation split of ``data``: a Dataset of your own has none.
-        env: The environment of an agent: a native one, any of gymnasium's, or a map,
-            ``grid:PATH``; None takes the recipe's.
+        env: The environment of an agent: a native one, any of gymnasium's, a map, ``grid:PATH``, or
+            ``module:function``; an environment with gymnasium's methods, which is copied; a class
+            or function that makes one; several of ``gymnasium.vector``, of which one is made again
+            as often as the agent's ``environments`` says. None takes the recipe's.
         labels: How many labels a semi-supervised system uses, as many of each class as can be; None
             for all that the data have, or the recipe's number on the embedded data set that the
             recipe names.
@@ -102,7 +104,8 @@ def train(
             native.
         trust: On resume, whether to follow what the run names to be imported, run or fetched; a
             name that is given here needs no trust.
-        listeners: Called with each event of the training.
+        listeners: Called with each event of the training (:mod:`phosphene.core.events`); one ends
+            it by raising :class:`~phosphene.core.events.StopTraining`.
         overrides: Hyperparameters of the model or trainer settings, by their plain names.
 
     Raises:
@@ -209,10 +212,11 @@ def _practise(
         record["threads"] = int(runtime.first(threads))
         record["device"], record["world"] = str(runtime.device), runtime.world
     practice = Practice(plan, runtime, workers)
+    judge = Episodes.planned(plan.env, record["seed"], plan.settings, plan.budget)
     try:
-        judge = Episodes(record["env"], record["seed"])
         return _run(plan, practice.experience, runtime, judge, listeners, practice.notes)
     finally:
+        judge.close()
         practice.environment.close()
 
 
@@ -233,7 +237,7 @@ def _run(
         runtime.barrier()
         sinks = _sinks(plan) if runtime.main else []
         _engine(plan, source, runtime, judge, [*sinks, *listeners], notes, sinks)
-    return Run(plan.where, trust=True)
+    return Run(plan.where, env=plan.env if record.get("own_env") else None, trust=True)
 
 
 def _engine(
@@ -300,6 +304,7 @@ def _announce(plan: Plan, listeners: Sequence[Listener], notes: Sequence[str]) -
         budget=str(plan.budget),
         threads=record["threads"],
         device=record["device"],
+        model=plan.model,
     )
     for listener in listeners:
         listener(started)

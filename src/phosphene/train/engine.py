@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,9 @@ from phosphene.core.events import (
     Resumed,
     Saved,
     StepEnd,
+    StopTraining,
     TrainingEvent,
+    Warned,
 )
 from phosphene.core.model import Model, tensors
 from phosphene.train.checkpoint import Checkpoints
@@ -29,6 +31,7 @@ from phosphene.train.ema import EMA
 from phosphene.train.files import full
 from phosphene.train.folder import WEIGHTS, save_tensors
 from phosphene.train.interrupt import Interrupt
+from phosphene.train.judging import Judging
 from phosphene.train.runtime import Runtime
 from phosphene.train.schedule import factor
 from phosphene.train.settings import Budget, TrainSettings
@@ -38,8 +41,6 @@ from phosphene.train.turns import LossFunction, PhaseRunner, StepHandle
 from phosphene.train.validation import Judge
 
 __all__ = ["Engine"]
-
-_EVALUATIONS = 20  # of an agent in a run, where no interval is given
 
 
 class Engine:
@@ -78,8 +79,8 @@ class Engine:
         self.budget, self.folder, self.runtime = budget, folder, runtime
         self.judge = judge
         self.precision, self.transform, self.listeners = precision, transform, list(listeners)
-        self.step, self.seen, self.bad_evaluations, self.best = 0, 0, 0, math.inf
-        self._elapsed, self._judged_at = 0.0, -1
+        self.step, self.seen, self._elapsed = 0, 0, 0.0
+        self._stopped = False  # by a listener
         self._epoch = epoch
         self._terms: list[tuple[Tensor, dict[str, Tensor]]] = []
         self._sink: JSONLSink | None = None
@@ -104,9 +105,13 @@ class Engine:
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema else None
         self.repeats = max(r.phase.repeat for r in self.runners)
         self.total = self._total_steps()
-        per_epoch = self._epoch / (self.settings.batch_size * self.repeats)
-        self.evaluate_every = self.settings.evaluate_every or self._default_interval(per_epoch)
+        self.judging = Judging(
+            self.judge, self.model, self.settings, self.budget, self.runtime, self._write_weights,
+            averaged=self.ema is not None,
+        )  # fmt: skip
+        self._plan_judgements()
         offset = self._restore() if resume else 0
+        self.judging.fit()
         if self.runtime.main:
             self._sink = JSONLSink(self.folder / "metrics.jsonl", offset)
             self.listeners.insert(0, self._sink)
@@ -131,20 +136,27 @@ class Engine:
             return max(1, math.ceil(self.budget.epochs * self._epoch / batch))
         return None
 
-    def _default_interval(self, per_epoch: float) -> int | None:
-        if self._experienced is not None:
-            return None
-        interval = max(200, math.ceil(per_epoch))
-        return min(interval, max(1, self.total // 10)) if self.total else interval
+    def _plan_judgements(self) -> None:
+        """About once an epoch, or at twenty parts of an agent's budget; fewer where dear."""
+        agent, batch = self._experienced is not None, self.settings.batch_size * self.repeats
+        usual = None if agent else max(200, math.ceil(self._epoch / batch))
+        if self.budget.seconds is not None:
+            self.judging.plan_seconds(usual)
+        elif usual is None:
+            self.judging.plan_experience()
+        else:
+            assert self.total is not None
+            self.judging.plan_steps(self.total, batch, min(usual, max(1, self.total // 10)))
 
     # -- state ------------------------------------------------------------------------------
 
     def _restore(self) -> int:
         state = self.checkpoints.load(self.model, self.optimizers)
-        self.step, self.seen, self.best = state["step"], state["seen"], state["best"]
-        self._elapsed, self.bad_evaluations = state["seconds"], state["bad_evaluations"]
+        self.step, self.seen, self._elapsed = state["step"], state["seen"], state["seconds"]
+        self.judging.best, self.judging.bad = state["best"], state["bad_evaluations"]
         try:
             self.source.load_state_dict(state["source"])
+            self.judging.load_state_dict(state.get("validation", {}))
             if self.ema is not None:
                 self.ema.load_state_dict(state["ema"])
         except PhospheneError:
@@ -161,9 +173,10 @@ class Engine:
         state: dict[str, Any] = {
             "step": self.step,
             "seconds": self.seconds,
-            "best": self.best,
-            "bad_evaluations": self.bad_evaluations,
+            "best": self.judging.best,
+            "bad_evaluations": self.judging.bad,
             "metrics": self._sink.offset if self._sink else 0,
+            "validation": self.judging.state_dict(),
         }
         own: dict[str, Any] = {
             "buffers": dict(self.model.named_buffers()),
@@ -222,7 +235,7 @@ class Engine:
     # -- the loop ---------------------------------------------------------------------------
 
     def run(self, resume: bool = False) -> str:
-        """Train; returns why it ended: ``budget``, ``patience`` or ``interrupted``."""
+        """Train; returns why it ended: ``budget``, ``patience``, ``stopped`` or ``interrupted``."""
         self._start = time.perf_counter()
         self.setup(resume)
         self._start, self._first_progress = time.perf_counter(), self.progress
@@ -250,10 +263,12 @@ class Engine:
             progress = self.runtime.first(self.progress)
             if self.runtime.any(interrupt.requested):
                 return "interrupted"
+            if self.runtime.any(self._stopped):
+                return "stopped"
             if progress >= 1:
                 return "budget"
             patience = self.settings.patience
-            if patience is not None and self.bad_evaluations >= patience:
+            if patience is not None and self.judging.bad >= patience:
                 return "patience"
             try:
                 self._take_step(progress)
@@ -265,20 +280,12 @@ class Engine:
                 raise
             if self.step % self.settings.log_every == 0:
                 self._log(progress)
-            if self._judged_now(progress):
-                self._evaluate()
+            after = self.runtime.first(self.progress)
+            if self.judging.due(self.step, progress, after):
+                self._evaluate(after)
             due = time.monotonic() - self._saved_at >= self.settings.checkpoint_every
             if self.runtime.any(due):
                 self.save()
-
-    def _judged_now(self, before: float) -> bool:
-        """Whether this step ends with a judgement: every so many, or at parts of the budget."""
-        if self.judge is None:
-            return False
-        if self.evaluate_every is not None:
-            return self.step % self.evaluate_every == 0
-        after = self.runtime.first(self.progress)
-        return math.floor(after * _EVALUATIONS) > math.floor(before * _EVALUATIONS)
 
     def _take_step(self, progress: float) -> None:
         scale = factor(self.settings, self.step, progress)
@@ -328,48 +335,43 @@ class Engine:
         if self._experienced is not None:
             terms["environment_steps"] = float(self._experienced)
             terms |= cast(Experience, self.source).statistics()
+            self.judging.length = terms.get("length", self.judging.length)
         remaining = self._remaining()
-        self._tell(StepEnd(self.step, self.seconds, progress, remaining, terms))
+        self._tell(StepEnd(self.step, self.seconds, progress, remaining, terms, self.model))
 
     # -- validation -------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _evaluate(self) -> None:
+    def _evaluate(self, progress: float) -> None:
         """Judge the averaged weights, where there is an average."""
-        with self.ema.applied() if self.ema is not None else nullcontext():
-            scores, better, best = self._judge_present()
-        self.bad_evaluations = 0 if better else self.bad_evaluations + 1
-        self._judged_at = self.step
+        with self._averaged():
+            found = self.judging(progress)
+        if found is None:
+            return
+        scores, better, best = found
+        self.judging.bad = 0 if better else self.judging.bad + 1
+        self.judging.at = self.step
         # Where the last weights are handed out, they are the best that there are.
         self._tell_scores(scores, best or self.model.keeps_last)
+
+    def _averaged(self) -> AbstractContextManager[Any]:
+        return self.ema.applied() if self.ema is not None else nullcontext()
 
     @torch.no_grad()
     def _evaluate_unaveraged(self) -> None:
         """In a short training an average still lags behind what it averages."""
-        scores, better, _ = self._judge_present()
-        if better:
-            self._tell_scores(scores, best=True)
-
-    def _judge_present(self) -> tuple[dict[str, float], bool, bool]:
-        """Scores of the present weights, and whether they are better than, or as good as, the best.
-
-        They are kept if they are; of equals, what has learned longest.
-        """
-        assert self.judge is not None
-        self.model.eval()
-        scores = self.judge(self.model, self.runtime)
-        self.model.train()
-        better, best = scores["loss"] < self.best, scores["loss"] <= self.best
-        if best:
-            self.best = scores["loss"]
-            if not self.model.keeps_last:
-                self._write_weights("best")
-        return scores, better, best
+        found = self.judging(1.0)
+        if found is not None and found[1]:
+            self._tell_scores(found[0], best=True)
 
     def _tell_scores(self, scores: dict[str, float], best: bool) -> None:
         if self._experienced is not None:
-            scores = {**scores, "environment_steps": float(self._experienced)}
-        self._tell(Evaluated(self.step, self.seconds, scores, best))
+            scores = {
+                **scores,
+                "environment_steps": float(self._experienced),
+                "validation_steps": float(self.judging.steps),
+            }
+        self._tell(Evaluated(self.step, self.seconds, scores, best, self.model))
 
     # -- ending -----------------------------------------------------------------------------
 
@@ -378,17 +380,30 @@ class Engine:
             self._log(self.progress)
         trained = self.step != self._began or self.step == 0
         if reason != "interrupted" and self.judge is not None and trained:
-            if self._judged_at != self.step:
-                self._evaluate()
-            if self.ema is not None:
+            if self.judging.at != self.step:
+                self._evaluate(1.0)
+            if self.judging.at != self.step:
+                with self._averaged():
+                    self._tell(Warned(self.judging.hand_out_last()))
+            elif self.ema is not None:
                 self._evaluate_unaveraged()
-        self._tell(Finished(self.step, self.seconds, reason, self.runtime.gather(self.seen)))
+        finished = Finished(
+            self.step, self.seconds, reason, self.runtime.gather(self.seen),
+            environment_steps=self._experienced,
+            validation_steps=None if self._experienced is None else self.judging.steps,
+            validation_seconds=self.judging.seconds,
+            model=self.model,
+        )  # fmt: skip
+        self._tell(finished)
         self.save()
 
     def _tell(self, event: TrainingEvent) -> None:
         if self.runtime.main:
             for listener in self.listeners:
-                listener(event)
+                try:
+                    listener(event)
+                except StopTraining:
+                    self._stopped = True
 
 
 def _mean(values: list[Tensor]) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from phosphene.core.environment import called
 from phosphene.core.errors import RunError, nearest
 from phosphene.core.model import Model, load_tensors
 from phosphene.train.describing import allowance, build_from, weights_of
@@ -36,7 +37,8 @@ class Run:
     Args:
         path: The folder that holds ``run.json``.
         data: A data set that stands in for the one that it was trained on.
-        env: An environment that stands in for the one that it was trained in.
+        env: An environment that stands in for the one that it was trained in: its name, or one
+            with gymnasium's methods, or what makes one.
         trust: Whether code, addresses and commands that the run names may be used.
 
     Raises:
@@ -48,7 +50,7 @@ class Run:
         path: str | Path,
         *,
         data: str | None = None,
-        env: str | None = None,
+        env: Any = None,
         trust: bool = False,
     ) -> None:
         self.path = Path(path)
@@ -65,7 +67,7 @@ class Run:
         run: "Run | str | Path",
         *,
         data: str | None = None,
-        env: str | None = None,
+        env: Any = None,
         trust: bool = False,
     ) -> "Run":
         """The run at a path; or the run itself, with what the caller adds to it."""
@@ -74,7 +76,10 @@ class Run:
         if data is None and env is None and (run.trust or not trust):
             return run
         return cls(
-            run.path, data=data or run.said_data, env=env or run.said_env, trust=trust or run.trust
+            run.path,
+            data=data or run.said_data,
+            env=run.said_env if env is None else env,
+            trust=trust or run.trust,
         )
 
     @property
@@ -112,7 +117,7 @@ class Run:
     def env(self) -> str | None:
         """The environment that an agent was trained in; None for a model of data."""
         own: str | None = self.config.get("env")
-        return own and (self.said_env or own)
+        return own if own is None or self.said_env is None else called(self.said_env)
 
     def place(self, part: str) -> Path:
         """Where a part of the run is written.

@@ -142,6 +142,7 @@ _OPTIONAL: dict[str, tuple[Check, str]] = {
     "started": (_NAME, "text"),
     "data": (_NAME, "text"),
     "env": (_NAME, "text"),
+    "own_env": (lambda v: isinstance(v, bool), "true or false"),
     "fingerprint": (_or_none(_NAME), "text or null"),
     "own_validation": (lambda v: isinstance(v, bool), "true or false"),
     "validation": (_or_none(_NAME), "text or null"),

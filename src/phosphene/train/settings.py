@@ -77,6 +77,12 @@ class TrainSettings:
         ema: Decay of the exponential moving average of the weights; None for none.
         evaluate_every: Steps between validations; None for about once an epoch or twenty a run.
         evaluate_limit: Most validation examples used.
+        validation_share: What part of the budget validation may take at most, beside training where
+            the budget is in steps and within it where it is a time; None for no bound.
+        validation_episodes: Episodes of an agent in a validation; None for 10, or for as few as 3
+            where the share holds no more.
+        longest_episode: Steps after which an agent's episodes are cut off, in validations, scores
+            and films, where neither environment nor limit does it.
         patience: Validations without improvement before stopping; None to never stop early.
         checkpoint_every: Seconds between checkpoints.
         log_every: Steps between logged means.
@@ -98,6 +104,9 @@ class TrainSettings:
     ema: float | None = None
     evaluate_every: int | None = None
     evaluate_limit: int = 2000
+    validation_share: float | None = 0.25
+    validation_episodes: int | None = None
+    longest_episode: int = 1000
     patience: int | None = None
     checkpoint_every: float = 30.0
     log_every: int = 20
@@ -110,7 +119,7 @@ class TrainSettings:
             object.__setattr__(self, "betas", tuple(betas))
         check_types(self)
         for name in ("batch_size", "accumulate", "evaluate_limit", "log_every", "evaluate_every",
-                     "patience"):  # fmt: skip
+                     "patience", "validation_episodes", "longest_episode"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")
@@ -123,6 +132,9 @@ class TrainSettings:
                 raise ConfigError(f"{name} must be above zero, got {value}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ConfigError(f"betas must lie in 0..1, below 1, got {self.betas}")
+        share = self.validation_share
+        if share is not None and not 0 < share <= 1:
+            raise ConfigError(f"validation_share must be above 0 and at most 1, got {share}")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ConfigError(f"ema must lie between 0 and 1, got {self.ema}")
         if self.batch_size % self.accumulate:

@@ -1,5 +1,7 @@
 """What decides which weights are the best, and when a training no longer gains."""
 
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -12,17 +14,38 @@ from phosphene.data.dataset import Dataset
 from phosphene.train.runtime import Runtime
 from phosphene.train.source import share
 
-__all__ = ["HeldOut", "Judge"]
+__all__ = ["HeldOut", "Judge", "Within"]
 
 _STREAM = 0  # the noise stream of validation; training streams count from 1
 _ROWS = 500
+_FIRST = 16  # examples by which the time of more is measured
+
+
+Within = Callable[[int], bool]
+"""Told how many environment steps a judgement would have taken; says whether it may take them."""
 
 
 class Judge(Protocol):
     """Scores a model, in evaluation mode; the lower ``loss``, the better."""
 
-    def __call__(self, model: Model, runtime: Runtime) -> dict[str, float]:
-        """Scores by name, among them ``loss``; every rank gets the same."""
+    steps: int
+    """Environment steps that the last judgement took; 0 where there are none."""
+
+    def expected(self, length: float | None) -> float:
+        """Environment steps that a judgement is expected to take.
+
+        Args:
+            length: Of the episodes that training meets; None where that is not known.
+        """
+        ...
+
+    def __call__(
+        self, model: Model, runtime: Runtime, within: Within | None = None
+    ) -> dict[str, float] | None:
+        """Scores by name, among them ``loss``; None where ``within`` has broken it off.
+
+        Every rank gets the same.
+        """
         ...
 
 
@@ -35,10 +58,37 @@ class HeldOut:
         limit: Most examples that are used.
     """
 
+    steps = 0
+
     def __init__(self, dataset: Dataset, seed: int, limit: int) -> None:
         self.dataset, self.seed, self.n = dataset, seed, min(len(dataset), limit)
 
-    def __call__(self, model: Model, runtime: Runtime) -> dict[str, float]:
+    def expected(self, length: float | None) -> float:
+        """None: examples are counted otherwise."""
+        return 0.0
+
+    @torch.no_grad()
+    def fit(self, model: Model, runtime: Runtime, seconds: float) -> float:
+        """Take no more examples than one judgement may have seconds for; what it will take.
+
+        Found by judging ever more of them, until a tenth of the time is gone.
+        """
+        rows, most = min(_FIRST, self.n), self.n
+        model.eval()
+        while True:
+            begun, self.n = time.perf_counter(), rows
+            self(model, runtime)
+            took = runtime.first(time.perf_counter() - begun)
+            if rows == most or took > seconds / 10:
+                break
+            rows = min(2 * rows, most)
+        model.train()
+        self.n = max(1, min(most, int(rows * seconds / max(took, 1e-9))))
+        return took * self.n / rows
+
+    def __call__(
+        self, model: Model, runtime: Runtime, within: Within | None = None
+    ) -> dict[str, float]:
         """Mean loss and terms."""
         first, last = share(self.n, runtime.rank, runtime.world)
         sums: dict[str, Tensor] = {}

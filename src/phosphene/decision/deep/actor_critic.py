@@ -32,15 +32,20 @@ class Bounds(nn.Module):
 
     def __init__(self, spec: EnvSpec) -> None:
         super().__init__()
-        self.register_buffer("low", torch.tensor(spec.low), persistent=False)
-        self.register_buffer("high", torch.tensor(spec.high), persistent=False)
-        if not bool(torch.isfinite(self.low).all() and torch.isfinite(self.high).all()):
+        self.register_buffer("low", _within(spec.low, math.inf), persistent=False)
+        self.register_buffer("high", _within(spec.high, -math.inf), persistent=False)
+        if not bool(torch.isfinite(self.high - self.low).all()):
             raise ConfigError(f"{spec.name} has actions without bounds: {spec.low}..{spec.high}")
 
     def to_env(self, action: Tensor) -> Tensor:
-        """Actions for the environment; what lies beyond -1 and 1 is clipped."""
+        """Actions for the environment; what lies beyond -1 and 1 is clipped.
+
+        They are within the bounds to the last bit: float32 rounds the sum, and a bound of float64
+        such as 0.1, to numbers that may lie beyond.
+        """
         share = (action.clamp(-1, 1) + 1) / 2
-        return self.low + share * (self.high - self.low)
+        stretched = self.low + share * (self.high - self.low)
+        return torch.minimum(torch.maximum(stretched, self.low), self.high)
 
     def from_env(self, action: Tensor) -> Tensor:
         """Back to [-1, 1]."""
@@ -128,7 +133,7 @@ class ActorCritic(Agent):
         return action if self.bounds is None else self.bounds.to_env(action)
 
     @torch.no_grad()
-    def act(
+    def choose(
         self,
         observation: Tensor,
         *,
@@ -140,6 +145,14 @@ class ActorCritic(Agent):
             return self.to_env(self.policy(self.eyes(observation)).mode())
         noise = self.noise((len(observation),), generator).to(observation.device)
         return self.to_env(self.explore(observation, noise))
+
+
+def _within(bounds: Sequence[float], towards: float) -> Tensor:
+    """Bounds as the nearest numbers of float32 that are not beyond them."""
+    exact = torch.tensor(bounds, dtype=torch.float64)
+    near = exact.float()
+    beyond = near.double() < exact if towards > 0 else near.double() > exact
+    return torch.where(beyond, torch.nextafter(near, torch.tensor(towards)), near)
 
 
 def check_discount(gamma: float, name: str = "gamma") -> float:

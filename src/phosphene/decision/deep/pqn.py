@@ -171,7 +171,7 @@ class PQN(Agent):
         return out
 
     @torch.no_grad()
-    def act(
+    def choose(
         self,
         observation: Tensor,
         *,

@@ -162,7 +162,7 @@ class QAgent(Agent):
         return action
 
     @torch.no_grad()
-    def act(
+    def choose(
         self,
         observation: Tensor,
         *,

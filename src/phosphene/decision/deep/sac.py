@@ -164,7 +164,7 @@ class SAC(Agent):
     # -- acting -----------------------------------------------------------------------------
 
     @torch.no_grad()
-    def act(
+    def choose(
         self,
         observation: Tensor,
         *,

@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from phosphene.core.errors import ConfigError, PhospheneError
-from phosphene.decision.environments.pixels import Pixels
+from phosphene.core.errors import PhospheneError
+from phosphene.decision.environments.pixels import NoPictureError, Pixels, as_picture
 from phosphene.decision.environments.spaces import Acting, Seeing
 
-__all__ = ["Answers", "Block", "BrokenEnvironmentError", "Manner"]
+__all__ = ["Answers", "Block", "BrokenEnvironmentError", "Manner", "closed", "innermost"]
 
 Answers = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 """Observations, rewards, terminated, truncated, and observations before new episodes began."""
@@ -89,30 +89,39 @@ class Block:
             observation[ended] = self._begin(ended, None)
         return observation, reward, terminated, truncated, after
 
+    def restart(self, where: Sequence[int]) -> NDArray[Any]:
+        """Begin new episodes in some environments; their first observations."""
+        return np.stack([self._begin(i, None) for i in where])
+
     def render(self, index: int) -> NDArray[np.uint8]:
-        """The environment's own picture."""
+        """The environment's own picture, as codes of red, green and blue."""
         name, environment = self.manner.name, self.environments[index]
-        inner = getattr(environment, "unwrapped", environment)
+        inner = innermost(environment)
         modes = getattr(inner, "metadata", {}).get("render_modes", ())
         unset = getattr(inner, "render_mode", None) is None and "rgb_array" in modes
+        if not hasattr(environment, "render"):
+            raise NoPictureError(f"{name} draws no pictures: it has no render()")
         try:
             if unset:  # for this call alone: some environments do more at each step where it is set
                 inner.render_mode = "rgb_array"
             picture = environment.render()
         except Exception as error:
-            text = " ".join(str(error).split())
+            text = " ".join(str(error).split()) or f"render() raises {type(error).__name__}"
             hint = ""
             if type(error).__name__ == "DependencyNotInstalled":
                 hint = "; pip install 'phosphene[rl]' installs what most of them draw with"
             elif "opengl" in text.lower():
                 hint = "; without a display, set MUJOCO_GL=egl or MUJOCO_GL=osmesa"
-            raise ConfigError(f"{name} cannot be drawn here: {text}{hint}") from error
+            raise NoPictureError(f"{name} cannot be drawn here: {text}{hint}") from error
         finally:
             if unset:
                 inner.render_mode = None
-        if picture is None or np.ndim(picture) != 3:
-            raise ConfigError(f"{name} draws no pictures (its render_mode is not 'rgb_array')")
-        return np.asarray(picture, np.uint8)
+        shown = as_picture(picture)
+        if shown is None:
+            raise NoPictureError(
+                f"{name} draws no pictures: its render() gives no array of height x width x 3"
+            )
+        return shown
 
     def get(self, exact: bool) -> list[dict[str, Any]]:
         """What must be saved of each."""
@@ -122,7 +131,7 @@ class Block:
         ]
         if exact:
             for one, environment in zip(saved, self.environments, strict=True):
-                one["state"] = environment.unwrapped.get_state()
+                one["state"] = innermost(environment).get_state()
         return saved
 
     def set(self, saved: Sequence[Mapping[str, Any]]) -> None:
@@ -131,12 +140,12 @@ class Block:
             self.episode[i], self.clock[i] = int(one["episode"]), int(one["clock"])
             if "state" in one:
                 self.environments[i].reset(seed=0)  # wrappers refuse a step before a reset
-                self.environments[i].unwrapped.set_state(one["state"])
+                innermost(self.environments[i]).set_state(one["state"])
 
     def close(self) -> None:
         """Close them all."""
         for environment in self.environments:
-            environment.close()
+            closed(environment)
 
     def _act(self, i: int, action: Any) -> tuple[NDArray[Any], float, bool, bool]:
         """One action, as often as it is repeated; of pictures, the maximum of the last two."""
@@ -207,3 +216,13 @@ class Block:
     def _broken(self, i: int, what: str, cause: Exception | None = None) -> NoReturn:
         where = f"episode {max(0, self.episode[i])}, step {self.clock[i]}"
         raise BrokenEnvironmentError(f"{self.manner.name} failed in {where}: {what}") from cause
+
+
+def innermost(environment: Any) -> Any:
+    """The environment within all wrappers; itself, where it knows of none."""
+    return getattr(environment, "unwrapped", environment)
+
+
+def closed(environment: Any) -> None:
+    """Close an environment that can be closed."""
+    getattr(environment, "close", lambda: None)()

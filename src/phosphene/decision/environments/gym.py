@@ -1,4 +1,4 @@
-"""Any environment of gymnasium, by its id, by ``module:function``, or made by a function."""
+"""Any environment of gymnasium: by its id, by ``module:function``, or handed over."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -10,15 +10,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phosphene.core.config import parameters_of
-from phosphene.core.environment import EnvSpec, Step
+from phosphene.core.environment import EnvSpec, Step, called
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.rng import mix
 from phosphene.data.loading import parse
 from phosphene.decision.environments.actions import check_actions, refuse_impossible
-from phosphene.decision.environments.block import Block, BrokenEnvironmentError, Manner
+from phosphene.decision.environments.block import (
+    Block,
+    BrokenEnvironmentError,
+    Manner,
+    closed,
+    innermost,
+)
+from phosphene.decision.environments.given import checked, maker_of, single
 from phosphene.decision.environments.options import settings
 from phosphene.decision.environments.pixels import Pixels
-from phosphene.decision.environments.registry import Source, of_function, registered
+from phosphene.decision.environments.registry import Source, of_module, registered
 from phosphene.decision.environments.spaces import acting_of, seeing_of
 from phosphene.decision.environments.workers import Worker
 
@@ -38,12 +45,15 @@ class GymEnvironment:
 
     Args:
         source: An id with options (``LunarLander-v3?gravity=-5``, ``ALE/Pong-v5?gray=true``),
-            ``module:function`` with options, or a function that makes an environment.
+            ``module:function`` or ``module:ID`` with options; a class or a function that makes an
+            environment; an environment, which is copied; or several side by side
+            (``gymnasium.vector``), of which one is made again.
         n: How many environments.
         seed: Of all seeds.
         first: The number of the first of these environments among all.
         workers: Processes that hold them; None or 1 for this one.
         name: What to call it; what was given by default.
+        longest: Steps after which an episode is cut off where nothing else limits it.
 
     Raises:
         UnknownNameError: There is no such id or option.
@@ -59,19 +69,20 @@ class GymEnvironment:
 
     def __init__(
         self,
-        source: str | Callable[[], Any],
+        source: Any,
         n: int = 1,
         *,
         seed: int = 0,
         first: int = 0,
         workers: int | None = None,
         name: str | None = None,
+        longest: int | None = None,
     ) -> None:
         for what, value in (("n", n), ("workers", 1 if workers is None else workers)):
             if value < 1:
                 raise ConfigError(f"{what} must be 1 or more, got {value}")
         self.n, self.seed, self.first = n, seed, first
-        make, manner, self.spec, self.exact = _understood(source, name)
+        make, manner, self.spec, self.exact = _understood(source, name, longest)
         self.manner = manner
         seeds = [functools.partial(_seed, seed, first + i) for i in range(n)]
         self._cuts = np.linspace(0, n, min(workers or 1, n) + 1).astype(int)
@@ -88,7 +99,8 @@ class GymEnvironment:
     def step(self, action: Tensor) -> Step:
         """Take actions: (n,) int64 for discrete ones, (n, d) float32 for continuous ones.
 
-        They go to the environment as they are: agents whose actions can leave the bounds clip them.
+        They go to the environment as they are, in its space's type: agents keep to the bounds. What
+        lies beyond a bound by float32's rounding alone is taken for the bound.
 
         Raises:
             ConfigError: There is no such action, or :meth:`reset` must be called first.
@@ -108,6 +120,19 @@ class GymEnvironment:
     def observe(self) -> Tensor:
         """The present observations (n, ...); of new episodes, if none has begun."""
         return self.reset() if self._last is None else self._last.clone()
+
+    def restart(self, where: Tensor) -> Tensor:
+        """Begin a new episode where (n,) is True; the present observations of all (n, ...)."""
+        present = self.observe()
+        parts = [
+            (where[a:b].nonzero().flatten().tolist(),)
+            for a, b in zip(self._cuts[:-1], self._cuts[1:], strict=True)
+        ]
+        begun = [a for a in self._all("restart", parts) if len(a)]
+        if begun:
+            present[where] = torch.from_numpy(np.concatenate(begun))
+        self._last = present
+        return present.clone()
 
     def render(self, index: int = 0) -> NDArray[np.uint8]:
         """The environment's own picture of copy ``index``.
@@ -188,39 +213,39 @@ class GymEnvironment:
         return answers
 
 
-def describe(source: str) -> EnvSpec:
+def describe(source: Any, name: str | None = None) -> EnvSpec:
     """The specification alone; one environment is made and closed."""
-    return _understood(source, None)[2]
+    return _understood(source, name)[2]
 
 
 def _understood(
-    source: str | Callable[[], Any], given: str | None
+    source: Any, given: str | None, longest: int | None = None
 ) -> tuple[Callable[[], Any], Manner, EnvSpec, bool]:
     """The maker, how its environments are used, their specification, and whether it is exact."""
     ours: dict[str, Any] = {}
+    name = given or called(source)
     if isinstance(source, str):
         found, ours = _found(source)
-        name = given or source
     else:
-        found = Source(source)
-        name = given or str(getattr(source, "__name__", type(source).__name__))
+        found = Source(maker_of(source, name))
     adjustments = _adjust(**ours)
-    environment = _first(found.make, name)
+    make, environment = _first(found.make, name)
     try:
         seeing = seeing_of(environment.observation_space, name)
         acting = acting_of(environment.action_space, name)
-        inner = environment.unwrapped
+        inner = innermost(environment)
         stateful = hasattr(inner, "get_state") and hasattr(inner, "set_state")
         own = _own_limit(environment)
     finally:
-        environment.close()
+        closed(environment)
     limit = adjustments["limit"]
     if limit is None:
         limit = found.limit and -(-found.limit // adjustments["skip"])
+    limit = limit or (None if own else longest)
     manner = Manner(name, seeing, acting, adjustments["pixels"], adjustments["skip"], limit or None)
     event = manner.pixels.event(seeing.event, name)
     spec = EnvSpec(name, event, acting.actions, acting.low, acting.high, limit or own)
-    return found.make, manner, spec, stateful and not manner.pixels
+    return make, manner, spec, stateful and not manner.pixels
 
 
 def _found(source: str) -> tuple[Source, dict[str, Any]]:
@@ -228,9 +253,9 @@ def _found(source: str) -> tuple[Source, dict[str, Any]]:
     base, argument, options = parse(source)
     mine = {key: options.pop(key) for key in [*options] if key in parameters_of(_adjust)}
     adjusted = settings(base, _adjust, mine)
-    if argument.isidentifier():
-        return of_function(source.partition("?")[0], base, argument, options), adjusted
     name = source.partition("?")[0]
+    if argument:
+        return of_module(name, base, argument, options), adjusted
     from phosphene.decision.environments.table import names
 
     return registered(name, options, tuple(names())), adjusted
@@ -252,7 +277,8 @@ def _adjust(
     return {"limit": limit, "pixels": Pixels.of(gray, size, stack), "skip": skip}
 
 
-def _first(make: Callable[[], Any], name: str) -> Any:
+def _first(make: Callable[[], Any], name: str) -> tuple[Callable[[], Any], Any]:
+    """What makes one environment, and the first that it made."""
     try:
         environment = make()
     except ConfigError:
@@ -260,11 +286,11 @@ def _first(make: Callable[[], Any], name: str) -> Any:
     except Exception as error:
         text = " ".join(str(error).split())
         raise ConfigError(f"{name} cannot be made: {type(error).__name__}: {text}") from error
-    for part in ("observation_space", "action_space", "reset", "step"):
-        if not hasattr(environment, part):
-            kind = type(environment).__name__
-            raise ConfigError(f"{name} made {kind}, which is no environment: it has no {part}")
-    return environment
+    if hasattr(environment, "num_envs") and hasattr(environment, "single_action_space"):
+        one = single(environment, name)
+        closed(environment)
+        return _first(one, name)
+    return make, checked(environment, name)
 
 
 def _own_limit(environment: Any) -> int | None:

@@ -1,5 +1,6 @@
 """Pictures made small for learning: gray, scaled down, several of them at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,11 @@ from PIL import Image
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 
-__all__ = ["Pixels"]
+__all__ = ["NoPictureError", "Pixels", "as_picture", "same_size"]
+
+
+class NoPictureError(ConfigError):
+    """An environment that draws none."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +86,52 @@ class Pixels:
 def _scaled(channel: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[Any]:
     image = Image.fromarray(np.ascontiguousarray(channel))
     return np.asarray(image.resize(size[::-1], Image.Resampling.BOX))
+
+
+def as_picture(drawn: Any) -> NDArray[np.uint8] | None:
+    """What an environment drew as (height, width, 3), codes 0..255; None where it is no picture.
+
+    Of several pictures it is the last. Gray ones become three equal channels, an alpha channel is
+    left out. Fractions are taken for shares of the full intensity where none is above 1.
+
+    Example:
+        >>> as_picture(np.full((2, 2), 0.5)).tolist()[0][0]
+        [128, 128, 128]
+    """
+    if isinstance(drawn, list | tuple) and drawn and np.ndim(drawn[-1]) in (2, 3):
+        drawn = drawn[-1]
+    try:
+        picture = np.asarray(drawn)
+    except ValueError:  # a ragged list
+        return None
+    if picture.dtype.kind not in "buif" or picture.ndim not in (2, 3) or not picture.size:
+        return None
+    if picture.ndim == 2:
+        picture = picture[:, :, None]
+    if picture.shape[2] not in (1, 3, 4):
+        return None
+    if picture.dtype.kind == "f":
+        picture = np.nan_to_num(picture, nan=0.0)
+        picture = np.rint(picture * 255 if picture.max() <= 1 else picture)
+    elif picture.dtype.kind == "b":
+        picture = picture * np.uint8(255)
+    picture = np.clip(picture, 0, 255).astype(np.uint8)
+    if picture.shape[2] == 1:
+        picture = np.repeat(picture, 3, axis=2)
+    return np.ascontiguousarray(picture[:, :, :3])
+
+
+def same_size(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Pictures of several sizes in the middle of one that holds them all: (n, height, width, 3).
+
+    Example:
+        >>> same_size([np.zeros((2, 4, 3), np.uint8), np.zeros((4, 2, 3), np.uint8)]).shape
+        (2, 4, 4, 3)
+    """
+    height, width = (max(frame.shape[axis] for frame in frames) for axis in (0, 1))
+    out = np.zeros((len(frames), height, width, 3), np.uint8)
+    for whole, frame in zip(out, frames, strict=True):
+        h, w = frame.shape[:2]
+        top, left = (height - h) // 2, (width - w) // 2
+        whole[top : top + h, left : left + w] = frame
+    return out

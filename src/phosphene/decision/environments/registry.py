@@ -6,15 +6,16 @@ import inspect
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.errors import ConfigError, UnknownNameError, nearest
 from phosphene.decision.environments.options import guess
 
-__all__ = ["Source", "gymnasium_here", "of_function", "registered"]
+__all__ = ["Source", "gymnasium_here", "imported", "of_module", "registered"]
 
 _OLD = re.compile(r"^GymV\d+")
 
@@ -47,13 +48,16 @@ def gymnasium_here() -> Any:
     return gymnasium
 
 
-def registered(name: str, options: Mapping[str, str], native: tuple[str, ...] = ()) -> Source:
+def registered(
+    name: str, options: Mapping[str, str], native: tuple[str, ...] = (), module: str | None = None
+) -> Source:
     """An environment by its id.
 
     Args:
         name: The id, as ``LunarLander-v3`` or ``ALE/Pong-v5``.
         options: Its keyword arguments, as text.
         native: Names to suggest beside gymnasium's.
+        module: What registers it, where that is not gymnasium.
 
     Raises:
         UnknownNameError: There is no such id, or no such option.
@@ -80,24 +84,28 @@ def registered(name: str, options: Mapping[str, str], native: tuple[str, ...] = 
         creator = _creator(name, creator)
     given = {key: guess(text) for key, text in options.items()}
     _check_options(name, creator, given)
-    make = functools.partial(_made, name, given)
+    make = functools.partial(_made, name, given, module)
     return Source(make, spec.max_episode_steps)
 
 
-def of_function(name: str, module: str, attribute: str, options: Mapping[str, str]) -> Source:
-    """An environment by ``module:function``, which is called for each copy.
+def of_module(name: str, module: str, attribute: str, options: Mapping[str, str]) -> Source:
+    """An environment by ``module:function``, which is called for each copy, or by ``module:ID``.
+
+    The module is imported; what it defines goes before what it registers with gymnasium.
 
     Raises:
-        ConfigError: It cannot be imported or called.
+        ConfigError: There is no such module or name, or the module fails.
+        UnknownNameError: The module registers no such id.
     """
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())  # as python itself does for a script's folder
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise ConfigError(f"{name}: the module cannot be imported: {error}") from error
-    except AttributeError as error:
-        raise ConfigError(f"{name}: the module {module} has no {attribute!r}") from error
+    found = imported(name, module)
+    if not hasattr(found, attribute):
+        gymnasium = sys.modules.get("gymnasium")
+        if not attribute.isidentifier() or (gymnasium and attribute in gymnasium.registry):
+            return registered(attribute, options, module=module)
+        close = nearest(attribute, [n for n in vars(found) if not n.startswith("_")])
+        hint = f"; did you mean {close!r}?" if close else ""
+        raise ConfigError(f"{name}: the module {module} has no {attribute!r}{hint}")
+    function = getattr(found, attribute)
     if not callable(function):
         raise ConfigError(f"{name}: {attribute!r} is no function or class that makes environments")
     given = {key: guess(text) for key, text in options.items()}
@@ -105,8 +113,43 @@ def of_function(name: str, module: str, attribute: str, options: Mapping[str, st
     return Source(functools.partial(function, **given))
 
 
-def _made(name: str, given: dict[str, Any]) -> Any:
+def imported(name: str, module: str) -> Any:
+    """A module of the user's, from this folder or Python's path.
+
+    Raises:
+        ConfigError: It is not there, or it fails; the sentence says which.
+    """
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())  # as python itself does for a script's folder
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(f"{error.name}.")):
+            why = f"there is no module {error.name!r} in this folder or on Python's path"
+        else:
+            why = f"it imports {error.name!r}, which is not installed"
+        raise ConfigError(f"{name}: the module {module!r} cannot be imported: {why}") from error
+    except (Exception, SystemExit) as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(
+            f"{name}: the module {module!r} cannot be imported: it raises {type(error).__name__}"
+            f"{f': {text}' if text else ''}{_line_in(error, module)}"
+        ) from error
+
+
+def _line_in(error: BaseException, module: str) -> str:
+    """Where in the module it was raised, as far as that is known."""
+    frames = traceback.extract_tb(error.__traceback__)
+    file = f"{module.rpartition('.')[2]}.py"
+    lines = [f.lineno for f in frames if os.path.basename(f.filename) in (file, "__init__.py")]
+    own = [n for n in lines if n is not None]
+    return f" (line {own[-1]})" if own else ""
+
+
+def _made(name: str, given: dict[str, Any], module: str | None = None) -> Any:
     gymnasium = gymnasium_here()
+    if module is not None:
+        imported(name, module)  # a process of its own has not registered it yet
     if name.startswith("ALE/"):
         _register_atari(gymnasium, name)
     with warnings.catch_warnings():

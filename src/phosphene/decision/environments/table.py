@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from phosphene.core.environment import Environment, EnvSpec
+from phosphene.core.environment import Environment, EnvSpec, called
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.data.loading import parse
 from phosphene.decision.environments.options import convert, settings
@@ -66,26 +66,30 @@ def code_named(name: str) -> bool:
 
 
 def make(
-    name: str,
+    name: Any,
     n: int = 1,
     *,
     seed: int = 0,
     first: int = 0,
     native: bool | None = None,
     workers: int | None = None,
+    longest: int | None = None,
 ) -> Environment:
     """Environments of one kind, side by side, which begin new episodes by themselves.
 
     Args:
         name: One of :func:`names`; a map (``grid:gridworld``, ``grid:./maze.txt?slip=0.1``); an id
-            of gymnasium's; or ``module:function``. Options follow a question mark:
+            of gymnasium's; ``module:function`` or ``module:ID``. Options follow a question mark:
             ``FrozenLake-v1?map_name=8x8&is_slippery=false``, ``CartPole-v1?limit=200``;
-            ``limit=0`` takes the limit away.
+            ``limit=0`` takes the limit away. Or an environment with gymnasium's methods, a class or
+            a function that makes one, or several of ``gymnasium.vector``.
         n: How many environments.
         seed: Of all random numbers.
         first: The number of the first of these environments among all.
         native: True for ours or nothing, False for gymnasium's; None takes ours where there is one.
         workers: Processes that hold gymnasium's environments. Ours need none.
+        longest: Steps after which an episode is cut off where nothing else limits it; None for
+            none, so that an episode may go on forever.
 
     Raises:
         UnknownNameError: There is no such environment or option.
@@ -96,16 +100,19 @@ def make(
         >>> environment.spec.limit, environment.reset().shape
         (200, torch.Size([8, 4]))
     """
-    base = parse(name)[0]
-    ours = (base in _NATIVE or base in _TABULAR or base == "grid") and native is not False
+    ours = _is_ours(name) and native is not False
     if native and not ours:
-        raise UnknownNameError("native environment", base, names())
+        raise UnknownNameError("native environment", parse(called(name))[0], names())
     if not ours:
         from phosphene.decision.environments.gym import GymEnvironment
 
-        return GymEnvironment(name, n, seed=seed, first=first, workers=workers)
+        return GymEnvironment(name, n, seed=seed, first=first, workers=workers, longest=longest)
     built, limit = _built(name)
-    given: dict[str, Any] = {"seed": seed, "first": first, "limit": limit, "name": name}
+    usual = built.limit if limit is None else limit
+    given: dict[str, Any] = {
+        "seed": seed, "first": first, "limit": usual or longest or 0, "name": name,
+    }  # fmt: skip
+    base = parse(name)[0]
     if base in _NATIVE:
         from phosphene.decision.environments.vectorized import VectorEnvironment
 
@@ -115,15 +122,19 @@ def make(
     return TabularEnvironment(built, n, **given)
 
 
-def spec(name: str, *, native: bool | None = None) -> EnvSpec:
+def _is_ours(name: Any) -> bool:
+    base = parse(name)[0] if isinstance(name, str) else ""
+    return base in _NATIVE or base in _TABULAR or base == "grid"
+
+
+def spec(name: Any, *, native: bool | None = None) -> EnvSpec:
     """What an agent for that environment is built for.
 
     Example:
         >>> str(spec("Pendulum-v1"))
         'Pendulum-v1 (real 3; 1-d actions)'
     """
-    base = parse(name)[0]
-    if native is False or not (base in _NATIVE or base in _TABULAR or base == "grid"):
+    if native is False or not _is_ours(name):
         from phosphene.decision.environments.gym import describe
 
         return describe(name)

@@ -108,6 +108,11 @@ class TabularEnvironment:
         flags = torch.from_numpy(terminated), torch.from_numpy(truncated)
         return Step(self.observe(), reward, *flags, after)
 
+    def restart(self, where: Tensor) -> Tensor:
+        """Begin a new episode where (n,) is True; the present observations of all (n, 1)."""
+        self._begin(where.numpy())
+        return self.observe()
+
     def observe(self) -> Tensor:
         """The present observations (n, 1), as after a load."""
         return torch.from_numpy(self._state[:, None].copy())

@@ -116,6 +116,11 @@ class VectorEnvironment:
         self._action = action
         return step
 
+    def restart(self, where: Tensor) -> Tensor:
+        """Begin a new episode where (n,) is True; the present observations of all (n, ...)."""
+        self._begin(where.numpy())
+        return self.observe()
+
     def observe(self) -> Tensor:
         """The present observations (n, ...), as after a load."""
         return torch.from_numpy(self.dynamics.observe(self._state))

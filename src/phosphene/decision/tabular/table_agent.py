@@ -66,7 +66,7 @@ class TableAgent(Agent):
         self.table.copy_(batch.x)
         return {"moved": moved}
 
-    def act(
+    def choose(
         self,
         observation: Tensor,
         *,

@@ -67,6 +67,10 @@ class LinearQuadratic:
         cut, never = torch.full((self.n,), over), torch.zeros(self.n, dtype=torch.bool)
         return Step(self.reset() if over else following, reward, never, cut, following)
 
+    def restart(self, where: Tensor) -> Tensor:
+        """All begin at once, so that none begins by itself."""
+        raise NotImplementedError
+
     def render(self, index: int = 0) -> NDArray[np.uint8]:
         """Nothing is drawn."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from phosphene.core.events import Evaluated, Finished, Resumed, StepEnd, TrainingEvent, Warned
 
@@ -31,6 +32,7 @@ class JSONLSink:
 
     def __call__(self, event: TrainingEvent) -> None:
         """Write the events that a plot or a person asks about later."""
+        row: dict[str, Any]
         match event:
             case StepEnd():
                 row = {"split": "train", **event.terms}
@@ -43,6 +45,9 @@ class JSONLSink:
                 return
             case Finished():
                 row = {"finished": event.reason, "examples_by_rank": event.examples}
+                if event.environment_steps is not None:
+                    row["environment_steps"] = event.environment_steps
+                    row["validation_steps"] = event.validation_steps
             case _:
                 return
         line = {"step": event.step, "seconds": round(event.seconds, 3), **row}
