@@ -1,5 +1,6 @@
 """``phosphene compare``: several systems, one budget, one table."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +10,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.console import ScoringConsole, TrainingConsole, number
 from phosphene.cli.output import print_json, print_table, screen
 from phosphene.cli.parsing import mentioned, parse
+from phosphene.cli.text import written
 from phosphene.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
 
     def announce(text: str) -> None:
         told.stop()
-        notes.print(text, style="bold")
+        notes.print(written(text, sys.stderr), style="bold")
 
     with TrainingConsole() as console, ScoringConsole() as told:
         comparison = compare(
@@ -115,7 +117,7 @@ def _agents(arguments: Arguments) -> int:
 
     def announce(text: str) -> None:
         told.stop()
-        notes.print(text, style="bold")
+        notes.print(written(text, sys.stderr), style="bold")
 
     with TrainingConsole() as console, ScoringConsole() as told:
         comparison = compare_agents(
@@ -153,7 +155,7 @@ def _agents(arguments: Arguments) -> int:
         right=columns[1:],
     )
     for name in ("compare.json", "compare.png", "report.html"):
-        screen().print(str(comparison.path / name))
+        screen().print(written(str(comparison.path / name)))
     return 0
 
 
@@ -179,4 +181,4 @@ def _show(comparison: "Comparison") -> None:
     if len(comparison.groups) > 1:
         out.print("Rows are ranked within a table only: the values are not of one kind.\n")
     for name in ("compare.json", "compare.png", "report.html"):
-        out.print(str(comparison.path / name))
+        out.print(written(str(comparison.path / name)))

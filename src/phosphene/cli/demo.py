@@ -1,6 +1,7 @@
 """``phosphene demo``: from nothing to a report on real digits, in about two minutes."""
 
 import datetime
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,6 +12,7 @@ from phosphene.cli.console import ScoringConsole, TrainingConsole
 from phosphene.cli.evaluate import print_scores
 from phosphene.cli.output import screen
 from phosphene.cli.parsing import parse
+from phosphene.cli.text import written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         scores = evaluate(run, progress=told)
     print_scores(scores, f"{run.path} on {arguments.data}, test split")
     report = write_report(run, scores)
-    out = screen()
-    out.print(f"report: {report}", style="bold")
-    out.print(f"samples: phosphene sample {run.path} -n 100", style="dim")
+    out, typed = screen(), shlex.quote(str(run.path))
+    out.print(written(f"report: {report}"), style="bold")
+    out.print(written(f"samples: phosphene sample {typed} -n 100"), style="dim")
     return 0

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
+from phosphene.cli.text import patient, written
 from phosphene.core.errors import PhospheneError, UnknownNameError
 
 __all__ = ["COMMANDS", "main"]
@@ -65,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        patient(stream)
     loud = "--traceback" in arguments or bool(os.environ.get("PHOSPHENE_TRACEBACK"))
     arguments = [a for a in arguments if a != "--traceback"]
     try:
@@ -86,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         sentence, code = explain(error)
         if _first_rank() or code == 1:
-            print(f"phosphene: {' '.join(sentence.split())}", file=sys.stderr)
+            text = written(" ".join(sentence.split()), sys.stderr)
+            print(f"phosphene: {text}", file=sys.stderr)
         return code
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
@@ -11,6 +10,7 @@ from phosphene.cli.output import print_json
 from phosphene.cli.parsing import parse
 from phosphene.cli.runs import open_run
 from phosphene.core.errors import ConfigError
+from phosphene.core.paths import expanded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     run = open_run(arguments.run, env=arguments.env, trust=arguments.trust)
     from phosphene.recipes.playing import check_film, film, write_film
 
-    out = Path(arguments.out) if arguments.out else run.place("play.gif")
+    out = expanded(arguments.out) if arguments.out else run.place("play.gif")
     check_film(out)
     shown = film(
         run,

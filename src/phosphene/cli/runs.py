@@ -1,6 +1,5 @@
 """Runs by path or by name."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,11 +14,8 @@ def open_run(
     """The run at a path, or of that name below ``runs``; see Run for the rest.
 
     Raises:
-        RunError: There is none; the nearest is offered.
+        RunError: There is none; the nearest is offered, or those that are there.
     """
-    from phosphene.train.folder import Run
+    from phosphene.train.folder import Run, find_run
 
-    path = Path(text)
-    below = Path("runs") / text
-    chosen = below if not path.exists() and below.is_dir() else path
-    return Run(chosen, data=data, env=env, trust=trust)
+    return Run(find_run(text), data=data, env=env, trust=trust)

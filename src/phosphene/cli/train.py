@@ -1,6 +1,7 @@
 """``phosphene train``: options from the system's constructor, defaults from its recipe."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
@@ -10,6 +11,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.console import TrainingConsole
 from phosphene.cli.output import print_json, screen
 from phosphene.cli.parsing import argument_help, expressible, mentioned, options, parse
+from phosphene.cli.text import written
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError
 from phosphene.train.settings import TrainSettings
@@ -200,10 +202,10 @@ def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:
             }
         )
     elif not stopped:
-        out = screen()
-        out.print(f"run: {run.path}")
-        out.print(f"  phosphene evaluate {run.path}", style="dim")
-        out.print(f"  phosphene report {run.path}", style="dim")
+        out, typed = screen(), shlex.quote(str(run.path))
+        out.print(written(f"run: {run.path}"))
+        out.print(written(f"  phosphene evaluate {typed}"), style="dim")
+        out.print(written(f"  phosphene report {typed}"), style="dim")
     if stopped:
         raise ConfigError(
             f"interrupted, with a checkpoint in {run.path}: '{PROG} {arguments.system} "

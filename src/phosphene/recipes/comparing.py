@@ -12,6 +12,7 @@ from typing import Any
 from phosphene import catalog
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.events import Listener
+from phosphene.core.paths import expanded
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.comparison import Entry, grouped, write_comparison
 from phosphene.evaluate.likelihood import Progress
@@ -95,7 +96,7 @@ def compare(
         check_threads(threads)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in data)
-    where = Path(folder) / (name or f"compare-{plain}-{stamp}")
+    where = expanded(folder) / (name or f"compare-{plain}-{stamp}")
     if where.exists():
         raise RunError(f"the folder {str(where)!r} exists; choose another --name")
     entries = []

@@ -13,6 +13,7 @@ import numpy as np
 from phosphene import catalog
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.events import Listener
+from phosphene.core.paths import expanded
 from phosphene.decision.environments.table import spec
 from phosphene.evaluate import page, plots
 from phosphene.evaluate.likelihood import Progress
@@ -129,7 +130,7 @@ def compare_agents(
         check_threads(threads)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in env)
-    where = Path(folder) / (name or f"compare-{plain}-{stamp}")
+    where = expanded(folder) / (name or f"compare-{plain}-{stamp}")
     if where.exists():
         raise RunError(f"the folder {str(where)!r} exists; choose another --name")
     entries = []

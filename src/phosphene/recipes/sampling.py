@@ -23,7 +23,7 @@ from phosphene.evaluate.sequences import legible
 from phosphene.evaluate.subject import data_of
 from phosphene.nn.choosing import Choosing
 from phosphene.recipes.conditions import Given, conditioned_sheet, context_of, given_images
-from phosphene.train.files import replacing, write_atomically
+from phosphene.train.files import destination, replacing, write_atomically
 from phosphene.train.folder import Run
 
 __all__ = [
@@ -290,16 +290,15 @@ def save_drawn(
         The paths written.
     """
     endings = _endings(run)
-    path = Path(out) if out is not None else run.place("samples") / f"{drawn.what}{endings[0]}"
-    if path.suffix not in endings:
-        raise ConfigError(f"{str(path)!r} must end in {' or '.join(endings)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if out is None:
+        out = run.place("samples") / f"{drawn.what}{endings[0]}"
+    path = destination(out, endings)
     written: list[Path] = []
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         written.append(_write_texts(path, texts(run, drawn)))
-    elif path.suffix == ".wav":
+    elif path.suffix.lower() == ".wav":
         written += _write_sounds(path, run, drawn.x)
-    elif path.suffix == ".png" and _pictured(run):
+    elif path.suffix.lower() == ".png" and _pictured(run):
         with replacing(path) as aside:
             _sheet(run, drawn).save(aside, format="PNG")
         written.append(path)

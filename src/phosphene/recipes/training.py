@@ -8,6 +8,7 @@ from phosphene import catalog
 from phosphene.core.errors import ConfigError
 from phosphene.core.events import Listener, Started, Warned
 from phosphene.core.model import Model
+from phosphene.core.paths import expanded
 from phosphene.data.dataset import Dataset
 from phosphene.recipes.acting import Episodes, Practice, plan_agent, resume_agent
 from phosphene.recipes.occupying import occupied, write_record
@@ -112,7 +113,7 @@ def train(
         ...     run.model.sample(2).shape
         torch.Size([2, 1, 8, 8])
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     if threads is not None:
         check_threads(threads)
     said: dict[str, Any] = {"model": model or {}, "train": train or {}, "overrides": overrides}

@@ -1,4 +1,4 @@
-"""What the arrays of a file are called: ``x``, ``y`` and ``image``, of all examples or of a split."""
+"""What arrays of a file are called: ``x``, ``y`` and ``image``, of all examples or a split."""
 
 import re
 from collections.abc import Iterable
