@@ -10,9 +10,14 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["generator", "mix", "seeded"]
+from phosphene.core.errors import ConfigError, brief
+
+__all__ = ["MOST_SEED", "check_seed", "generator", "mix", "seeded"]
 
 _MASK = (1 << 64) - 1
+MOST_SEED = 2**63 - 1
+"""What a seed may be at most; the least is 0."""
+
 _DRAWS = frozenset(
     (
         "rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",
@@ -23,6 +28,21 @@ _DRAWS = frozenset(
 """Torch's built-in functions and methods that draw numbers and can be told a generator."""
 _LIKE = {"rand_like": "rand", "randn_like": "randn", "randint_like": "randint"}
 """Those that cannot, in every version of torch, and what draws the same."""
+
+
+def check_seed(seed: object) -> int:
+    """A seed that all generators take.
+
+    Raises:
+        ConfigError: It is no whole number, or out of range.
+
+    Example:
+        >>> check_seed(3)
+        3
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MOST_SEED:
+        raise ConfigError(f"seed must be a whole number from 0 to {MOST_SEED}, got {brief(seed)}")
+    return seed
 
 
 def mix(*counters: int) -> int:

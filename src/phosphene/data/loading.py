@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from urllib.parse import parse_qsl
 
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
+from phosphene.core.paths import anchored
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.table import adapters, names
 
-__all__ = ["load", "outward", "parse"]
+__all__ = ["load", "located", "outward", "parse"]
 
 _SPLITS: dict[str, Split] = {
     "train": "train",
@@ -96,6 +98,33 @@ def outward(name: str) -> str:
     if row.nested:
         return outward(name.partition(":")[2])
     return _reason(row.outward)(argument) if row.outward else ""
+
+
+def located(name: str, folder: str | None) -> str:
+    """A name of data as it is understood in another folder, where it holds a relative path.
+
+    What is not there (a run may have moved to another machine) stays as it is.
+
+    Args:
+        name: What somebody typed.
+        folder: Where he did; None where that is not known.
+
+    Example:
+        >>> located("mnist", "/home/a"), located("folder:photos", "/nowhere")
+        ('mnist', 'folder:photos')
+    """
+    base, argument, _ = parse(name)
+    row = next((row for row in adapters() if row.name == base), None)
+    if row is None or folder is None or not argument:
+        return name
+    if row.nested:
+        return f"{base}:{located(name.partition(':')[2], folder)}"
+    place = anchored(argument, folder)
+    fetched = row.outward and _reason(row.outward)(place)
+    there = any(c in place for c in "*{") or os.path.exists(place)
+    if fetched or not there or "?" in place:
+        return name
+    return f"{base}:{place}{name.removeprefix(f'{base}:{argument}')}"
 
 
 def _reason(target: str) -> Callable[[str], str]:

@@ -4,14 +4,17 @@ A run folder may come from anybody. What it names is read as data; what it names
 or fetched is left alone, unless the caller trusts the run or names the same thing himself.
 """
 
+from dataclasses import replace
+
 from phosphene.core.errors import EventError, RunError
 from phosphene.data import load as load_data
 from phosphene.data.dataset import Dataset
-from phosphene.data.loading import outward
+from phosphene.data.loading import located, outward
 from phosphene.decision.environments.table import code_named
+from phosphene.decision.environments.table import located as located_environment
 from phosphene.train.folder import Run
 
-__all__ = ["check_trusted", "data_of", "env_of"]
+__all__ = ["changed", "check_trusted", "data_of", "env_of"]
 
 
 def data_of(run: Run, split: str) -> Dataset:
@@ -27,12 +30,38 @@ def data_of(run: Run, split: str) -> Dataset:
             "say which data to take: --data on the command line, data= in Python"
         )
     check_trusted(run)
-    dataset = load_data(run.data, split)
+    dataset = replace(load_data(_data(run), split), name=run.data)
+    if split == "train" and run.said_data in (None, run.config.get("data")):
+        run.notes += [text for text in (changed(run, dataset),) if text not in ("", *run.notes)]
     if run.said_data is not None and run.weights and dataset.event != run.model.event:
         raise EventError(
             f"{dataset.name!r} holds {dataset.event}; {str(run.path)!r} models {run.model.event}"
         )
     return dataset
+
+
+def changed(run: Run, dataset: Dataset) -> str:
+    """What to say of training examples that are not those that the run was trained on, or "".
+
+    A run of before held out files by their number, and does not say what it was trained on.
+    """
+    record = run.config
+    known, was = record.get("fingerprint"), record.get("examples")
+    where = f"{run.data!r} has changed since {str(run.path)!r} was trained on it"
+    if known is not None and known != dataset.fingerprint:
+        count = "" if was is None else f" ({was:,} training examples then, {len(dataset):,} now)"
+        return f"{where}{count}: examples that it was trained on may be scored as held out"
+    if "directory" not in record and run.data.partition(":")[0] in ("folder", "wav", "webdataset"):
+        return (
+            f"{str(run.path)!r} was trained before files were held out by their names: examples "
+            "that it was trained on may be scored as held out"
+        )
+    return ""
+
+
+def _data(run: Run) -> str:
+    """The name of the run's data, as it was understood where the run was made."""
+    return run.said_data or located(run.data, run.config.get("directory"))
 
 
 def env_of(run: Run) -> str:
@@ -43,7 +72,7 @@ def env_of(run: Run) -> str:
     """
     assert run.env is not None
     check_trusted(run)
-    return run.env
+    return run.said_env or located_environment(run.env, run.config.get("directory"))
 
 
 def check_trusted(run: Run) -> None:
@@ -59,7 +88,7 @@ def check_trusted(run: Run) -> None:
         option, said, name = "env", run.said_env, run.env
     else:
         option, said, name = "data", run.said_data, run.data
-        does = outward(name)
+        does = outward(_data(run))
     if does and said is None:
         raise RunError(
             f"{str(run.path)!r} names {name!r}, which {does}: if you trust this run, add --trust "

@@ -13,7 +13,7 @@ from phosphene.core.environment import Environment
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator, mix
-from phosphene.decision.environments.table import make, spec
+from phosphene.decision.environments.table import located, make, spec
 from phosphene.decision.playing import play
 from phosphene.evaluate.subject import check_trusted
 from phosphene.recipes.planning import (
@@ -57,7 +57,7 @@ def plan_agent(
     chosen = recipe if isinstance(recipe, Recipe) else select_for(system, env, recipe)
     about_env = spec(chosen.env)
     settings = TrainSettings(**{"log_every": 1, **chosen.train, **_without_batch(train)})
-    spent = Budget.parse(budget or chosen.budget)
+    spent = Budget.parse(chosen.budget if budget is None else budget)
     if spent.epochs is not None:
         raise ConfigError("an agent has no epochs; allowed: seconds, such as 60s, or 50000steps")
     if precision == "auto":
@@ -68,7 +68,7 @@ def plan_agent(
     where = new_folder(folder, name, system, chosen.env)
     record = about(system, chosen, built, settings, spent, seed, precision or "fp32", compile)
     record |= {"env": chosen.env, "init_from": None if init_from is None else str(init_from)}
-    return Plan(built, None, settings, spent, where, record)
+    return Plan(built, None, settings, spent, where, record, unnamed=name is None)
 
 
 def _without_batch(train: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,7 +95,7 @@ def resume_agent(
     if env is not None and env != record["env"]:
         raise RunError(f"{str(run.path)!r} was trained in {record['env']!r}, not in {env!r}")
     check_trusted(Run(run.path, env=env, trust=trust))
-    spent = Budget.parse(budget or record["budget"])
+    spent = Budget.parse(record["budget"] if budget is None else budget)
     record["budget"] = str(spent)
     settings = decode(record["train"])
     begun = not has_checkpoint(run)
@@ -125,7 +125,11 @@ class Practice:
             )
         seed = plan.record["seed"]
         self.environment: Environment = make(
-            plan.record["env"], last - first, seed=seed, first=first, workers=workers
+            located(plan.record["env"], plan.record.get("directory")),
+            last - first,
+            seed=seed,
+            first=first,
+            workers=workers,
         )
         self.experience: Experience = agent.experience(self.environment, seed, runtime)
         plan.settings = replace(plan.settings, batch_size=self.experience.batch_size)

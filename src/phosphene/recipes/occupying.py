@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from phosphene.core.config import encode
 from phosphene.core.errors import RunError
@@ -12,7 +13,7 @@ from phosphene.train.checkpoint import latest_checkpoint
 from phosphene.train.files import full, lock, write_atomically
 from phosphene.train.runtime import Runtime
 
-__all__ = ["occupied", "write_record"]
+__all__ = ["claim", "occupied", "write_record"]
 
 
 @contextmanager
@@ -27,13 +28,17 @@ def occupied(plan: Plan, runtime: Runtime) -> Iterator[None]:
         RunError: The folder cannot be made, or another process holds it.
     """
     if not runtime.main:
+        plan.where = Path(runtime.told(str(plan.where)))
         yield
         return
     new = not (plan.resume or plan.begun)
     try:
+        if plan.unnamed:
+            plan.where = claim(plan.where)
         plan.where.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make the run folder {str(plan.where)!r}: {full(error)}") from None
+    runtime.told(str(plan.where))  # each rank has a clock of its own
     with lock(plan.where):
         if new and (plan.where / "run.json").exists():
             raise RunError(
@@ -47,6 +52,18 @@ def occupied(plan: Plan, runtime: Runtime) -> Iterator[None]:
             if new and not any(latest_checkpoint(f / "checkpoint") for f in folders):
                 shutil.rmtree(plan.where, ignore_errors=True)
             raise
+
+
+def claim(where: Path) -> Path:
+    """Make a folder of that name or, where others have it, of the name with a number behind it."""
+    where.parent.mkdir(parents=True, exist_ok=True)
+    for place in (where, *(where.with_name(f"{where.name}-{k}") for k in range(2, 10_000))):
+        try:
+            place.mkdir()
+        except FileExistsError:
+            continue
+        return place
+    raise RunError(f"the run folder {str(where)!r} exists; choose another --name")
 
 
 def write_record(plan: Plan) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from phosphene import catalog
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, brief
 from phosphene.core.events import Listener, Started, Warned
 from phosphene.core.model import Model
 from phosphene.core.paths import expanded
+from phosphene.core.rng import check_seed
 from phosphene.data.dataset import Dataset
+from phosphene.decision.environments.table import located
 from phosphene.recipes.acting import Episodes, Practice, plan_agent, resume_agent
 from phosphene.recipes.occupying import occupied, write_record
 from phosphene.recipes.planning import (
@@ -18,11 +20,11 @@ from phosphene.recipes.planning import (
     plan_training,
 )
 from phosphene.recipes.recipe import check_subject
-from phosphene.recipes.resuming import plan_resume
+from phosphene.recipes.resuming import check_same, plan_resume
 from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
-from phosphene.train.folder import Run
+from phosphene.train.folder import Run, find_run
 from phosphene.train.probe import (
     available_cores,
     check_threads,
@@ -34,7 +36,10 @@ from phosphene.train.runtime import Runtime
 from phosphene.train.source import DatasetSource, Source
 from phosphene.train.validation import HeldOut, Judge
 
-__all__ = ["load_split", "train"]
+__all__ = ["MOST_WORKERS", "load_split", "train"]
+
+MOST_WORKERS = 1024
+"""Processes that step environments."""
 
 
 def train(
@@ -45,9 +50,9 @@ def train(
     env: str | None = None,
     labels: int | None = None,
     budget: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     name: str | None = None,
-    recipe: str = "default",
+    recipe: str | None = None,
     folder: str | Path = "runs",
     resume: bool = False,
     model: Mapping[str, Any] | None = None,
@@ -55,7 +60,7 @@ def train(
     device: str = "auto",
     threads: int | None = None,
     precision: str | None = None,
-    compile: bool = False,
+    compile: bool | None = None,
     init_from: str | Path | None = None,
     first: str | Path | None = None,
     workers: int | None = None,
@@ -80,11 +85,13 @@ def train(
             recipe names.
         budget: ``60s``, ``10m``, ``3000steps`` or ``5epochs``; None takes the recipe's. Steps of an
             agent are those of its environments, all together.
-        seed: Seeds weights, batches and noise.
-        name: The run's folder below ``folder``; defaults to system, data and date.
-        recipe: Which recipe of the system: ``default``, ``paper``, ...
+        seed: Seeds weights, batches and noise; None for 0.
+        name: The run's folder below ``folder``; defaults to system, data and date, with a number
+            behind it where another training has that name.
+        recipe: Which recipe of the system: ``default``, ``paper``, ...; None for ``default``.
         folder: Where runs are kept.
-        resume: Go on with the run of that name; ``budget`` may be raised, nothing else changes.
+        resume: Go on with the run of that name; ``budget`` may be raised and ``device`` may be
+            another, and what else is said must be what the run began with.
         model: Hyperparameters of the model.
         train: Trainer settings, see :class:`~phosphene.train.settings.TrainSettings`.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -116,15 +123,30 @@ def train(
     folder = expanded(folder)
     if threads is not None:
         check_threads(threads)
+    if seed is not None:
+        check_seed(seed)
+    init_from = None if init_from is None else find_run(init_from, folder)
+    first = None if first is None else find_run(first, folder)
     said: dict[str, Any] = {"model": model or {}, "train": train or {}, "overrides": overrides}
+    if resume:
+        began = {
+            "seed": seed, "recipe": recipe, "precision": precision, "compile": compile,
+            "threads": threads, "init_from": init_from, "first": first,
+        }  # fmt: skip
+        check_same(system, name, folder, began)
     if first is not None:
         said["model"] = first_stage(catalog.find(system).load(), first, said["model"])
     said |= {"budget": budget, "name": name, "folder": folder}
     anew: dict[str, Any] = {
-        "seed": seed, "recipe": recipe, "precision": precision, "compile": compile,
-        "init_from": init_from,
+        "seed": seed or 0, "recipe": "default" if recipe is None else recipe,
+        "precision": precision, "compile": bool(compile), "init_from": init_from,
     }  # fmt: skip
-    if check_subject(system, data, env):
+    agent = check_subject(system, data, env)
+    if workers is not None and not agent:
+        raise ConfigError(f"{system!r} is no agent: it has no environments for workers to step")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise ConfigError(f"workers must be from 1 to {MOST_WORKERS}, got {brief(workers)}")
+    if agent:
         if labels is not None:
             raise ConfigError(f"{system!r} is an agent: it has no labels, got labels={labels}")
         plan = resume_agent(system, env=env, trust=trust, **said) if resume else plan_agent(
@@ -193,7 +215,7 @@ def _practise(
         record["device"], record["world"] = str(runtime.device), runtime.world
     practice = Practice(plan, runtime, workers)
     try:
-        judge = Episodes(record["env"], record["seed"])
+        judge = Episodes(located(record["env"], record.get("directory")), record["seed"])
         return _run(plan, practice.experience, runtime, judge, listeners, practice.notes)
     finally:
         practice.environment.close()

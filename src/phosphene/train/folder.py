@@ -49,6 +49,8 @@ class Run:
         env: An environment that stands in for the one that it was trained in.
         trust: Whether code, addresses and commands that the run names may be used.
 
+    ``notes`` holds what the user should read of the data that the run names, once they were opened.
+
     Raises:
         RunError: The folder is missing or is not a run.
     """
@@ -63,6 +65,7 @@ class Run:
     ) -> None:
         self.path = expanded(path)
         self.said_data, self.said_env, self.trust = data, env, trust
+        self.notes: list[str] = []
         if not self.path.exists():
             raise RunError(f"there is no run at {str(path)!r}{_neighbors(self.path)}")
         if not (self.path / "run.json").is_file():

@@ -138,6 +138,8 @@ _OPTIONAL: dict[str, tuple[Check, str]] = {
     "started": (_NAME, "text"),
     "data": (_NAME, "text"),
     "env": (_NAME, "text"),
+    "directory": (_NAME, "text"),
+    "examples": (_or_none(_whole), "a whole number or null"),
     "fingerprint": (_or_none(_NAME), "text or null"),
     "own_validation": (lambda v: isinstance(v, bool), "true or false"),
     "validation": (_or_none(_NAME), "text or null"),

@@ -166,6 +166,18 @@ class Runtime:
         torch.distributed.broadcast(tensor, 0)
         return float(tensor)
 
+    def told(self, text: str) -> str:
+        """Rank 0's text, on every rank."""
+        if not self.distributed:
+            return text
+        size = int(self.first(len(text.encode(errors="surrogateescape"))))
+        told = torch.zeros(size, dtype=torch.uint8, device=self.device)
+        if self.main:
+            raw = bytearray(text.encode(errors="surrogateescape"))
+            told = torch.frombuffer(raw, dtype=torch.uint8).to(self.device)
+        torch.distributed.broadcast(told, 0)
+        return bytes(told.tolist()).decode(errors="surrogateescape")
+
     def gather(self, value: int) -> tuple[int, ...]:
         """Every rank's value, in the order of ranks."""
         if not self.distributed:
