@@ -29,7 +29,7 @@ from phosphene.train.building import build
 from phosphene.train.folder import Run
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
-from phosphene.train.source import share
+from phosphene.train.source import check_shares, share
 
 __all__ = ["Episodes", "Practice", "plan_agent", "resume_agent"]
 
@@ -132,6 +132,9 @@ class Practice:
             workers=workers,
         )
         self.experience: Experience = agent.experience(self.environment, seed, runtime)
+        if agent.shared:
+            pieces = plan.settings.accumulate
+            check_shares(self.experience.batch_size, pieces, runtime.world)
         plan.settings = replace(plan.settings, batch_size=self.experience.batch_size)
 
     @property

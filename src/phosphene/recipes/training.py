@@ -33,7 +33,7 @@ from phosphene.train.probe import (
     set_threads,
 )
 from phosphene.train.runtime import Runtime
-from phosphene.train.source import DatasetSource, Source
+from phosphene.train.source import DatasetSource, Source, check_shares
 from phosphene.train.validation import HeldOut, Judge
 
 __all__ = ["MOST_WORKERS", "load_split", "train"]
@@ -183,8 +183,9 @@ def _execute(
     threads: int | None,
     listeners: Sequence[Listener],
 ) -> Run:
-    plan.model.to(runtime.device)
     settings, seed = plan.settings, plan.record["seed"]
+    check_shares(settings.batch_size, settings.accumulate, runtime.world)
+    plan.model.to(runtime.device)
     assert plan.dataset is not None
     source = DatasetSource(
         plan.dataset, settings.batch_size, seed, runtime.rank, runtime.world, runtime.device

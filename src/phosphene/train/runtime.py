@@ -143,6 +143,18 @@ class Runtime:
         """Mean over ranks."""
         return self.sum(value) / self.world if self.distributed else value
 
+    def weighted(self, value: Tensor, rows: float) -> Tensor:
+        """Mean over the examples of all ranks, of means over so many of each.
+
+        Ranks' shares of a batch differ where their number does not divide it.
+        """
+        if not self.distributed:
+            return value
+        exact = value.detach().double() * rows
+        count = torch.tensor([float(rows)], dtype=torch.float64, device=exact.device)
+        both = self.sum(torch.cat([exact.reshape(-1), count]))
+        return (both[:-1] / both[-1]).reshape(value.shape).to(value.dtype)
+
     def sum(self, value: Tensor) -> Tensor:
         """Sum over ranks."""
         if self.distributed:

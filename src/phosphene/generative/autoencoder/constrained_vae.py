@@ -134,7 +134,7 @@ class ConstrainedVAE(VAE):
     @torch.no_grad()
     def _ascend(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         mu, logvar = self._posterior(*self._distorted(batch))
-        kl = step.all_reduce(kl_to_standard(mu, logvar).sum(1).mean())
+        kl = step.mean(kl_to_standard(mu, logvar).sum(1).mean())
         error = (kl / self.delta - 1.0).clamp(-1.0, 1.0)
         self.log_beta.add_(self.rate * error).clamp_(*_LOG_BETA)
         return {"beta": self.beta, "kl": kl, "slackness": self.beta * (kl - self.delta)}
