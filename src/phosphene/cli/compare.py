@@ -12,6 +12,7 @@ from phosphene.cli.output import print_json, print_table, screen
 from phosphene.cli.parsing import mentioned, parse
 from phosphene.cli.text import written
 from phosphene.core.errors import ConfigError
+from phosphene.core.ranges import COUNT
 
 if TYPE_CHECKING:
     from phosphene.recipes.comparing import Comparison
@@ -47,12 +48,12 @@ class Arguments:
     data: Annotated[str, arg(metavar="DATA")] = "digits-binary"
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
     budget: Annotated[str, arg(metavar="BUDGET")] = "30s"
-    seeds: Annotated[int, arg(metavar="N")] = 1
+    seeds: Annotated[int, arg(metavar="N"), COUNT] = 1
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
-    episodes: Annotated[int, arg(metavar="N")] = 100
-    samples: Annotated[int, arg(metavar="N")] = 1000
-    particles: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
+    episodes: Annotated[int, arg(metavar="N"), COUNT] = 100
+    samples: Annotated[int, arg(metavar="N"), COUNT] = 1000
+    particles: Annotated[int | None, arg(metavar="K", help_behavior_hint=""), COUNT] = None
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     trust: FlagCreatePairsOff[bool] = False

@@ -13,6 +13,7 @@ from phosphene.cli.evaluate import print_scores
 from phosphene.cli.output import screen
 from phosphene.cli.parsing import parse
 from phosphene.cli.text import written
+from phosphene.core.ranges import SEED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Arguments:
     budget: Annotated[str, arg(metavar="BUDGET")] = "75s"
     data: Annotated[str, arg(metavar="DATA")] = "mnist-binary"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
 
 
 def main(argv: Sequence[str]) -> int:

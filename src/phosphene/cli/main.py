@@ -108,6 +108,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return where + error.strerror[:1].lower() + error.strerror[1:], 2
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return "this machine has too little memory for what was asked: ask for less of it", 2
     name = type(error).__name__
     return f"internal error, {name}: {error} (--traceback shows where)", 1
 

@@ -10,6 +10,7 @@ from phosphene.cli.output import print_json, print_table, screen
 from phosphene.cli.parsing import parse
 from phosphene.cli.text import written
 from phosphene.core.errors import ConfigError
+from phosphene.core.ranges import Within
 
 if TYPE_CHECKING:
     from phosphene.decision.mdp.mdp import MDP
@@ -34,8 +35,8 @@ class Arguments:
 
     solver: Positional[Annotated[str, arg(metavar="SOLVER")]] = "value-iteration"
     env: Annotated[str, arg(metavar="ENV")] = "FrozenLake-v1"
-    gamma: float = 0.99
-    tolerance: float = 1e-8
+    gamma: Annotated[float, Within(0, 1)] = 0.99
+    tolerance: Annotated[float, Within(1e-15, 1e6)] = 1e-8
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
     json: FlagCreatePairsOff[bool] = False
 

@@ -14,6 +14,7 @@ from phosphene.cli.parsing import argument_help, expressible, mentioned, options
 from phosphene.cli.text import written
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError
+from phosphene.core.ranges import COUNT, SEED
 from phosphene.train.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ class Arguments:
     system: Positional[Annotated[str, arg(metavar="SYSTEM", help_behavior_hint="")]] = ""
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint=quiet)] = None
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint=quiet)] = None
-    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint=quiet)] = None
+    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint=quiet), COUNT] = None
     budget: Annotated[str | None, arg(metavar="BUDGET", help_behavior_hint=quiet)] = None
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     resume: FlagCreatePairsOff[bool] = False
     device: Literal["auto", "cpu", "cuda"] = "auto"

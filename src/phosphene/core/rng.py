@@ -11,13 +11,11 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from phosphene.core.errors import ConfigError, brief
+from phosphene.core.ranges import SEED
 
-__all__ = ["MOST_SEED", "check_seed", "generator", "mix", "seeded"]
+__all__ = ["check_seed", "generator", "mix", "seeded"]
 
 _MASK = (1 << 64) - 1
-MOST_SEED = 2**63 - 1
-"""What a seed may be at most; the least is 0."""
-
 _DRAWS = frozenset(
     (
         "rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",
@@ -40,8 +38,9 @@ def check_seed(seed: object) -> int:
         >>> check_seed(3)
         3
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MOST_SEED:
-        raise ConfigError(f"seed must be a whole number from 0 to {MOST_SEED}, got {brief(seed)}")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ConfigError(f"seed must be a whole number, got {brief(seed)}")
+    SEED.check("seed", seed)
     return seed
 
 

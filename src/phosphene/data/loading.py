@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from phosphene.core.config import parameters_of
-from phosphene.core.errors import ConfigError, DataError, UnknownNameError
+from phosphene.core.errors import ConfigError, DataError, UnknownNameError, brief
 from phosphene.core.paths import anchored
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.table import adapters, names
@@ -155,8 +155,9 @@ def _settings(
 def _number(base: str, parameter: inspect.Parameter, text: str) -> int | str:
     if parameter.annotation not in (int, int | None):
         return text
-    if not text.isdecimal() or int(text) < 1:
+    if not (text.isascii() and text.isdecimal() and len(text) < 16) or int(text) < 1:
         raise ConfigError(
-            f"option {parameter.name!r} of {base} must be a whole number above 0, got {text!r}"
+            f"option {parameter.name!r} of {base} must be a whole number above 0 (and below "
+            f"10^15), got {brief(text)}"
         )
     return int(text)
