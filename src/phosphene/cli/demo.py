@@ -3,7 +3,9 @@
 import datetime
 import shlex
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
@@ -38,15 +40,19 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(Arguments, argv, "phosphene demo")
     from phosphene.evaluate.report import write_report
     from phosphene.recipes.evaluating import evaluate
+    from phosphene.recipes.occupying import folder_of_runs
     from phosphene.recipes.training import train
 
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    with TrainingConsole() as console:
+    named: AbstractContextManager[Path] = nullcontext(Path(arguments.name or ""))
+    if arguments.name is None:
+        named = folder_of_runs(Path("runs"), None, f"demo-{stamp}")
+    with TrainingConsole() as console, named as where:
         run = train(
             "vae",
             data=arguments.data,
             budget=arguments.budget,
-            name=arguments.name or f"demo-{stamp}",
+            name=arguments.name or where.name,
             seed=arguments.seed,
             listeners=[console],
         )

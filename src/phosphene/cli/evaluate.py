@@ -9,7 +9,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.console import ScoringConsole, number
 from phosphene.cli.output import print_json, print_table
 from phosphene.cli.parsing import parse
-from phosphene.cli.runs import open_run
+from phosphene.cli.runs import open_run, tell
 from phosphene.core.ranges import COUNT, SEED
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def main(argv: Sequence[str]) -> int:
             seed=arguments.seed,
             progress=told,
         )
+    tell(run)
     if arguments.json:
         print_json({name: score.to_json() for name, score in scores.items()})
     else:

@@ -4,8 +4,10 @@ import dataclasses
 import inspect
 import math
 import re
+import sys
+import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -36,15 +38,16 @@ def parse(
         ConfigError: An option is unknown, lacks a value or has one that it cannot take.
     """
     _refuse_empty(argv)
-    told = StringIO()
+    told, shown = StringIO(), _Held()
     options: dict[str, Any] = {} if default is None else {"default": default}
     try:
-        with redirect_stderr(told):
+        with redirect_stderr(told), redirect_stdout(shown):
             parsed: tuple[T, list[str]] = tyro.cli(
                 cls, args=list(argv), prog=prog, return_unknown_args=True, **options
             )
     except SystemExit as stop:
         if stop.code in (0, None):  # --help
+            print(_wrapped(shown.getvalue()), end="")
             raise
         raise ConfigError(_sentence(told.getvalue(), prog)) from None
     value, unknown = parsed
@@ -52,6 +55,25 @@ def parse(
         raise ConfigError(_unknown(unknown, flags(cls), prog))
     check_ranges(value)
     return value
+
+
+class _Held(StringIO):
+    """Keeps what the parser prints; colored where stdout would be."""
+
+    def isatty(self) -> bool:
+        return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def _wrapped(text: str) -> str:
+    """Help whose first lines, above the boxes, are as narrow as these."""
+    head, corner, boxes = text.partition("╭")
+    lines = []
+    for line in head.split("\n"):
+        plain = re.sub("\x1b\\[[0-9;]*m", "", line)
+        indent = " " * 8 if plain.startswith("usage: ") else ""
+        parts = textwrap.wrap(plain, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+        lines += [line] if len(plain) <= _WIDTH else parts
+    return "\n".join(lines) + corner + boxes
 
 
 def _refuse_empty(argv: Sequence[str]) -> None:
@@ -65,6 +87,7 @@ def _refuse_empty(argv: Sequence[str]) -> None:
             raise ConfigError(f"{what} is empty; leave it out, or say what it shall be")
 
 
+_WIDTH = 80
 _WHOLE = Within(1 - 2**63, 2**63 - 1)
 
 

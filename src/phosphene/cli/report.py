@@ -8,7 +8,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from phosphene.cli.console import ScoringConsole
 from phosphene.cli.parsing import parse
-from phosphene.cli.runs import open_run
+from phosphene.cli.runs import open_run, tell
 from phosphene.core.ranges import SEED
 
 
@@ -47,5 +47,7 @@ def main(argv: Sequence[str]) -> int:
     if not scores:
         with ScoringConsole() as told:
             scores = evaluate(run, progress=told)
-    print(report(run, scores, seed=arguments.seed))
+    path = report(run, scores, seed=arguments.seed)
+    tell(run)
+    print(path)
     return 0

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from phosphene.core.config import encode
 from phosphene.core.errors import RunError
-from phosphene.recipes.planning import Plan
+from phosphene.recipes.planning import Plan, check_name
 from phosphene.train.checkpoint import latest_checkpoint
 from phosphene.train.files import full, lock, write_atomically
 from phosphene.train.runtime import Runtime
 
-__all__ = ["claim", "occupied", "write_record"]
+__all__ = ["claim", "folder_of_runs", "occupied", "write_record"]
 
 
 @contextmanager
@@ -64,6 +64,32 @@ def claim(where: Path) -> Path:
             continue
         return place
     raise RunError(f"the run folder {str(where)!r} exists; choose another --name")
+
+
+@contextmanager
+def folder_of_runs(folder: Path, name: str | None, otherwise: str) -> Iterator[Path]:
+    """A folder for several runs: of a name that somebody chose, or one that nobody has.
+
+    It is taken away again where nothing comes of it.
+
+    Raises:
+        RunError: There is one of that name, or it cannot be made.
+    """
+    where = folder / (otherwise if name is None else check_name(name))
+    try:
+        if name is None:
+            where = claim(where)
+        else:
+            where.mkdir(parents=True)
+    except FileExistsError:
+        raise RunError(f"the folder {str(where)!r} exists; choose another --name") from None
+    except OSError as error:
+        raise RunError(f"cannot make the folder {str(where)!r}: {full(error)}") from None
+    try:
+        yield where
+    finally:
+        if where.is_dir() and not any(where.iterdir()):
+            where.rmdir()
 
 
 def write_record(plan: Plan) -> None:
