@@ -205,10 +205,10 @@ def test_conversions_are_counted_and_said(tmp_path: Path) -> None:
         write_pcm(tmp_path / f"a{i}.wav", stereo, 16000, 3, channels=2)
     for i in range(3):
         write_pcm(tmp_path / f"b{i}.wav", tone(200, 0.01, 8000), 8000, 2)
-    for part in ("train", "test"):
+    for part in ("train", "val", "test"):
         (tmp_path / part).mkdir()
     for i, path in enumerate(sorted(tmp_path.glob("*.wav"))):
-        path.rename(tmp_path / ("test" if i == 5 else "train") / path.name)
+        path.rename(tmp_path / {4: "val", 5: "test"}.get(i, "train") / path.name)
     notes = "; ".join(ph.data.load(f"wav:{tmp_path}?length=1000").notes)
     assert "channels were averaged to one (3 of 4 files)" in notes
     assert "24 bits were converted (3 of 4 files)" in notes

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from phosphene.catalog import autoencoder, autoregressive, decision, energy, flow
 from phosphene.catalog.system import System
 
-__all__ = ["System", "find", "systems"]
+__all__ = ["System", "able", "find", "systems"]
 
 _FAMILIES = (autoencoder, autoregressive, energy, flow, decision)
 
@@ -40,6 +40,17 @@ def systems(family: str | None = None) -> list[System]:
     if family is not None and family not in families:
         raise UnknownNameError("family", family, families)
     return [row for row in rows if family is None or row.family == family]
+
+
+def able(*methods: str) -> list[str]:
+    """The systems whose models have all of some methods; it imports them all.
+
+    Example:
+        >>> able("translate")
+        ['semi-supervised-vae', 'stacked-semi-supervised-vae']
+    """
+    rows = [row for row in systems() if row.kind in ("model", "agent")]
+    return [row.name for row in rows if all(hasattr(row.load(), m) for m in methods)]
 
 
 def find(name: str) -> System:

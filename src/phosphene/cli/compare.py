@@ -1,5 +1,6 @@
 """``phosphene compare``: several systems, one budget, one table."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,7 +10,9 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.console import ScoringConsole, TrainingConsole, number
 from phosphene.cli.output import print_json, print_table, screen
 from phosphene.cli.parsing import mentioned, parse
+from phosphene.cli.text import written
 from phosphene.core.errors import ConfigError
+from phosphene.core.ranges import COUNT
 
 if TYPE_CHECKING:
     from phosphene.recipes.comparing import Comparison
@@ -45,12 +48,12 @@ class Arguments:
     data: Annotated[str, arg(metavar="DATA")] = "digits-binary"
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
     budget: Annotated[str, arg(metavar="BUDGET")] = "30s"
-    seeds: Annotated[int, arg(metavar="N")] = 1
+    seeds: Annotated[int, arg(metavar="N"), COUNT] = 1
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
-    episodes: Annotated[int, arg(metavar="N")] = 100
-    samples: Annotated[int, arg(metavar="N")] = 1000
-    particles: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
+    episodes: Annotated[int, arg(metavar="N"), COUNT] = 100
+    samples: Annotated[int, arg(metavar="N"), COUNT] = 1000
+    particles: Annotated[int | None, arg(metavar="K", help_behavior_hint=""), COUNT] = None
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     trust: FlagCreatePairsOff[bool] = False
@@ -74,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
 
     def announce(text: str) -> None:
         told.stop()
-        notes.print(text, style="bold")
+        notes.print(written(text, sys.stderr), style="bold")
 
     with TrainingConsole() as console, ScoringConsole() as told:
         comparison = compare(
@@ -115,7 +118,7 @@ def _agents(arguments: Arguments) -> int:
 
     def announce(text: str) -> None:
         told.stop()
-        notes.print(text, style="bold")
+        notes.print(written(text, sys.stderr), style="bold")
 
     with TrainingConsole() as console, ScoringConsole() as told:
         comparison = compare_agents(
@@ -153,7 +156,7 @@ def _agents(arguments: Arguments) -> int:
         right=columns[1:],
     )
     for name in ("compare.json", "compare.png", "report.html"):
-        screen().print(str(comparison.path / name))
+        screen().print(written(str(comparison.path / name)))
     return 0
 
 
@@ -179,4 +182,4 @@ def _show(comparison: "Comparison") -> None:
     if len(comparison.groups) > 1:
         out.print("Rows are ranked within a table only: the values are not of one kind.\n")
     for name in ("compare.json", "compare.png", "report.html"):
-        out.print(str(comparison.path / name))
+        out.print(written(str(comparison.path / name)))

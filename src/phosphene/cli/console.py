@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from phosphene.cli.output import screen
+from phosphene.cli.text import written
 from phosphene.core.events import (
     Evaluated,
     Finished,
@@ -117,7 +118,8 @@ class TrainingConsole:
                 pass
 
     def _say(self, text: str) -> None:
-        self.console.print(text, soft_wrap=True)
+        text = written(text, self.console.file)
+        self.console.print(text, soft_wrap=True, markup=False, emoji=False)
 
     def _begin(self, event: Started) -> None:
         # Announced with the next event: a checkpoint that does not fit is found in between, and
@@ -142,7 +144,7 @@ class TrainingConsole:
             self._progress = Progress(
                 BarColumn(bar_width=24),
                 TextColumn("{task.percentage:>3.0f}%  {task.fields[left]:<12}"),
-                TextColumn("{task.fields[text]}"),
+                TextColumn("{task.fields[text]}", markup=False),
                 console=self.console,
                 transient=True,
                 refresh_per_second=4,

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.markup import escape
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from phosphene.cli.output import note, print_json, print_table
 from phosphene.cli.parsing import parse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from phosphene.data.dataset import Dataset
 
 
@@ -64,40 +65,43 @@ def _list(json: bool) -> None:
 
 def _describe(arguments: Arguments) -> None:
     from phosphene.data import load
+    from phosphene.train.files import destination, replacing
 
     dataset = load(arguments.name, arguments.split)
     facts = _facts(dataset)
-    if arguments.out:
-        _draw(dataset, arguments.out)
-        facts["picture"] = arguments.out
+    if arguments.out is not None:
+        out = destination(arguments.out, (".png",))
+        with replacing(out) as aside:
+            _draw(dataset, aside)
+        facts["picture"] = str(out)
     if arguments.json:
         print_json(facts)
         return
     print_table(
         (arguments.name, ""),
         [
-            (key, escape("\n".join(map(str, value)) if isinstance(value, list) else str(value)))
+            (key, "\n".join(map(str, value)) if isinstance(value, list) else str(value))
             for key, value in facts.items()
             if value not in (None, [], "")
         ],
     )
-    if not arguments.out and dataset.event.kind != "tokens":
+    if arguments.out is None and dataset.event.kind != "tokens":
         note("--out FILE.png writes a picture of it")
 
 
-def _draw(dataset: "Dataset", out: str) -> None:
+def _draw(dataset: "Dataset", out: "Path") -> None:
     """Write a picture of some examples, each beside the image that conditions it."""
     from phosphene.core.event import Event
     from phosphene.evaluate.plots import picture, picture_of_pairs
 
     if dataset.image is not None and dataset.image_event is not None and dataset.event.is_image:
         x, image = dataset.x[:32], dataset.image[:32]
-        picture_of_pairs(image, dataset.image_event, x, dataset.event).save(out)
+        picture_of_pairs(image, dataset.image_event, x, dataset.event).save(out, format="PNG")
         return
     plane = dataset.event == Event.real(2)
     series = dataset.event.kind in ("audio", "real") and not plane
     shown = dataset.x[: 2000 if plane else 8 if series else 64]
-    picture(shown, dataset.event).save(out)
+    picture(shown, dataset.event).save(out, format="PNG")
 
 
 def _facts(dataset: "Dataset") -> dict[str, Any]:

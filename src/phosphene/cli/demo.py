@@ -1,8 +1,11 @@
 """``phosphene demo``: from nothing to a report on real digits, in about two minutes."""
 
 import datetime
+import shlex
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
@@ -11,6 +14,8 @@ from phosphene.cli.console import ScoringConsole, TrainingConsole
 from phosphene.cli.evaluate import print_scores
 from phosphene.cli.output import screen
 from phosphene.cli.parsing import parse
+from phosphene.cli.text import written
+from phosphene.core.ranges import SEED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,7 @@ class Arguments:
     budget: Annotated[str, arg(metavar="BUDGET")] = "75s"
     data: Annotated[str, arg(metavar="DATA")] = "mnist-binary"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -35,15 +40,19 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(Arguments, argv, "phosphene demo")
     from phosphene.evaluate.report import write_report
     from phosphene.recipes.evaluating import evaluate
+    from phosphene.recipes.occupying import folder_of_runs
     from phosphene.recipes.training import train
 
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    with TrainingConsole() as console:
+    named: AbstractContextManager[Path] = nullcontext(Path(arguments.name or ""))
+    if arguments.name is None:
+        named = folder_of_runs(Path("runs"), None, f"demo-{stamp}")
+    with TrainingConsole() as console, named as where:
         run = train(
             "vae",
             data=arguments.data,
             budget=arguments.budget,
-            name=arguments.name or f"demo-{stamp}",
+            name=arguments.name or where.name,
             seed=arguments.seed,
             listeners=[console],
         )
@@ -51,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
         scores = evaluate(run, progress=told)
     print_scores(scores, f"{run.path} on {arguments.data}, test split")
     report = write_report(run, scores)
-    out = screen()
-    out.print(f"report: {report}", style="bold")
-    out.print(f"samples: phosphene sample {run.path} -n 100", style="dim")
+    out, typed = screen(), shlex.quote(str(run.path))
+    out.print(written(f"report: {report}"), style="bold")
+    out.print(written(f"samples: phosphene sample {typed} -n 100"), style="dim")
     return 0

@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
         right=("limit",),
     )
     if not arguments.name:
-        note("Any environment of gymnasium's is taken by its name: pip install 'phosphene\\[rl]'.")
+        note("Any environment of gymnasium's is taken by its name: pip install 'phosphene[rl]'.")
     return 0
 
 

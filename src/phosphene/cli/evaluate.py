@@ -9,7 +9,8 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.console import ScoringConsole, number
 from phosphene.cli.output import note, print_json, print_table
 from phosphene.cli.parsing import parse
-from phosphene.cli.runs import open_run
+from phosphene.cli.runs import open_run, tell
+from phosphene.core.ranges import COUNT, SEED
 
 if TYPE_CHECKING:
     from phosphene.evaluate.score import Score
@@ -38,12 +39,12 @@ class Arguments:
     """
 
     run: Positional[Annotated[str, arg(metavar="RUN")]]
-    samples: Annotated[int, arg(metavar="N")] = 1000
-    particles: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
-    episodes: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    samples: Annotated[int, arg(metavar="N"), COUNT] = 1000
+    particles: Annotated[int | None, arg(metavar="K", help_behavior_hint=""), COUNT] = None
+    episodes: Annotated[int | None, arg(metavar="N", help_behavior_hint=""), COUNT] = None
     sampled: FlagCreatePairsOff[bool] = False
     split: Literal["test", "validation", "train"] = "test"
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint="")] = None
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
     trust: FlagCreatePairsOff[bool] = False
@@ -67,6 +68,7 @@ def main(argv: Sequence[str]) -> int:
             seed=arguments.seed,
             progress=told,
         )
+    tell(run)
     if arguments.json:
         print_json({name: score.to_json() for name, score in scores.items()})
     else:

@@ -9,7 +9,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.output import print_json
 from phosphene.cli.parsing import parse
 from phosphene.cli.runs import open_run
-from phosphene.core.errors import ConfigError
+from phosphene.core.ranges import SEED, Within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class Arguments:
         Literal["decoder", "encoder", "policy"] | None,
         arg(metavar="{decoder,encoder,policy}", help_behavior_hint=""),
     ] = None
-    samples: Annotated[int, arg(metavar="N")] = 0
-    seed: int = 0
+    samples: Annotated[int, arg(metavar="N"), Within(0, 2**31 - 1)] = 0
+    seed: Annotated[int, SEED] = 0
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint="")] = None
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
@@ -47,8 +47,6 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Export a run."""
     arguments = parse(Arguments, argv, "phosphene export")
-    if arguments.samples < 0:
-        raise ConfigError(f"--samples must be at least 0, got {arguments.samples}")
     run = open_run(arguments.run, data=arguments.data, env=arguments.env, trust=arguments.trust)
     from phosphene.recipes import exporting, sampling
 

@@ -13,25 +13,26 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
+from phosphene.cli.text import patient, written
 from phosphene.core.errors import PhospheneError, UnknownNameError
 
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "systems": ("[--family F] [--json]", "list what can be trained, solved or proved"),
-    "data": ("[NAME] [--json] [--out FILE]", "list the data sets, or look at one"),
+    "systems": ("[--family F]", "list what can be trained, solved or proved"),
+    "data": ("[NAME] [--out FILE]", "list the data sets, or look at one"),
     "environments": ("[NAME] [--json]", "list where agents can act"),
-    "train": ("SYSTEM [--data D] [--budget 60s]", "train a system; the run is one folder"),
+    "train": ("SYSTEM [--data D]", "train a system; the run is one folder"),
     "sample": ("RUN [-n 64] [--out FILE]", "draw samples, interpolations and traversals"),
-    "evaluate": ("RUN [--json]", "score a run on its test split, with kinds and floors"),
-    "play": ("RUN [--out FILE]", "watch an agent: gif, mp4 or moments side by side"),
+    "evaluate": ("RUN [--json]", "score a run on held-out data"),
+    "play": ("RUN [--out FILE]", "watch an agent: gif, mp4 or moments in a row"),
     "solve": ("SOLVER [--env E]", "solve a known decision process exactly"),
-    "compare": ("SYSTEM... --data D --budget B", "train several under one budget, in one table"),
+    "compare": ("SYSTEM... [--data D]", "train several under one budget, in one table"),
     "report": ("RUN", "write a self-contained report.html"),
-    "export": ("RUN [--format onnx|torchscript]", "write the decoder, and samples, for elsewhere"),
-    "demo": ("", "train, score and report on real digits in about two minutes"),
-    "prove": ("[NAME] [--json]", "check a statement of the theory by running it"),
-    "doctor": ("[--json]", "say what is installed, and how this machine will be used"),
+    "export": ("RUN [--format F]", "write a decoder or policy for elsewhere"),
+    "demo": ("", "train, score and report, in two minutes"),
+    "prove": ("[NAME] [--json]", "check a statement of theory by running it"),
+    "doctor": ("[--json]", "say what is installed and how it is used"),
 }
 _HELP = """{bold}phosphene{plain}: machine perception as one library.
 
@@ -44,12 +45,12 @@ _HELP = """{bold}phosphene{plain}: machine perception as one library.
   phosphene demo
   phosphene train vae --data mnist-binary --budget 60s
   phosphene train ppo --env CartPole-v1 --budget 60s
-  phosphene train vae --help            every setting of the model and of the trainer
+  phosphene train vae --help        every setting of the model and the trainer
 
 {bold}options{plain}
   --version                 print the version
   --print-completion SHELL  print a completion script for bash, zsh or fish
-  --traceback               show where an error came from (also PHOSPHENE_TRACEBACK=1)
+  --traceback               show where an error came from (PHOSPHENE_TRACEBACK=1)
 """
 
 
@@ -65,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        patient(stream)
     loud = "--traceback" in arguments or bool(os.environ.get("PHOSPHENE_TRACEBACK"))
     arguments = [a for a in arguments if a != "--traceback"]
     try:
@@ -86,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         sentence, code = explain(error)
         if _first_rank() or code == 1:
-            print(f"phosphene: {' '.join(sentence.split())}", file=sys.stderr)
+            text = written(" ".join(sentence.split()), sys.stderr)
+            print(f"phosphene: {text}", file=sys.stderr)
         return code
 
 
@@ -104,6 +108,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return where + error.strerror[:1].lower() + error.strerror[1:], 2
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return "this machine has too little memory for what was asked: ask for less of it", 2
     name = type(error).__name__
     return f"internal error, {name}: {error} (--traceback shows where)", 1
 

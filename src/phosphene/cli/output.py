@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from phosphene.cli.text import written
+
 __all__ = ["note", "print_json", "print_table", "screen"]
 
 
@@ -18,17 +20,22 @@ def screen(*, stderr: bool = False) -> Console:
     """A console as wide as the terminal, or wide enough not to wrap when piped."""
     stream = sys.stderr if stderr else sys.stdout
     width = shutil.get_terminal_size().columns if stream.isatty() else 140
-    return Console(file=stream, width=width, highlight=False)
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def note(text: str) -> None:
     """A line on stderr, so that stdout stays what another program reads."""
-    screen(stderr=True).print(text, style="dim")
+    screen(stderr=True).print(written(text, sys.stderr), style="dim")
 
 
 def print_json(value: Any) -> None:
     """The only thing on stdout under ``--json``."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, allow_nan=False)
+    print(text)
 
 
 def print_table(
@@ -48,7 +55,11 @@ def print_table(
         right: Columns of numbers.
         optional: Columns that are left out, the last first, where the screen is too narrow.
     """
-    out, dropped = screen(), list(optional)
+    out = screen()
+    columns, right, optional = ([written(c) for c in part] for part in (columns, right, optional))
+    rows = [[written(cell) for cell in row] for row in rows]
+    title = None if title is None else written(title)
+    dropped = list(optional)
     table = _table(columns, rows, title, right)
     while dropped and Measurement.get(out, out.options, table).maximum >= out.width:
         k = columns.index(dropped.pop())

@@ -2,18 +2,22 @@
 
 import dataclasses
 import inspect
+import math
 import re
+import sys
+import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
 from phosphene.core.errors import ConfigError, listed, nearest
+from phosphene.core.ranges import Within
 
-__all__ = ["argument_help", "expressible", "flags", "mentioned", "options", "parse"]
+__all__ = ["argument_help", "check_ranges", "expressible", "flags", "mentioned", "options", "parse"]
 
 T = TypeVar("T")
 
@@ -33,21 +37,85 @@ def parse(
     Raises:
         ConfigError: An option is unknown, lacks a value or has one that it cannot take.
     """
-    told = StringIO()
+    _refuse_empty(argv)
+    told, shown = StringIO(), _Held()
     options: dict[str, Any] = {} if default is None else {"default": default}
     try:
-        with redirect_stderr(told):
+        with redirect_stderr(told), redirect_stdout(shown):
             parsed: tuple[T, list[str]] = tyro.cli(
                 cls, args=list(argv), prog=prog, return_unknown_args=True, **options
             )
     except SystemExit as stop:
         if stop.code in (0, None):  # --help
+            print(_wrapped(shown.getvalue()), end="")
             raise
         raise ConfigError(_sentence(told.getvalue(), prog)) from None
     value, unknown = parsed
     if unknown and strict:
         raise ConfigError(_unknown(unknown, flags(cls), prog))
+    check_ranges(value)
     return value
+
+
+class _Held(StringIO):
+    """Keeps what the parser prints; colored where stdout would be."""
+
+    def isatty(self) -> bool:
+        return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def _wrapped(text: str) -> str:
+    """Help whose first lines, above the boxes, are as narrow as these."""
+    head, corner, boxes = text.partition("╭")
+    lines = []
+    for line in head.split("\n"):
+        plain = re.sub("\x1b\\[[0-9;]*m", "", line)
+        indent = " " * 8 if plain.startswith("usage: ") else ""
+        parts = textwrap.wrap(plain, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+        lines += [line] if len(plain) <= _WIDTH else parts
+    return "\n".join(lines) + corner + boxes
+
+
+def _refuse_empty(argv: Sequence[str]) -> None:
+    """An option that is empty is a variable of a shell that was not set, and no default."""
+    for before, token in zip(("", *argv), argv, strict=False):
+        name, equals, value = token.partition("=")
+        if token.startswith("--") and equals and not value:
+            raise ConfigError(f"{name} is empty; leave it out, or say what it shall be")
+        if not token:
+            what = before if before.startswith("-") and "=" not in before else "an argument"
+            raise ConfigError(f"{what} is empty; leave it out, or say what it shall be")
+
+
+_WIDTH = 80
+_WHOLE = Within(1 - 2**63, 2**63 - 1)
+
+
+def check_ranges(value: Any, prefix: str = "--") -> None:
+    """Refuse numbers out of the range that their annotation declares, or that no machine holds.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Arguments:
+        ...     fps: Annotated[int, Within(1, 100)] = 30
+        >>> check_ranges(Arguments(fps=25))
+    """
+    hints = get_type_hints(type(value), include_extras=True)
+    for f in dataclasses.fields(value):
+        own, name = getattr(value, f.name), prefix + f.name.replace("_", "-")
+        if dataclasses.is_dataclass(own):
+            check_ranges(own, name + ".")
+            continue
+        declared = [m for m in getattr(hints[f.name], "__metadata__", ()) if isinstance(m, Within)]
+        for number in own if isinstance(own, tuple) else (own,):
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                continue
+            for within in declared:
+                within.check(name, number)
+            if isinstance(number, int):
+                _WHOLE.check(name, number)
+            elif not math.isfinite(number):
+                raise ConfigError(f"{name} must be a finite number, got {number}")
 
 
 def mentioned(argv: Sequence[str], flag: str) -> bool:
@@ -96,11 +164,15 @@ def _by_last_part(name: str, known: list[str]) -> str | None:
     return last.get(name.rpartition(".")[2].lstrip("-"))
 
 
+_COULD = r".* could be instantiated from \['(.*)'\]\.?"
 _REWRITES = (
     (r"^Error parsing (train|model): ", r"--\1: "),
     (r"^Error parsing (\S+): ", r"\1: "),
+    (r"Exceeds the limit \(\d+ digits\).*", "expected a whole number, got one of too many digits"),
     (r"invalid literal for int\(\) with base 10: ", "expected a whole number, got "),
     (r"could not convert string to float: ", "expected a number, got "),
+    (r"no type matching (?=.*INT.*could)" + _COULD, r"expected a whole number, got '\1'"),
+    (r"no type matching (?=.*FLOAT.*could)" + _COULD, r"expected a number, got '\1'"),
     (r"Could not find valid parse for arguments: \[(.*)\]", r"cannot be read from \1"),
     (r"Missing value for argument '(\S+)'\. Expected 1 values\.", r"\1 needs a value"),
     (r"Missing value for argument '(\S+)'\. Expected (\d+) values\.", r"\1 needs \2 values"),
@@ -157,6 +229,8 @@ def expressible(kind: Any) -> bool:
     """
     if kind in (int, float, str, bool, None, type(None), ...):
         return True
+    if get_origin(kind) is Annotated:
+        return expressible(get_args(kind)[0])
     if get_origin(kind) is Literal:
         return True
     if get_origin(kind) in (tuple, Sequence, Union, UnionType):

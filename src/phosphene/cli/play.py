@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
@@ -10,7 +9,8 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.output import print_json
 from phosphene.cli.parsing import parse
 from phosphene.cli.runs import open_run
-from phosphene.core.errors import ConfigError
+from phosphene.core.paths import expanded
+from phosphene.core.ranges import COUNT, SEED, Within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,11 @@ class Arguments:
 
     run: Positional[Annotated[str, arg(metavar="RUN")]]
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
-    episodes: Annotated[int, arg(metavar="N")] = 1
-    seed: int = 0
+    episodes: Annotated[int, arg(metavar="N"), COUNT] = 1
+    seed: Annotated[int, SEED] = 0
     sampled: FlagCreatePairsOff[bool] = False
-    fps: Annotated[int, arg(metavar="N")] = 30
-    most: Annotated[int, arg(metavar="N")] = 600
+    fps: Annotated[int, arg(metavar="N"), Within(1, 1000)] = 30
+    most: Annotated[int, arg(metavar="N"), COUNT] = 600
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
     trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
@@ -46,13 +46,10 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Play, and name the file."""
     arguments = parse(Arguments, argv, "phosphene play")
-    for name in ("episodes", "fps", "most"):
-        if getattr(arguments, name) < 1:
-            raise ConfigError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
     run = open_run(arguments.run, env=arguments.env, trust=arguments.trust)
     from phosphene.recipes.playing import check_film, film, write_film
 
-    out = Path(arguments.out) if arguments.out else run.place("play.gif")
+    out = expanded(arguments.out) if arguments.out else run.place("play.gif")
     check_film(out)
     shown = film(
         run,

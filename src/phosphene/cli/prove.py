@@ -8,6 +8,8 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from phosphene.cli.output import print_json, print_table, screen
 from phosphene.cli.parsing import parse
+from phosphene.cli.text import written
+from phosphene.core.ranges import SEED
 
 if TYPE_CHECKING:
     from phosphene.recipes.proofs.proof import Proof
@@ -26,7 +28,7 @@ class Arguments:
 
     name: Positional[Annotated[str, arg(metavar="NAME", help_behavior_hint="")]] = ""
     all: FlagCreatePairsOff[bool] = False
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     json: FlagCreatePairsOff[bool] = False
 
 
@@ -59,8 +61,8 @@ def main(argv: Sequence[str]) -> int:
 def _show(proof: "Proof") -> None:
     out = screen()
     out.print()
-    out.print(proof.title, style="bold")
-    out.print(proof.statement, markup=False, highlight=False)
+    out.print(written(proof.title), style="bold")
+    out.print(written(proof.statement))
     print_table(
         ("what is compared", "predicted", "found", "tolerance", ""),
         [

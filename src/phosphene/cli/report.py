@@ -8,7 +8,8 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from phosphene.cli.console import ScoringConsole
 from phosphene.cli.parsing import parse
-from phosphene.cli.runs import open_run
+from phosphene.cli.runs import open_run, tell
+from phosphene.core.ranges import SEED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Arguments:
 
     run: Positional[Annotated[str, arg(metavar="RUN")]]
     again: FlagCreatePairsOff[bool] = False
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint="")] = None
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
     trust: FlagCreatePairsOff[bool] = False
@@ -46,5 +47,7 @@ def main(argv: Sequence[str]) -> int:
     if not scores:
         with ScoringConsole() as told:
             scores = evaluate(run, progress=told)
-    print(report(run, scores, seed=arguments.seed))
+    path = report(run, scores, seed=arguments.seed)
+    tell(run)
+    print(path)
     return 0

@@ -10,6 +10,7 @@ from phosphene.cli.output import print_json
 from phosphene.cli.parsing import parse
 from phosphene.cli.runs import open_run
 from phosphene.core.errors import ConfigError, RunError
+from phosphene.core.ranges import COUNT, SEED
 
 if TYPE_CHECKING:
     from phosphene.recipes.sampling import Drawn
@@ -47,8 +48,10 @@ class Arguments:
     """
 
     run: Positional[Annotated[str, arg(metavar="RUN")]]
-    number: Annotated[int | None, arg(aliases=("-n",), metavar="N", help_behavior_hint="")] = None
-    seed: int = 0
+    number: Annotated[
+        int | None, arg(aliases=("-n",), metavar="N", help_behavior_hint=""), COUNT
+    ] = None
+    seed: Annotated[int, SEED] = 0
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
     npz: FlagCreatePairsOff[bool] = False
     label: Annotated[str | None, arg(metavar="LABEL", help_behavior_hint="")] = None
@@ -56,7 +59,7 @@ class Arguments:
     image: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")] = None
     mean: FlagCreatePairsOff[bool] = False
     temperature: Annotated[float | None, arg(metavar="T", help_behavior_hint="")] = None
-    top_k: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
+    top_k: Annotated[int | None, arg(metavar="K", help_behavior_hint=""), COUNT] = None
     top_p: Annotated[float | None, arg(metavar="P", help_behavior_hint="")] = None
     prompt: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
     inpaint: FlagCreatePairsOff[bool] = False
@@ -103,8 +106,6 @@ def _check(arguments: Arguments) -> None:
     ] + [name for name in ("prompt", "image") if getattr(arguments, name) is not None]
     if len(asked) > 1:
         raise ConfigError(f"--{asked[0]} and --{asked[1]} are two things; ask for one at a time")
-    if arguments.number is not None and arguments.number < 1:
-        raise ConfigError(f"-n must be at least 1, got {arguments.number}")
 
 
 def _draw(arguments: Arguments, run: "Run") -> "Drawn":

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from phosphene.cli.output import print_json, print_table, screen
 from phosphene.cli.parsing import parse
+from phosphene.cli.text import written
 from phosphene.core.errors import ConfigError
+from phosphene.core.ranges import Within
 
 if TYPE_CHECKING:
     from phosphene.decision.mdp.mdp import MDP
@@ -34,8 +35,8 @@ class Arguments:
 
     solver: Positional[Annotated[str, arg(metavar="SOLVER")]] = "value-iteration"
     env: Annotated[str, arg(metavar="ENV")] = "FrozenLake-v1"
-    gamma: float = 0.99
-    tolerance: float = 1e-8
+    gamma: Annotated[float, Within(0, 1)] = 0.99
+    tolerance: Annotated[float, Within(1e-15, 1e6)] = 1e-8
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
     json: FlagCreatePairsOff[bool] = False
 
@@ -44,18 +45,20 @@ def main(argv: Sequence[str]) -> int:
     """Solve, and show values."""
     arguments = parse(Arguments, argv, "phosphene solve")
     from phosphene.recipes.solving import process, solve
+    from phosphene.train.files import destination, write_atomically
 
     mdp = process(arguments.env)
     if arguments.out is not None and mdp.grid is None:
         raise ConfigError(f"{arguments.env!r} is no map, so that --out has nothing to draw")
+    out = None if arguments.out is None else destination(arguments.out, (".png",))
     solution = solve(arguments.solver, mdp, gamma=arguments.gamma, tolerance=arguments.tolerance)
-    if arguments.out is not None:
+    if out is not None:
         from phosphene.evaluate.plots import png
         from phosphene.evaluate.value_map import value_map
 
         assert mdp.grid is not None
         figure = value_map(mdp.grid, solution.values, solution.policy)
-        Path(arguments.out).write_bytes(png(figure))
+        write_atomically(out, png(figure))
     if arguments.json:
         print_json(_described(arguments, mdp, solution))
     else:
@@ -94,6 +97,6 @@ def _show(arguments: Arguments, mdp: "MDP", solution: "Solution") -> None:
     )
     out = screen()
     if mdp.grid is not None:
-        out.print(mdp.grid.draw(solution.policy), markup=False, highlight=False)
+        out.print(written(mdp.grid.draw(solution.policy)))
     if arguments.out is not None:
-        out.print(arguments.out)
+        out.print(written(str(arguments.out)))

@@ -1,6 +1,7 @@
 """``phosphene train``: options from the system's constructor, defaults from its recipe."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
@@ -10,9 +11,11 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.console import TrainingConsole
 from phosphene.cli.output import print_json, screen
 from phosphene.cli.parsing import argument_help, expressible, mentioned, options, parse
+from phosphene.cli.text import written
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError
 from phosphene.core.events import Finished
+from phosphene.core.ranges import COUNT, SEED
 from phosphene.train.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -60,14 +63,14 @@ class Arguments:
     system: Positional[Annotated[str, arg(metavar="SYSTEM", help_behavior_hint="")]] = ""
     data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint=quiet)] = None
     env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint=quiet)] = None
-    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint=quiet)] = None
+    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint=quiet), COUNT] = None
     context: Annotated[tuple[str, ...] | None, arg(metavar="PART ...", help_behavior_hint="")] = (
         None
     )
     budget: Annotated[str | None, arg(metavar="BUDGET", help_behavior_hint=quiet)] = None
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     resume: FlagCreatePairsOff[bool] = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -139,15 +142,15 @@ def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Ru
         context=top("context"),
         budget=top("budget"),
         precision=top("precision"),
-        seed=arguments.seed,
+        seed=top("seed"),
         name=arguments.name,
-        recipe=arguments.recipe,
+        recipe=top("recipe"),
         resume=arguments.resume,
         model=_given(arguments.model, "model", argv),
         train=_given(arguments.train, "train", argv),
         device=arguments.device,
         threads=arguments.threads,
-        compile=arguments.compile,
+        compile=top("compile"),
         init_from=arguments.init_from,
         first=arguments.from_run,
         workers=arguments.workers,
@@ -216,10 +219,10 @@ def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:
             }
         )
     elif not stopped:
-        out = screen()
-        out.print(f"run: {run.path}")
-        out.print(f"  phosphene evaluate {run.path}", style="dim")
-        out.print(f"  phosphene report {run.path}", style="dim")
+        out, typed = screen(), shlex.quote(str(run.path))
+        out.print(written(f"run: {run.path}"))
+        out.print(written(f"  phosphene evaluate {typed}"), style="dim")
+        out.print(written(f"  phosphene report {typed}"), style="dim")
     if stopped:
         raise ConfigError(
             f"interrupted, with a checkpoint in {run.path}: '{PROG} {arguments.system} "

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.ranges import check_declared
 
 __all__ = [
     "SCHEMA",
@@ -153,6 +154,7 @@ class Configured:
             return self
         bound.apply_defaults()
         config = dict(list(bound.arguments.items())[1:])
+        check_declared({n: p.annotation for n, p in signature.parameters.items()}, config)
         object.__setattr__(self, "config", config)
         return self
 

@@ -16,6 +16,7 @@ __all__ = [
     "PhospheneError",
     "RunError",
     "UnknownNameError",
+    "brief",
     "listed",
     "nearest",
 ]
@@ -68,6 +69,21 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name closest to ``name``, or None when nothing is close."""
     close = get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
     return close[0] if close else None
+
+
+def brief(value: object, most: int = 60) -> str:
+    """A value as it is shown in a sentence: long ones are cut.
+
+    Example:
+        >>> brief("ab"), brief("a" * 100, 8), brief(10**5000)
+        ("'ab'", "'aaaa...", '1e5000 or so')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write whole numbers of more than 4300 digits
+        assert isinstance(value, int)
+        text = f"{'-' if value < 0 else ''}1e{int(value.bit_length() * 0.30103)} or so"
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def listed(names: Iterable[str], most: int = 40) -> str:

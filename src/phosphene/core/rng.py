@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["generator", "mix", "seeded"]
+from phosphene.core.errors import ConfigError, brief
+from phosphene.core.ranges import SEED
+
+__all__ = ["check_seed", "generator", "mix", "seeded"]
 
 _MASK = (1 << 64) - 1
 _DRAWS = frozenset(
@@ -23,6 +26,22 @@ _DRAWS = frozenset(
 """Torch's built-in functions and methods that draw numbers and can be told a generator."""
 _LIKE = {"rand_like": "rand", "randn_like": "randn", "randint_like": "randint"}
 """Those that cannot, in every version of torch, and what draws the same."""
+
+
+def check_seed(seed: object) -> int:
+    """A seed that all generators take.
+
+    Raises:
+        ConfigError: It is no whole number, or out of range.
+
+    Example:
+        >>> check_seed(3)
+        3
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ConfigError(f"seed must be a whole number, got {brief(seed)}")
+    SEED.check("seed", seed)
+    return seed
 
 
 def mix(*counters: int) -> int:

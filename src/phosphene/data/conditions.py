@@ -8,7 +8,8 @@ from torch import Tensor
 
 from phosphene.core.errors import DataError
 from phosphene.core.event import Event
-from phosphene.data.adapters.images import SUFFIXES, plain, reason
+from phosphene.core.paths import expanded
+from phosphene.data.adapters.images import endings, plain, reason
 from phosphene.data.adapters.room import Room, opened
 from phosphene.data.limits import admit, allowed, regular, within_memory
 
@@ -39,7 +40,7 @@ def read_conditions(path: str | Path, event: Event) -> Tensor:
         ...     read_conditions(folder, Event.image(1, (6, 8), levels=4)).unique().tolist()
         [3]
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not (event.is_image and event.shape[0] in (1, 3) and (event.levels or 257) <= 256):
         raise DataError(f"{str(path)!r} cannot be a condition: the model's are of {event}")
     files = _files(path)
@@ -49,9 +50,14 @@ def read_conditions(path: str | Path, event: Event) -> Tensor:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        known = endings()
+        found = sorted(
+            p
+            for p in path.iterdir()
+            if p.suffix.lower() in known and p.is_file() and not p.name.startswith(".")
+        )
         if not found:
-            raise DataError(f"folder {str(path)!r} holds no images ({', '.join(sorted(SUFFIXES))})")
+            raise DataError(f"folder {str(path)!r} holds no images, such as .png, .jpg or .tif")
         return found
     if not path.exists():
         raise DataError(f"there is no image file or folder {str(path)!r}")

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from phosphene.core.config import parameters_of
-from phosphene.core.errors import ConfigError, DataError, UnknownNameError
+from phosphene.core.errors import ConfigError, DataError, UnknownNameError, brief
+from phosphene.core.paths import anchored
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.table import adapters, names
 
-__all__ = ["load", "outward", "parse", "with_option"]
+__all__ = ["load", "located", "outward", "parse", "with_option"]
 
 _SPLITS: dict[str, Split] = {
     "train": "train",
@@ -119,6 +121,33 @@ def outward(name: str) -> str:
     return _reason(row.outward)(argument) if row.outward else ""
 
 
+def located(name: str, folder: str | None) -> str:
+    """A name of data as it is understood in another folder, where it holds a relative path.
+
+    What is not there (a run may have moved to another machine) stays as it is.
+
+    Args:
+        name: What somebody typed.
+        folder: Where he did; None where that is not known.
+
+    Example:
+        >>> located("mnist", "/home/a"), located("folder:photos", "/nowhere")
+        ('mnist', 'folder:photos')
+    """
+    base, argument, _ = parse(name)
+    row = next((row for row in adapters() if row.name == base), None)
+    if row is None or folder is None or not argument:
+        return name
+    if row.nested:
+        return f"{base}:{located(name.partition(':')[2], folder)}"
+    place = anchored(argument, folder)
+    fetched = row.outward and _reason(row.outward)(place)
+    there = any(c in place for c in "*{") or os.path.exists(place)
+    if fetched or not there or "?" in place:
+        return name
+    return f"{base}:{place}{name.removeprefix(f'{base}:{argument}')}"
+
+
 def _reason(target: str) -> Callable[[str], str]:
     module, _, attribute = target.partition(":")
     function: Callable[[str], str] = getattr(importlib.import_module(module), attribute)
@@ -147,8 +176,9 @@ def _settings(
 def _number(base: str, parameter: inspect.Parameter, text: str) -> int | str:
     if parameter.annotation not in (int, int | None):
         return text
-    if not text.isdecimal() or int(text) < 1:
+    if not (text.isascii() and text.isdecimal() and len(text) < 16) or int(text) < 1:
         raise ConfigError(
-            f"option {parameter.name!r} of {base} must be a whole number above 0, got {text!r}"
+            f"option {parameter.name!r} of {base} must be a whole number above 0 (and below "
+            f"10^15), got {brief(text)}"
         )
     return int(text)

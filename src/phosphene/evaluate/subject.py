@@ -4,16 +4,18 @@ A run folder may come from anybody. What it names is read as data; what it names
 or fetched is left alone, unless the caller trusts the run or names the same thing himself.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from phosphene.core.errors import EventError, RunError
 from phosphene.data.conditioning import as_table, load_given
 from phosphene.data.dataset import Dataset
-from phosphene.data.loading import outward
+from phosphene.data.loading import located, outward
 from phosphene.decision.environments.table import code_named
+from phosphene.decision.environments.table import located as located_environment
 from phosphene.train.folder import Run
 
-__all__ = ["arranged", "check_trusted", "data_of", "env_of"]
+__all__ = ["arranged", "changed", "check_trusted", "data_of", "env_of"]
 
 
 def data_of(run: Run, split: str) -> Dataset:
@@ -29,7 +31,10 @@ def data_of(run: Run, split: str) -> Dataset:
             "say which data to take: --data on the command line, data= in Python"
         )
     check_trusted(run)
-    dataset = arranged(run, load_given(run.data, split, run.config.get("context")))
+    dataset = arranged(run, load_given(_data(run), split, run.config.get("context")))
+    dataset = replace(dataset, name=run.data)
+    if split == "train" and run.said_data in (None, run.config.get("data")):
+        run.notes += [text for text in (changed(run, dataset),) if text not in ("", *run.notes)]
     if run.said_data is not None and run.weights and dataset.event != run.model.event:
         raise EventError(
             f"{dataset.name!r} holds {dataset.event}; {str(run.path)!r} models {run.model.event}"
@@ -42,6 +47,30 @@ def arranged(run: Run, dataset: Dataset) -> Dataset:
     record = run.config
     columns = record.get("columns", ()), record.get("vector_columns", ())
     return as_table(dataset, *columns, record.get("classes", ()))
+
+
+def changed(run: Run, dataset: Dataset) -> str:
+    """What to say of training examples that are not those that the run was trained on, or "".
+
+    A run of before held out files by their number, and does not say what it was trained on.
+    """
+    record = run.config
+    known, was = record.get("fingerprint"), record.get("examples")
+    where = f"{run.data!r} has changed since {str(run.path)!r} was trained on it"
+    if known is not None and known != dataset.fingerprint:
+        count = "" if was is None else f" ({was:,} training examples then, {len(dataset):,} now)"
+        return f"{where}{count}: examples that it was trained on may be scored as held out"
+    if "directory" not in record and run.data.partition(":")[0] in ("folder", "wav", "webdataset"):
+        return (
+            f"{str(run.path)!r} was trained before files were held out by their names: examples "
+            "that it was trained on may be scored as held out"
+        )
+    return ""
+
+
+def _data(run: Run) -> str:
+    """The name of the run's data, as it was understood where the run was made."""
+    return run.said_data or located(run.data, run.config.get("directory"))
 
 
 def env_of(run: Run) -> Any:
@@ -58,7 +87,9 @@ def env_of(run: Run) -> Any:
             f"{run.env!r}; say which to take: --env on the command line, env= in Python"
         )
     check_trusted(run)
-    return run.env if run.said_env is None else run.said_env
+    if run.said_env is not None:
+        return run.said_env
+    return located_environment(run.env, run.config.get("directory"))
 
 
 def check_trusted(run: Run) -> None:
@@ -74,7 +105,7 @@ def check_trusted(run: Run) -> None:
         option, said, name = "env", run.said_env, run.env
     else:
         option, said, name = "data", run.said_data, run.data
-        does = outward(name)
+        does = outward(_data(run))
     if does and said is None:
         raise RunError(
             f"{str(run.path)!r} names {name!r}, which {does}: if you trust this run, add --trust "

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from phosphene.catalog import able
 from phosphene.core.context import Context
-from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.errors import ConfigError, EventError, listed
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
@@ -59,7 +60,7 @@ def draws(
     name = "sample_mean" if mean else "sample"
     if not hasattr(model, name):
         what = "means of samples" if mean else "samples"
-        raise EventError(f"{type(model).__name__} has no {what} to draw")
+        raise _lacking(model, f"has no {what} to draw", name)
     draw = getattr(model, name)
     options = _options(model, draw, temperature=temperature, top_k=top_k, top_p=top_p)
     context = condition(model, context, n)
@@ -107,9 +108,8 @@ def filled(
         ConfigError: It does not know one of the settings.
     """
     if not hasattr(model, "inpaint"):
-        raise EventError(
-            f"{type(model).__name__} cannot go on from a part that is known: it does not inpaint"
-        )
+        why = "cannot go on from a part that is known: it does not inpaint"
+        raise _lacking(model, why, "inpaint")
     options = _options(model, model.inpaint, temperature=temperature, top_k=top_k, top_p=top_p)
     context = condition(model, context, len(x))
     context = None if context is None else context.to(model.device)
@@ -154,7 +154,13 @@ def _encode(model: Model, x: Tensor, context: Context | None) -> Tensor:
 
 def _require_codes(model: Model) -> None:
     if not (hasattr(model, "encode") and hasattr(model, "decode")):
-        raise EventError(f"{type(model).__name__} has no codes: it cannot encode and decode")
+        raise _lacking(model, "has no codes: it cannot encode and decode", "encode", "decode")
+
+
+def _lacking(model: Model, why: str, *methods: str) -> EventError:
+    """What to say of a model without some methods: which systems have them."""
+    others = listed(able(*methods), 10)
+    return EventError(f"{type(model).__name__} {why}; systems that do: {others}")
 
 
 def interpolations(
@@ -238,7 +244,7 @@ def translations(model: Model, x: Tensor) -> Tensor:
     """
     classes = model.context.label
     if not hasattr(model, "translate") or classes is None:
-        raise EventError(f"{type(model).__name__} does not translate examples to other labels")
+        raise _lacking(model, "does not translate examples to other labels", "translate")
     labels = torch.arange(classes, device=model.device).repeat(len(x))
     with evaluating(model):
         y: Tensor = model.translate(
@@ -311,7 +317,7 @@ def fitted_draws(
         EventError: The model has no codes.
     """
     if not (hasattr(model, "encode") and hasattr(model, "decode")):
-        raise EventError(f"{type(model).__name__} has no codes to fit a prior to")
+        raise _lacking(model, "has no codes to fit a prior to", "encode", "decode")
     index = torch.arange(min(rows, len(train)))
     x, known = train.take(index)
     c = known.to(model.device) if model.context else None

@@ -27,7 +27,7 @@ from phosphene.train.building import build
 from phosphene.train.folder import Run
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
-from phosphene.train.source import share
+from phosphene.train.source import check_shares, share
 from phosphene.train.validation import Within
 
 __all__ = ["Episodes", "Practice", "plan_agent", "resume_agent"]
@@ -59,7 +59,7 @@ def plan_agent(
     env = chosen.env if env is None else env
     about_env = spec(env)
     settings = TrainSettings(**{"log_every": 1, **chosen.train, **_without_batch(train)})
-    spent = Budget.parse(budget or chosen.budget)
+    spent = Budget.parse(chosen.budget if budget is None else budget)
     if spent.epochs is not None:
         raise ConfigError("an agent has no epochs; allowed: seconds, such as 60s, or 50000steps")
     if precision == "auto":
@@ -74,7 +74,7 @@ def plan_agent(
         "own_env": env_is_own(env),
         "init_from": None if init_from is None else str(init_from),
     }
-    return Plan(built, None, settings, spent, where, record, env=env)
+    return Plan(built, None, settings, spent, where, record, env=env, unnamed=name is None)
 
 
 def _without_batch(train: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -103,7 +103,7 @@ def resume_agent(
             f"{str(run.path)!r} was trained in {record['env']!r}, not in {called(env)!r}"
         )
     env = env_of(Run(run.path, env=env, trust=trust))
-    spent = Budget.parse(budget or record["budget"])
+    spent = Budget.parse(record["budget"] if budget is None else budget)
     record["budget"] = str(spent)
     settings = decode(record["train"])
     begun = not has_checkpoint(run)
@@ -138,6 +138,9 @@ class Practice:
             plan.env, last - first, seed=seed, first=first, workers=workers
         )
         self.experience: Experience = agent.experience(self.environment, seed, runtime)
+        if agent.shared:
+            pieces = plan.settings.accumulate
+            check_shares(self.experience.batch_size, pieces, runtime.world)
         plan.settings = replace(plan.settings, batch_size=self.experience.batch_size)
 
     @property

@@ -12,11 +12,14 @@ from typing import Any
 from phosphene import catalog
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.events import Listener
+from phosphene.core.paths import expanded
+from phosphene.core.ranges import COUNT
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.comparison import Entry, grouped, write_comparison
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.score import Score
 from phosphene.recipes.evaluating import evaluate
+from phosphene.recipes.occupying import folder_of_runs
 from phosphene.recipes.planning import context_for
 from phosphene.recipes.recipe import select
 from phosphene.recipes.training import load_split, train
@@ -93,26 +96,28 @@ def compare(
     test = _check(systems, data, budget, seeds, recipe)
     if threads is not None:
         check_threads(threads)
+    COUNT.check("samples", samples)
+    COUNT.check("particles", particles)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in data)
-    where = Path(folder) / (name or f"compare-{plain}-{stamp}")
-    if where.exists():
-        raise RunError(f"the folder {str(where)!r} exists; choose another --name")
     entries = []
-    for k, system in enumerate(systems):
-        runs, scores = [], []
-        for seed in range(seeds):
-            if announce:
-                announce(f"{k + 1} of {len(systems)}: {system}, seed {seed}")
-            run = train(
-                system, data=data, budget=budget, seed=seed, recipe=recipe,
-                folder=where, name=f"{system}-seed{seed}", threads=threads, device=device,
-                listeners=listeners,
-            )  # fmt: skip
-            _refuse_interrupted(run)
-            runs.append(run)
-            scores.append(evaluate(run, samples=samples, particles=particles, progress=progress))
-        entries.append(_entry(system, runs, scores))
+    with folder_of_runs(expanded(folder), name, f"compare-{plain}-{stamp}") as where:
+        for k, system in enumerate(systems):
+            runs, scores = [], []
+            for seed in range(seeds):
+                if announce:
+                    announce(f"{k + 1} of {len(systems)}: {system}, seed {seed}")
+                run = train(
+                    system, data=data, budget=budget, seed=seed, recipe=recipe,
+                    folder=where, name=f"{system}-seed{seed}", threads=threads, device=device,
+                    listeners=listeners,
+                )  # fmt: skip
+                _refuse_interrupted(run)
+                runs.append(run)
+                scores.append(
+                    evaluate(run, samples=samples, particles=particles, progress=progress)
+                )
+            entries.append(_entry(system, runs, scores))
     groups = grouped(entries)
     spent = "recipe" if budget is None else str(Budget.parse(budget))
     about = {"data": data, "budget": spent, "seeds": seeds}

@@ -13,11 +13,14 @@ import numpy as np
 from phosphene import catalog
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.events import Listener
+from phosphene.core.paths import expanded
+from phosphene.core.ranges import COUNT
 from phosphene.decision.environments.table import spec
 from phosphene.evaluate import page, plots
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.returns import bootstrap_interval, interquartile_mean
 from phosphene.recipes.evaluating import evaluate
+from phosphene.recipes.occupying import folder_of_runs
 from phosphene.recipes.recipe import select_for
 from phosphene.recipes.training import train
 from phosphene.train.building import build
@@ -127,27 +130,26 @@ def compare_agents(
     _check(systems, env, budget, seeds, recipe)
     if threads is not None:
         check_threads(threads)
+    COUNT.check("episodes", episodes)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in env)
-    where = Path(folder) / (name or f"compare-{plain}-{stamp}")
-    if where.exists():
-        raise RunError(f"the folder {str(where)!r} exists; choose another --name")
     entries = []
-    for k, system in enumerate(systems):
-        runs, returns = [], []
-        for seed in range(seeds):
-            if announce:
-                announce(f"{k + 1} of {len(systems)}: {system}, seed {seed}")
-            run = train(
-                system, env=env, budget=budget, seed=seed, recipe=recipe, folder=where,
-                name=f"{system}-seed{seed}", threads=threads, listeners=listeners,
-            )  # fmt: skip
-            if run.metrics[-1].get("finished") == "interrupted":
-                raise RunError(f"interrupted; what was finished is in {str(where)!r}")
-            runs.append(run)
-            scores = evaluate(run, episodes=episodes, progress=progress)
-            returns.append(scores["return_mean"].value)
-        entries.append(_entry(system, runs, returns))
+    with folder_of_runs(expanded(folder), name, f"compare-{plain}-{stamp}") as where:
+        for k, system in enumerate(systems):
+            runs, returns = [], []
+            for seed in range(seeds):
+                if announce:
+                    announce(f"{k + 1} of {len(systems)}: {system}, seed {seed}")
+                run = train(
+                    system, env=env, budget=budget, seed=seed, recipe=recipe, folder=where,
+                    name=f"{system}-seed{seed}", threads=threads, listeners=listeners,
+                )  # fmt: skip
+                if run.metrics[-1].get("finished") == "interrupted":
+                    raise RunError(f"interrupted; what was finished is in {str(where)!r}")
+                runs.append(run)
+                scores = evaluate(run, episodes=episodes, progress=progress)
+                returns.append(scores["return_mean"].value)
+            entries.append(_entry(system, runs, returns))
     entries.sort(key=lambda e: -e.iqm)
     about = {"env": env, "budget": budget or "recipe", "seeds": seeds, "episodes": episodes}
     record = {**about, "rows": [e.to_json() for e in entries]}

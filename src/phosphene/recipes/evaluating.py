@@ -1,6 +1,7 @@
 """Score a trained run on the data it was trained on."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +101,10 @@ def evaluate(
         seed=seed,
         progress=progress,
     )
+    for text in run.notes:
+        warnings.warn(text, stacklevel=2)
     about = {"data": held_out.name, "reference": train.name, "split": split, "seed": seed}
+    about |= {"notes": run.notes} if run.notes else {}
     _write(run, scores, {**about, "samples": samples, "particles": particles})
     return scores
 
@@ -114,7 +118,10 @@ def _reference(run: Run) -> Dataset:
     """What the run was trained on; where that cannot be read, what the caller put in its place."""
     own = Run(run.path, trust=run.trust)
     try:
-        return data_of(own, "train")
+        found = data_of(own, "train")
+        if run.said_data in (None, run.config.get("data")):
+            run.notes = own.notes
+        return found
     except PhospheneError:
         if run.said_data is None:
             raise

@@ -15,7 +15,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.subject import data_of
-from phosphene.train.files import replacing, write_atomically
+from phosphene.train.files import destination, replacing, write_atomically
 from phosphene.train.folder import Run, load
 
 __all__ = ["Format", "Part", "export", "part_of"]
@@ -154,8 +154,7 @@ def export(
         _require_onnx()
     what = what or ("policy" if run.env else "decoder")
     module, inputs = part_of(run, what)
-    path = Path(out) if out is not None else run.place("export") / f"{what}{_SUFFIX[format]}"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = destination(run.place("export") / f"{what}{_SUFFIX[format]}" if out is None else out)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: numbers of rows are only compared
         if format == "onnx":

@@ -4,15 +4,16 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from phosphene.core.config import encode
 from phosphene.core.errors import RunError
-from phosphene.recipes.planning import Plan
+from phosphene.recipes.planning import Plan, check_name
 from phosphene.train.checkpoint import latest_checkpoint
 from phosphene.train.files import full, lock, write_atomically
 from phosphene.train.runtime import Runtime
 
-__all__ = ["occupied", "write_record"]
+__all__ = ["claim", "folder_of_runs", "occupied", "write_record"]
 
 
 @contextmanager
@@ -27,13 +28,17 @@ def occupied(plan: Plan, runtime: Runtime) -> Iterator[None]:
         RunError: The folder cannot be made, or another process holds it.
     """
     if not runtime.main:
+        plan.where = Path(runtime.told(str(plan.where)))
         yield
         return
     new = not (plan.resume or plan.begun)
     try:
+        if plan.unnamed:
+            plan.where = claim(plan.where)
         plan.where.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make the run folder {str(plan.where)!r}: {full(error)}") from None
+    runtime.told(str(plan.where))  # each rank has a clock of its own
     with lock(plan.where):
         if new and (plan.where / "run.json").exists():
             raise RunError(
@@ -47,6 +52,44 @@ def occupied(plan: Plan, runtime: Runtime) -> Iterator[None]:
             if new and not any(latest_checkpoint(f / "checkpoint") for f in folders):
                 shutil.rmtree(plan.where, ignore_errors=True)
             raise
+
+
+def claim(where: Path) -> Path:
+    """Make a folder of that name or, where others have it, of the name with a number behind it."""
+    where.parent.mkdir(parents=True, exist_ok=True)
+    for place in (where, *(where.with_name(f"{where.name}-{k}") for k in range(2, 10_000))):
+        try:
+            place.mkdir()
+        except FileExistsError:
+            continue
+        return place
+    raise RunError(f"the run folder {str(where)!r} exists; choose another --name")
+
+
+@contextmanager
+def folder_of_runs(folder: Path, name: str | None, otherwise: str) -> Iterator[Path]:
+    """A folder for several runs: of a name that somebody chose, or one that nobody has.
+
+    It is taken away again where nothing comes of it.
+
+    Raises:
+        RunError: There is one of that name, or it cannot be made.
+    """
+    where = folder / (otherwise if name is None else check_name(name))
+    try:
+        if name is None:
+            where = claim(where)
+        else:
+            where.mkdir(parents=True)
+    except FileExistsError:
+        raise RunError(f"the folder {str(where)!r} exists; choose another --name") from None
+    except OSError as error:
+        raise RunError(f"cannot make the folder {str(where)!r}: {full(error)}") from None
+    try:
+        yield where
+    finally:
+        if where.is_dir() and not any(where.iterdir()):
+            where.rmdir()
 
 
 def write_record(plan: Plan) -> None:

@@ -23,6 +23,7 @@ from phosphene.core.errors import (
 from phosphene.core.model import Model, load_tensors
 from phosphene.data.conditioning import Conditions, as_table, load_given
 from phosphene.data.dataset import Dataset
+from phosphene.data.loading import located
 from phosphene.recipes.labelling import labelled, with_number
 from phosphene.recipes.recipe import Recipe, Stage, recipes, select
 from phosphene.train.building import build
@@ -32,6 +33,7 @@ from phosphene.train.settings import Budget, TrainSettings
 __all__ = [
     "Plan",
     "about",
+    "check_name",
     "context_for",
     "initialize",
     "load_split",
@@ -58,6 +60,7 @@ class Plan:
         validation: What the best weights and early stopping are decided by; None for neither.
         resume: Whether the run has a checkpoint to go on from.
         begun: Whether its folder exists without one: it was stopped before the first.
+        unnamed: Whether nobody chose the folder's name, so that another one will do.
         notes: What the user should know, beside what the data set notes.
         env: Where an agent acts: a name, or what the caller handed over.
     """
@@ -71,6 +74,7 @@ class Plan:
     validation: Dataset | None = None
     resume: bool = False
     begun: bool = False
+    unnamed: bool = False
     notes: tuple[str, ...] = ()
     env: Any = None
 
@@ -100,7 +104,7 @@ def plan_training(
     dataset = None if data is None else load_split(data, "train", said)
     chosen = recipe if isinstance(recipe, Recipe) else _selected(system, dataset, recipe)
     settings = TrainSettings(**{**chosen.train, **train})
-    spent = Budget.parse(budget or chosen.budget)
+    spent = Budget.parse(chosen.budget if budget is None else budget)
     precision = precision or chosen.precision
     if precision not in _PRECISIONS:
         raise UnknownNameError("precision", precision, _PRECISIONS)
@@ -109,6 +113,10 @@ def plan_training(
         dataset.event.check(dataset.x)  # those that are read have been checked
     if chosen.plain:
         dataset = replace(dataset, notes=(*dataset.notes, chosen.notes))
+    own = isinstance(data, Dataset)
+    # Data sets of the table do not change.
+    fingerprint = dataset.fingerprint if own or ":" in dataset.name else None
+    examples = len(dataset)
     chosen = with_number(chosen, data, labels)
     chosen = chosen if said is None else replace(chosen, context=said.names)
     told = context_for(dataset, chosen)
@@ -130,8 +138,9 @@ def plan_training(
     record = {
         **about(system, chosen, built, settings, spent, seed, precision, compile),
         "data": dataset.name,
-        "own_data": isinstance(data, Dataset),
-        "fingerprint": data.fingerprint if isinstance(data, Dataset) else None,
+        "own_data": own,
+        "fingerprint": fingerprint,
+        "examples": examples,
         "own_validation": isinstance(validation, Dataset),
         "validation": validation if isinstance(validation, str) else None,
         "init_from": None if init_from is None else str(init_from),
@@ -148,7 +157,9 @@ def plan_training(
     }
     if hasattr(built, "stages"):
         record["stages"] = _stages(built.stages, chosen, train, precision)
-    return Plan(built, dataset, settings, spent, where, record, held_out, notes=notes)
+    return Plan(
+        built, dataset, settings, spent, where, record, held_out, unnamed=name is None, notes=notes
+    )
 
 
 def held_out_of(
@@ -158,17 +169,19 @@ def held_out_of(
     *,
     labelled: bool,
     said: Conditions | None = None,
+    folder: str | None = None,
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """What a training is judged by, and what the user should know where there is nothing.
 
     Data that are known by name have a validation split; a Dataset of the caller's own has what he
     gives, whatever it is called. A training that may use few labels must not choose its weights by
-    many: they are forgotten.
+    many: they are forgotten. A relative path in the name of the data lies in the folder, where one
+    is given.
     """
     if validation is None and isinstance(data, Dataset):
         return None, ()
     try:
-        judged = dataset.name if validation is None else validation
+        judged = located(dataset.name, folder) if validation is None else validation
         held_out = load_split(judged, "validation", said)
         held_out = as_table(held_out, dataset.columns, dataset.vector_columns, dataset.classes)
     except PhospheneError as error:
@@ -189,10 +202,30 @@ def _empty(folder: Path) -> bool:
     )
 
 
+def check_name(name: str) -> str:
+    """The name of a run or a comparison, which is a folder below that of all runs.
+
+    Raises:
+        ConfigError: It is empty, leads elsewhere or cannot be the name of a folder.
+
+    Example:
+        >>> check_name("a"), check_name("course/week-1")
+        ('a', 'course/week-1')
+    """
+    parts = Path(name).parts
+    plain = name.strip() and all(c.isprintable() for c in name)
+    if not plain or not parts or Path(name).is_absolute() or ".." in parts or name[0] in "~-":
+        raise ConfigError(
+            f"a run's name is that of a folder below the folder of runs, such as 'first', got "
+            f"{name!r}"
+        )
+    return name
+
+
 def new_folder(folder: Path, name: str | None, system: str, subject: str) -> Path:
     """Where a run will be written: its name, or system, data or environment, and date."""
-    where = folder / (name or f"{system}-{slug(subject)}-{_now()}")
-    if where.exists() and not _empty(where):
+    where = folder / (f"{system}-{slug(subject)}-{_now()}" if name is None else check_name(name))
+    if name is not None and where.exists() and not _empty(where):
         raise RunError(
             f"the run folder {str(where)!r} exists; choose another --name, or add --resume"
         )
@@ -221,6 +254,7 @@ def about(
         "precision": precision,
         "compile": compile,
         "versions": versions(),
+        "directory": os.getcwd(),
         "command": " ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]]),
         "started": _now(),
     }

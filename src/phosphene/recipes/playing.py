@@ -14,6 +14,7 @@ from phosphene.core.agent import Agent
 from phosphene.core.config import decode
 from phosphene.core.environment import Environment, Step
 from phosphene.core.errors import ConfigError, RunError
+from phosphene.core.paths import expanded
 from phosphene.core.rng import generator, mix
 from phosphene.decision.deep.actor_critic import Bounds
 from phosphene.decision.environments.pixels import same_size
@@ -21,7 +22,7 @@ from phosphene.decision.environments.table import make, spec
 from phosphene.decision.playing import Played, play
 from phosphene.evaluate.subject import env_of
 from phosphene.recipes.acting import evaluation_seed
-from phosphene.train.files import replacing, write_atomically
+from phosphene.train.files import destination, replacing, write_atomically
 from phosphene.train.folder import Run, Weights, load
 
 __all__ = ["Film", "film", "play_run", "random_returns", "write_film"]
@@ -170,9 +171,9 @@ def write_film(shown: Film, path: str | Path, fps: int = 30) -> Path:
     Raises:
         ConfigError: Another ending, or the package that writes mp4 is missing.
     """
-    path = Path(path)
+    path = expanded(path)
     check_film(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    destination(path)
     match path.suffix.lower():
         case ".gif":
             write_atomically(path, gif(shown.frames, fps))

@@ -8,12 +8,15 @@ from typing import Any
 from phosphene.core.config import decode, encode
 from phosphene.core.errors import RunError
 from phosphene.core.model import Model
+from phosphene.core.paths import anchored
 from phosphene.data.conditioning import Conditions
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate.subject import data_of
+from phosphene.data.loading import located
+from phosphene.evaluate.subject import changed, data_of
 from phosphene.recipes.labelling import labelled_again
 from phosphene.recipes.planning import (
     Plan,
+    check_name,
     held_out_of,
     initialize,
     load_split,
@@ -26,7 +29,7 @@ from phosphene.train.folder import Run
 from phosphene.train.record import read_json
 from phosphene.train.settings import Budget
 
-__all__ = ["described", "has_checkpoint", "plan_resume", "recorded"]
+__all__ = ["check_same", "described", "has_checkpoint", "plan_resume", "recorded"]
 
 
 def plan_resume(
@@ -60,6 +63,11 @@ def plan_resume(
         dataset = data_of(Run(run.path, data=named, trust=trust), "train")
     if dataset.name != record["data"]:
         raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {dataset.name!r}")
+    if not isinstance(data, Dataset) and (other := changed(run, dataset)):
+        raise RunError(
+            f"{other}; a run is resumed on what it began with, and --init-from {run.path} begins "
+            "another one with its weights"
+        )
     if labels not in (None, record.get("labels")):
         raise RunError(
             f"{str(run.path)!r} was trained with labels={record.get('labels')}, not {labels}: "
@@ -67,15 +75,18 @@ def plan_resume(
         )
     if record.get("own_validation") and validation is None:
         raise RunError(f"{str(run.path)!r} was judged by a Dataset of your own: pass validation=")
-    judged = validation if validation is not None else record.get("validation")
+    judged = validation
+    if judged is None and record.get("validation") is not None:
+        judged = located(record["validation"], record.get("directory"))
     told = record.get("labels") is None and record.get("labelled") is None
-    held_out, notes = held_out_of(dataset, data, judged, labelled=told, said=said)
-    dataset = labelled_again(dataset, record, str(run.path))
-    if isinstance(data, Dataset) and record.get("fingerprint") not in (None, data.fingerprint):
+    place = record.get("directory")
+    held_out, notes = held_out_of(dataset, data, judged, labelled=told, said=said, folder=place)
+    if isinstance(data, Dataset) and record.get("fingerprint") not in (None, dataset.fingerprint):
         raise RunError(
             f"{str(run.path)!r} was trained on a Dataset with other examples than this one"
         )
-    spent = Budget.parse(budget or record["budget"])
+    dataset = labelled_again(dataset, record, str(run.path))
+    spent = Budget.parse(record["budget"] if budget is None else budget)
     record["budget"] = str(spent)
     settings = decode(record["train"])
     begun = not has_checkpoint(run)
@@ -83,6 +94,42 @@ def plan_resume(
         described(run), dataset, settings, spent, run.path, record, held_out,
         resume=not begun, begun=begun, notes=notes,
     )  # fmt: skip
+
+
+def check_same(system: str, name: str | None, folder: Path, said: Mapping[str, object]) -> None:
+    """Refuse to go on with what a run did not begin with; None is what nobody said.
+
+    Raises:
+        RunError: It names the first that differs, and what the run has.
+    """
+    run = _named(system, name, folder)
+    for option, value in said.items():
+        if value is None or (option == "precision" and value == "auto"):
+            continue
+        own = run.config.get(option)
+        if option == "threads" and own is None:  # of a run with stages, each has its own
+            continue
+        if isinstance(value, Path):
+            same = own is not None and _beside(run, str(own)).resolve() == value.resolve()
+        else:
+            same = own == value
+        if not same:
+            flag = {"init_from": "init-from", "first": "from"}.get(option, option)
+            raise RunError(
+                f"{str(run.path)!r} was begun {_with(flag, own)}, and is resumed so: leave "
+                f"--{flag} out, or begin another run"
+            )
+
+
+def _with(flag: str, own: object) -> str:
+    if own in (None, False):
+        return f"without --{flag}"
+    return f"with --{flag}" if own is True else f"with --{flag} {own}"
+
+
+def _beside(run: Run, path: str) -> Path:
+    """A path that a run recorded, as it was understood where the run was made."""
+    return Path(anchored(path, run.config.get("directory", "")))
 
 
 def has_checkpoint(run: Run) -> bool:
@@ -98,7 +145,7 @@ def recorded(
     train: Mapping[str, Any],
 ) -> tuple[Run, dict[str, Any]]:
     """The run to go on with and its record; refuses settings that differ from it."""
-    run = Run(_latest(system, folder) if name is None else folder / name)
+    run = _named(system, name, folder)
     refuse_links(run.path)
     record = dict(run.config)
     if record["system"] != system:
@@ -127,8 +174,12 @@ def described(run: Run) -> Model:
         seed=record["seed"],
     )
     if record.get("init_from") is not None and not has_checkpoint(run):
-        initialize(model, Path(record["init_from"]))
+        initialize(model, _beside(run, record["init_from"]))
     return model
+
+
+def _named(system: str, name: str | None, folder: Path) -> Run:
+    return Run(_latest(system, folder) if name is None else folder / check_name(name))
 
 
 def _latest(system: str, folder: Path) -> Path:

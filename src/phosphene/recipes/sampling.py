@@ -25,7 +25,7 @@ from phosphene.evaluate.table_plots import table_picture
 from phosphene.nn.choosing import Choosing
 from phosphene.recipes.conditions import Given, conditioned_sheet, context_of, given_images
 from phosphene.recipes.rows import GivenRows, given_rows, write_rows
-from phosphene.train.files import replacing, write_atomically
+from phosphene.train.files import destination, replacing, write_atomically
 from phosphene.train.folder import Run
 
 __all__ = [
@@ -312,20 +312,20 @@ def save_drawn(
         The paths written.
     """
     endings = _endings(run)
-    path = Path(out) if out is not None else run.place("samples") / f"{drawn.what}{endings[0]}"
-    if path.suffix not in endings:
-        raise ConfigError(f"{str(path)!r} must end in {' or '.join(endings)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = out is None
+    if out is None:
+        out = run.place("samples") / f"{drawn.what}{endings[0]}"
+    path = destination(out, endings)
     written: list[Path] = []
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         written.append(_write_texts(path, texts(run, drawn)))
-    elif path.suffix == ".wav":
+    elif path.suffix.lower() == ".wav":
         written += _write_sounds(path, run, drawn.x)
-    elif path.suffix == ".csv":
+    elif path.suffix.lower() == ".csv":
         written.append(_write_table(path, run, drawn))
-        if out is None:
+        if beside:
             written.append(_write_picture(path.with_suffix(".png"), run, drawn))
-    elif path.suffix == ".png" and _pictured(run):
+    elif path.suffix.lower() == ".png" and _pictured(run):
         written.append(_write_picture(path, run, drawn))
     if npz or not written:
         written.append(_write_arrays(path.with_suffix(".npz"), run, drawn))

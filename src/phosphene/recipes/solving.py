@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.errors import ConfigError, UnknownNameError, brief
 from phosphene.decision.environments.table import make
 from phosphene.decision.mdp.evaluation import evaluate_policy
 from phosphene.decision.mdp.linear_programming import linear_programming
@@ -92,8 +92,8 @@ def _random_options(text: str) -> dict[str, Any]:
         key, _, value = part.partition("=")
         if key not in known:
             raise UnknownNameError("setting of random:", key, known)
-        if not value.isdigit():
-            raise ConfigError(f"random:{key} must be a whole number, got {value!r}")
+        if not (value.isascii() and value.isdecimal() and len(value) < 16):
+            raise ConfigError(f"random:{key} must be a whole number, got {brief(value)}")
         known[key] = int(value)
     return known
 

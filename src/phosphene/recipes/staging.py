@@ -21,6 +21,7 @@ from phosphene.core.config import encode
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.event import Event
 from phosphene.core.model import Model, tensors
+from phosphene.core.paths import anchored
 from phosphene.core.stages import Staged
 from phosphene.data.dataset import Dataset
 from phosphene.recipes.occupying import occupied, write_record
@@ -51,7 +52,8 @@ def run_stages(plan: Plan, runtime: Runtime, execute: Execute, first: Run | None
         The run, whose model is whole once all stages are done.
     """
     if first is None and plan.record.get("first") is not None:
-        first = Run(plan.record["first"])  # a run that is resumed began with it
+        # A run that is resumed began with it.
+        first = Run(anchored(plan.record["first"], plan.record.get("directory", "")))
     elif first is not None:
         plan.record["first"] = str(first.path)
     with occupied(plan, runtime):

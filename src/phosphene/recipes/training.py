@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from phosphene import catalog
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, brief
 from phosphene.core.events import Listener, Started, Warned
 from phosphene.core.model import Model
+from phosphene.core.paths import expanded
+from phosphene.core.rng import check_seed
 from phosphene.data.dataset import Dataset
 from phosphene.recipes.acting import Episodes, Practice, plan_agent, resume_agent
 from phosphene.recipes.occupying import occupied, write_record
@@ -17,11 +19,11 @@ from phosphene.recipes.planning import (
     plan_training,
 )
 from phosphene.recipes.recipe import check_subject
-from phosphene.recipes.resuming import plan_resume
+from phosphene.recipes.resuming import check_same, plan_resume
 from phosphene.recipes.staging import first_stage, run_stages
 from phosphene.train.compiling import compiled
 from phosphene.train.engine import Engine
-from phosphene.train.folder import Run
+from phosphene.train.folder import Run, find_run
 from phosphene.train.probe import (
     available_cores,
     check_threads,
@@ -30,10 +32,13 @@ from phosphene.train.probe import (
     set_threads,
 )
 from phosphene.train.runtime import Runtime
-from phosphene.train.source import DatasetSource, Source
+from phosphene.train.source import DatasetSource, Source, check_shares
 from phosphene.train.validation import HeldOut, Judge
 
-__all__ = ["load_split", "train"]
+__all__ = ["MOST_WORKERS", "load_split", "train"]
+
+MOST_WORKERS = 1024
+"""Processes that step environments."""
 
 
 def train(
@@ -45,9 +50,9 @@ def train(
     labels: int | None = None,
     context: str | Sequence[str] | None = None,
     budget: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     name: str | None = None,
-    recipe: str = "default",
+    recipe: str | None = None,
     folder: str | Path = "runs",
     resume: bool = False,
     model: Mapping[str, Any] | None = None,
@@ -55,7 +60,7 @@ def train(
     device: str = "auto",
     threads: int | None = None,
     precision: str | None = None,
-    compile: bool = False,
+    compile: bool | None = None,
     init_from: str | Path | None = None,
     first: str | Path | None = None,
     workers: int | None = None,
@@ -85,11 +90,13 @@ def train(
             ``label:class``, several of these in a list, or ``none``.
         budget: ``60s``, ``10m``, ``3000steps`` or ``5epochs``; None takes the recipe's. Steps of an
             agent are those of its environments, all together.
-        seed: Seeds weights, batches and noise.
-        name: The run's folder below ``folder``; defaults to system, data and date.
-        recipe: Which recipe of the system: ``default``, ``paper``, ...
+        seed: Seeds weights, batches and noise; None for 0.
+        name: The run's folder below ``folder``; defaults to system, data and date, with a number
+            behind it where another training has that name.
+        recipe: Which recipe of the system: ``default``, ``paper``, ...; None for ``default``.
         folder: Where runs are kept.
-        resume: Go on with the run of that name; ``budget`` may be raised, nothing else changes.
+        resume: Go on with the run of that name; ``budget`` may be raised and ``device`` may be
+            another, and what else is said must be what the run began with.
         model: Hyperparameters of the model.
         train: Trainer settings, see :class:`~phosphene.train.settings.TrainSettings`.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -119,18 +126,33 @@ def train(
         ...     run.model.sample(2).shape
         torch.Size([2, 1, 8, 8])
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     if threads is not None:
         check_threads(threads)
+    if seed is not None:
+        check_seed(seed)
+    init_from = None if init_from is None else find_run(init_from, folder)
+    first = None if first is None else find_run(first, folder)
     said: dict[str, Any] = {"model": model or {}, "train": train or {}, "overrides": overrides}
+    if resume:
+        began = {
+            "seed": seed, "recipe": recipe, "precision": precision, "compile": compile,
+            "threads": threads, "init_from": init_from, "first": first,
+        }  # fmt: skip
+        check_same(system, name, folder, began)
     if first is not None:
         said["model"] = first_stage(catalog.find(system).load(), first, said["model"])
     said |= {"budget": budget, "name": name, "folder": folder}
     anew: dict[str, Any] = {
-        "seed": seed, "recipe": recipe, "precision": precision, "compile": compile,
-        "init_from": init_from,
+        "seed": seed or 0, "recipe": "default" if recipe is None else recipe,
+        "precision": precision, "compile": bool(compile), "init_from": init_from,
     }  # fmt: skip
-    if check_subject(system, data, env):
+    agent = check_subject(system, data, env)
+    if workers is not None and not agent:
+        raise ConfigError(f"{system!r} is no agent: it has no environments for workers to step")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise ConfigError(f"workers must be from 1 to {MOST_WORKERS}, got {brief(workers)}")
+    if agent:
         if labels is not None:
             raise ConfigError(f"{system!r} is an agent: it has no labels, got labels={labels}")
         if context is not None:
@@ -181,8 +203,9 @@ def _execute(
     threads: int | None,
     listeners: Sequence[Listener],
 ) -> Run:
-    plan.model.to(runtime.device)
     settings, seed = plan.settings, plan.record["seed"]
+    check_shares(settings.batch_size, settings.accumulate, runtime.world)
+    plan.model.to(runtime.device)
     assert plan.dataset is not None
     source = DatasetSource(
         plan.dataset, settings.batch_size, seed, runtime.rank, runtime.world, runtime.device

@@ -6,7 +6,7 @@ from phosphene import catalog
 from phosphene.core.agent import Agent
 from phosphene.core.context import ContextSpec
 from phosphene.core.environment import EnvSpec
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, PhospheneError, brief
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.rng import seeded
@@ -49,6 +49,16 @@ def build(
         raise ConfigError(f"{name!r} is built for {takes}, not for {event}")
     cls.check_settings(hyperparameters)
     with seeded(seed):
-        if isinstance(event, EnvSpec):
-            return cls(cast(Any, event), **hyperparameters)
-        return cls(event, context=context, **hyperparameters)
+        try:
+            if isinstance(event, EnvSpec):
+                return cls(cast(Any, event), **hyperparameters)
+            return cls(event, context=context, **hyperparameters)
+        except PhospheneError:
+            raise
+        except (ArithmeticError, MemoryError, RuntimeError, TypeError) as error:
+            if not hyperparameters:
+                raise
+            # Torch's own words for sizes that are negative, or more than there is memory for.
+            said = ", ".join(f"{k}={brief(v, 40)}" for k, v in hyperparameters.items())
+            why = (str(error) or type(error).__name__).strip().splitlines()[0]
+            raise ConfigError(f"{name} cannot be built with {said}: {why[:160]}") from error

@@ -83,6 +83,7 @@ class Engine:
         self._stopped = False  # by a listener
         self._epoch = epoch
         self._terms: list[tuple[Tensor, dict[str, Tensor]]] = []
+        self._rows = 0  # that these terms are means over
         self._sink: JSONLSink | None = None
         self.checkpoints = Checkpoints(folder / "checkpoint", runtime)
 
@@ -301,6 +302,7 @@ class Engine:
                 k = self.step * self.repeats + turn
                 batch = self.source.next(k, self.model, stream=number)
                 self.seen += len(batch) if number == 0 else 0
+                self._rows += len(batch)
                 if phase.update is not None:
                     terms = self._update(runner, batch)
                 else:
@@ -316,7 +318,7 @@ class Engine:
 
     def _update(self, runner: PhaseRunner, batch: Batch) -> dict[str, Tensor]:
         assert runner.phase.update is not None
-        handle = StepHandle(self.step, self.runners, self.ema, self.runtime)
+        handle = StepHandle(self.step, self.runners, self.ema, self.runtime, len(batch))
         terms = runner.phase.update(batch, handle) or {}
         self.optimizers = [r.optimizer for r in self.runners if r.optimizer is not None]
         return terms
@@ -326,8 +328,9 @@ class Engine:
         columns = [torch.stack([total.float() for total, _ in self._terms]).mean()]
         for name in names:
             columns.append(_mean([terms[name] for _, terms in self._terms if name in terms]))
-        means = self.runtime.mean(torch.stack(columns)).tolist()
+        means = self.runtime.weighted(torch.stack(columns), self._rows).tolist()
         self._terms.clear()
+        self._rows = 0
         terms = dict(zip(["loss", *names], means, strict=True))
         terms["lr"] = self.optimizers[0].param_groups[0]["lr"] if self.optimizers else 0.0
         seen = self.runtime.sum(torch.tensor(float(self.seen), device=self.runtime.device))

@@ -8,13 +8,22 @@ that nobody can have planted a link under.
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from phosphene.core.errors import RunError
+from phosphene.core.errors import ConfigError, RunError
+from phosphene.core.paths import expanded
 
-__all__ = ["full", "lock", "refuse_links", "replacing", "size_of", "write_atomically"]
+__all__ = [
+    "destination",
+    "full",
+    "lock",
+    "refuse_links",
+    "replacing",
+    "size_of",
+    "write_atomically",
+]
 
 _PARTS = (
     "run.json", "metrics.jsonl", "evaluation.json", "report.html", "play.gif", ".lock",
@@ -48,10 +57,27 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def destination(out: str | Path, endings: Sequence[str] = ()) -> Path:
+    """Where a file goes that somebody asked for, with a folder for it.
+
+    Raises:
+        ConfigError: Its name has none of the endings, or is that of a folder.
+    """
+    path = expanded(out)
+    if endings and path.suffix.lower() not in endings:
+        raise ConfigError(f"{str(path)!r} must end in {' or '.join(endings)}")
+    if path.is_dir():
+        raise ConfigError(f"{str(path)!r} is a folder, not a file to write")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one."""
     with replacing(path) as aside:
-        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+        # Names of files may be no text: what of them cannot be encoded is escaped.
+        whole = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+        aside.write_bytes(whole)
 
 
 def refuse_links(folder: Path) -> None:

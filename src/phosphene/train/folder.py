@@ -10,13 +10,23 @@ import torch
 from torch import Tensor
 
 from phosphene.core.environment import called
-from phosphene.core.errors import RunError, nearest
+from phosphene.core.errors import RunError, listed, nearest
 from phosphene.core.model import Model, load_tensors
+from phosphene.core.paths import expanded
 from phosphene.train.describing import allowance, build_from, weights_of
 from phosphene.train.files import full, refuse_links, replacing
 from phosphene.train.record import check_record, check_schema, read_json, read_lines
 
-__all__ = ["WEIGHTS", "Run", "Weights", "load", "read_tensors", "save_tensors", "versions"]
+__all__ = [
+    "WEIGHTS",
+    "Run",
+    "Weights",
+    "find_run",
+    "load",
+    "read_tensors",
+    "save_tensors",
+    "versions",
+]
 
 Weights = Literal["auto", "best", "ema", "last"]
 WEIGHTS: dict[str, str] = {
@@ -41,6 +51,8 @@ class Run:
             with gymnasium's methods, or what makes one.
         trust: Whether code, addresses and commands that the run names may be used.
 
+    ``notes`` holds what the user should read of the data that the run names, once they were opened.
+
     Raises:
         RunError: The folder is missing or is not a run.
     """
@@ -53,11 +65,11 @@ class Run:
         env: Any = None,
         trust: bool = False,
     ) -> None:
-        self.path = Path(path)
+        self.path = expanded(path)
         self.said_data, self.said_env, self.trust = data, env, trust
+        self.notes: list[str] = []
         if not self.path.exists():
-            near = _neighbours(self.path)
-            raise RunError(f"there is no run at {str(path)!r}{near}")
+            raise RunError(f"there is no run at {str(path)!r}{_neighbors(self.path)}")
         if not (self.path / "run.json").is_file():
             raise RunError(f"{str(path)!r} is not a run: it has no run.json")
 
@@ -158,7 +170,7 @@ def load(path: str | Path, weights: Weights = "auto") -> Model:
     Raises:
         RunError: Files are missing, truncated, or of another architecture.
     """
-    path = Path(path)
+    path = expanded(path)
     folder = path if (path / "config.json").is_file() else Run(path).path / "model"
     described = folder / "config.json"
     if not described.is_file():
@@ -231,13 +243,29 @@ def _checksum(state: Mapping[str, Tensor]) -> str:
     return f"{found:08x}"
 
 
-def _neighbours(path: Path) -> str:
-    parent = path.parent
-    names = (
-        [p.name for p in parent.iterdir() if (p / "run.json").is_file()] if parent.is_dir() else []
-    )
-    close = nearest(path.name, names)
-    return f"; did you mean {str(parent / close)!r}?" if close else ""
+def find_run(text: str | Path, folder: str | Path = "runs") -> Path:
+    """Where a run is that somebody names: at that path, or below the folder of runs.
+
+    What is no run hides none: photos may lie in ``photos``, and the run of that name in
+    ``runs/photos``.
+    """
+    path, below = expanded(text), expanded(folder) / text
+    for place in (path, below):
+        if (place / "run.json").is_file():
+            return place
+    return below if below.is_dir() and not path.exists() else path
+
+
+def _neighbors(path: Path) -> str:
+    """The run that was meant, or those that there are, beside the path or below ``runs``."""
+    for place in (path.parent, path.parent / "runs"):
+        runs = sorted(p.parent.name for p in place.glob("*/run.json")) if place.is_dir() else []
+        close = nearest(path.name, runs)
+        if close:
+            return f"; did you mean {str(place / close)!r}?"
+        if runs:
+            return f"; the runs in {str(place)!r} are {listed(runs, 10)}"
+    return "; there are none in 'runs' either" if path.parent == Path() else ""
 
 
 def versions() -> dict[str, str]:

@@ -143,6 +143,8 @@ _OPTIONAL: dict[str, tuple[Check, str]] = {
     "data": (_NAME, "text"),
     "env": (_NAME, "text"),
     "own_env": (lambda v: isinstance(v, bool), "true or false"),
+    "directory": (_NAME, "text"),
+    "examples": (_or_none(_whole), "a whole number or null"),
     "fingerprint": (_or_none(_NAME), "text or null"),
     "own_validation": (lambda v: isinstance(v, bool), "true or false"),
     "validation": (_or_none(_NAME), "text or null"),

@@ -143,6 +143,18 @@ class Runtime:
         """Mean over ranks."""
         return self.sum(value) / self.world if self.distributed else value
 
+    def weighted(self, value: Tensor, rows: float) -> Tensor:
+        """Mean over the examples of all ranks, of means over so many of each.
+
+        Ranks' shares of a batch differ where their number does not divide it.
+        """
+        if not self.distributed:
+            return value
+        exact = value.detach().double() * rows
+        count = torch.tensor([float(rows)], dtype=torch.float64, device=exact.device)
+        both = self.sum(torch.cat([exact.reshape(-1), count]))
+        return (both[:-1] / both[-1]).reshape(value.shape).to(value.dtype)
+
     def sum(self, value: Tensor) -> Tensor:
         """Sum over ranks."""
         if self.distributed:
@@ -165,6 +177,18 @@ class Runtime:
         tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
         torch.distributed.broadcast(tensor, 0)
         return float(tensor)
+
+    def told(self, text: str) -> str:
+        """Rank 0's text, on every rank."""
+        if not self.distributed:
+            return text
+        size = int(self.first(len(text.encode(errors="surrogateescape"))))
+        told = torch.zeros(size, dtype=torch.uint8, device=self.device)
+        if self.main:
+            raw = bytearray(text.encode(errors="surrogateescape"))
+            told = torch.frombuffer(raw, dtype=torch.uint8).to(self.device)
+        torch.distributed.broadcast(told, 0)
+        return bytes(told.tolist()).decode(errors="surrogateescape")
 
     def gather(self, value: int) -> tuple[int, ...]:
         """Every rank's value, in the order of ranks."""

@@ -3,12 +3,17 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from phosphene.core.config import check_types, tagged
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, brief
+from phosphene.core.ranges import Within, check_declared
 
 __all__ = ["Budget", "TrainSettings"]
+
+MOST_BATCH = 2**24
+"""Examples in a batch."""
+_MOST_AMOUNT = 1e15  # of seconds, steps or epochs: more than anybody waits for
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "sec": 1.0, "min": 60.0, "hour": 3600.0}
 
@@ -37,10 +42,12 @@ class Budget:
             raise ConfigError(f"budget is text such as '60s' or '3000steps', got {text!r}")
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]+)\s*", text.lower())
         if match is None:
-            raise ConfigError(f"budget {text!r} is not like 60s, 10m, 3000steps or 5epochs")
+            raise ConfigError(f"budget {brief(text)} is not like 60s, 10m, 3000steps or 5epochs")
         amount, unit = float(match[1]), match[2].removesuffix("s") if match[2] != "s" else "s"
         if amount <= 0:
             raise ConfigError(f"budget {text!r} must be above zero, like 60s or 3000steps")
+        if amount > _MOST_AMOUNT:
+            raise ConfigError(f"budget {brief(text)} must be at most {_MOST_AMOUNT:g} of its unit")
         if unit in _SECONDS:
             return cls(seconds=amount * _SECONDS[unit])
         if unit == "step":
@@ -123,6 +130,9 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")
+        check_declared({"batch_size": Annotated[int, Within(1, MOST_BATCH)]}, vars(self))
+        if self.final_lr > 1:
+            raise ConfigError(f"final_lr is a fraction of lr, at most 1, got {self.final_lr}")
         for name in ("weight_decay", "warmup", "final_lr", "checkpoint_every"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")

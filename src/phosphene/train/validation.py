@@ -91,6 +91,9 @@ class HeldOut:
     ) -> dict[str, float]:
         """Mean loss and terms."""
         first, last = share(self.n, runtime.rank, runtime.world)
+        copies = 1
+        if self.n < runtime.world:  # every rank must have some: all have them all
+            first, last, copies = 0, self.n, runtime.world
         sums: dict[str, Tensor] = {}
         for start in range(first, last, _ROWS):
             stop = min(start + _ROWS, last)
@@ -101,7 +104,7 @@ class HeldOut:
             for name, value in {"loss": loss.total, **loss.terms}.items():
                 total = value.double().mean() * (stop - start)
                 sums[name] = sums[name] + total if name in sums else total
-        means = runtime.sum(torch.stack(list(sums.values()))) / self.n
+        means = runtime.sum(torch.stack(list(sums.values()))) / (self.n * copies)
         return dict(zip(sums, means.tolist(), strict=True))
 
 

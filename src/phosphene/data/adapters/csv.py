@@ -215,7 +215,7 @@ class _Table:
     def dataset(self, files: dict[str, TextFile], split: Split, limit: int | None) -> Dataset:
         """One split."""
         values, codes, where = self._read(files)
-        whole = np.isfinite(values).all(1)
+        whole: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
         without = int((~whole).sum())
         if without == len(values):
             raise DataError(f"{self.source!r}: every line lacks a value")

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phosphene.core.errors import DataError, UnknownNameError, listed
+from phosphene.core.paths import expanded
 from phosphene.data.adapters.arrays import labels
 from phosphene.data.adapters.images import common_channels, images_of, parse_size
 from phosphene.data.adapters.optional import need
+from phosphene.data.adapters.outward import saved
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import admit, within_memory
 from phosphene.data.splits import locate
@@ -75,10 +77,9 @@ def hub(
 
 def _parts(argument: str, config: str) -> Mapping[str, Any]:
     datasets = need("datasets", "hub", "hf:")
-    folder = Path(argument).expanduser()
     try:
-        if folder.is_dir():
-            found = datasets.load_from_disk(str(folder))
+        if saved(argument):
+            found = datasets.load_from_disk(str(expanded(argument)))
         else:
             found = datasets.load_dataset(argument, config or None)
     except Exception as error:  # the package lets anything through, from HTTP to Arrow

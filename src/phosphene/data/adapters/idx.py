@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import IO, cast
 import numpy as np
 
 from phosphene.core.errors import DataError
+from phosphene.core.paths import expanded
 from phosphene.data.adapters.arrays import from_arrays
 from phosphene.data.adapters.stored import BrokenPromise, Rows
 from phosphene.data.dataset import Dataset, Split
@@ -39,7 +41,7 @@ def idx(
         DataError: A file is missing, truncated, or does not begin as IDX does, or the examples
             take more memory than data may.
     """
-    path = Path(argument).expanduser()
+    path = expanded(argument)
     if path.is_dir():
         parts = {part: found for part in _PREFIXES if (found := _find(path, part, "images"))}
         if "train" not in parts:
@@ -51,22 +53,27 @@ def idx(
     images = {part: idx_rows(argument, "x", file) for part, file in parts.items()}
     sizes = {name: len(x) for name, x in images.items()}
     part, index = locate(argument, split, sizes, limit)
-    beside = _labels_beside(parts[part])
+    beside = _labels_beside(parts[part]) or (_find(path, part, "labels") if path.is_dir() else None)
     y = None if beside is None else idx_rows(argument, "y", beside)
     return from_arrays(argument, split, images[part], y, index, levels)
 
 
 def _find(folder: Path, part: str, what: str) -> Path | None:
+    """The file of a part, in small letters or capitals: in the folder, or in one of its name."""
     for prefix in _PREFIXES[part]:
-        for file in sorted(folder.glob(f"{prefix}-{what}*")):
-            if "ubyte" in file.name:
-                return file
+        named = re.compile(rf"(?:.*[^a-z])?{prefix}[-_.]?{what}.*ubyte(?:\.gz)?", re.IGNORECASE)
+        found = [p for p in sorted(folder.iterdir()) if named.fullmatch(p.name)]
+        inside = [p for place in found if place.is_dir() for p in sorted(place.iterdir())]
+        for path in (*found, *inside):
+            if named.fullmatch(path.name) and not path.is_dir():
+                return path
     return None
 
 
 def _labels_beside(images: Path) -> Path | None:
     """The labels of a file of images, by the convention of its name."""
-    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    name = re.sub("images", "labels", images.name, flags=re.IGNORECASE)
+    name = re.sub("idx3", "idx1", name, flags=re.IGNORECASE)
     bare = name.removesuffix(".gz")
     for candidate in (name, bare, f"{bare}.gz"):
         path = images.with_name(candidate)

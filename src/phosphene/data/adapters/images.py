@@ -1,5 +1,6 @@
 """From image files of any kind and size to codes of one event."""
 
+import functools
 import math
 import os
 import re
@@ -7,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -28,27 +29,36 @@ from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import admit, allowed
 
 __all__ = [
-    "SUFFIXES",
     "Images",
     "channels_of",
     "common_channels",
     "decode",
+    "endings",
     "images_of",
     "parse_size",
     "plain",
     "reason",
 ]
 
-SUFFIXES = {
-    *(".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm"),
-    *(".tif", ".tiff", ".webp"),
-}
-"""Endings of the names of image files."""
+_NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Formats that Pillow knows by name, and decodes by another program or not at all."""
 
 T = TypeVar("T")
 
 _MODES = {1: "L", 3: "RGB"}
 _ADVICE = "add ?limit=N to read fewer, or a smaller size"
+
+
+@functools.cache
+def endings() -> frozenset[str]:
+    """Endings of the names of image files: of all formats that Pillow reads.
+
+    Example:
+        >>> endings() >= {".png", ".jfif", ".tga", ".tif"}, ".txt" in endings()
+        (True, False)
+    """
+    known = Image.registered_extensions()  # imports all of Pillow's readers
+    return frozenset(e for e, f in known.items() if f in Image.OPEN and f not in _NO_PIXELS)
 
 
 def parse_size(text: str | int) -> tuple[int, int]:
@@ -109,12 +119,28 @@ def decode(
 def plain(image: Image.Image) -> Image.Image:
     """An image turned upright, of at most 8 bits, and without transparency."""
     upright = ImageOps.exif_transpose(image)
-    if upright.mode in SIXTEEN_BITS:  # Pillow would clip 16 bits at 255
-        grey = np.asarray(upright).astype(np.float64) / 257
-        upright = Image.fromarray(np.rint(grey.clip(0, 255)).astype(np.uint8))
+    if upright.mode in SIXTEEN_BITS | {"F"}:  # Pillow would clip them at 255
+        gray = np.asarray(upright).astype(np.float64) * _scale(image)
+        upright = Image.fromarray(np.rint(gray.clip(0, 255)).astype(np.uint8))
     if upright.mode in TRANSPARENT or "transparency" in upright.info:
         upright = _on_white(upright)
     return upright
+
+
+def _scale(image: Image.Image) -> float:
+    """What makes gray levels 0..255 of values of 16 bits, or of reals in 0..1 or 0..255.
+
+    Raises:
+        DataError: The values have no range that is known.
+    """
+    if image.mode == "I" and image.format not in ("PNG", "PPM"):  # theirs are of 16 bits
+        raise DataError("whole numbers of 32 bits, whose range is not known; save 8 or 16 bits")
+    if image.mode != "F":
+        return 1 / 257
+    low, high = cast(tuple[float, float], image.getextrema())
+    if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high <= 255):
+        raise DataError(f"reals from {low:g} to {high:g}, where gray levels are in 0..1 or 0..255")
+    return 255.0 if high <= 1 else 1.0
 
 
 @dataclass

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.lib import format as numpy_format
 
 from phosphene.core.errors import DataError, PhospheneError, listed
+from phosphene.core.paths import expanded
 from phosphene.data.adapters.arrays import from_arrays, images, table_dataset
+from phosphene.data.adapters.keys import roles
 from phosphene.data.adapters.stored import BrokenPromise, Rows
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import admit, regular, within_memory
-from phosphene.data.splits import ALIASES, locate
+from phosphene.data.splits import locate
 
 __all__ = ["npz"]
 
@@ -61,7 +63,7 @@ def npz(
         DataError: The file cannot be read, has no x, or x holds NaN or infinite values, or the
             examples take more memory than data may.
     """
-    path = Path(argument).expanduser()
+    path = expanded(argument)
     if not path.exists():
         raise DataError(f"file {argument!r} does not exist")
     regular(path)
@@ -81,9 +83,8 @@ def _read(
     image_levels: int | None,
 ) -> Dataset:
     members = {info.filename.removesuffix(".npy"): info for info in stored.infolist()}
-    parts = {key.removeprefix("x_"): key for key in members if key.removeprefix("x_") in ALIASES}
-    if "x" in members:
-        parts = {"": "x"}
+    keys = roles(argument, members)
+    parts = {part: own["x"] for part, own in keys.items()}
     if not parts and (table := _table(argument, stored, members)) is not None:
         return table_dataset(argument, split, table, limit)
     if not parts:
@@ -94,13 +95,12 @@ def _read(
         raise DataError(f"{argument!r} holds a single number as {flat[0]!r}, not examples")
     sizes = {name: len(rows[key]) for name, key in parts.items()}
     part, index = locate(argument, split, sizes, limit)
-    key = parts[part]
     given = {
-        name: _rows(argument, stored, members[name + key[1:]], name)
-        for name in ("y", "vector", "image")
-        if name + key[1:] in members
+        name: _rows(argument, stored, members[key], name)
+        for name, key in keys[part].items()
+        if name != "x"
     }
-    x = replace(rows[key], name="x")
+    x = replace(rows[parts[part]], name="x")
     names = _rows(argument, stored, members["columns"], "columns") if "columns" in members else None
     dataset = from_arrays(
         argument, split, x, given.get("y"), index, levels,

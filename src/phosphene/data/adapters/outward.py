@@ -1,8 +1,8 @@
 """What names of data do beside reading files of this machine."""
 
-from pathlib import Path
+from phosphene.core.paths import expanded
 
-__all__ = ["hub", "webdataset"]
+__all__ = ["hub", "saved", "webdataset"]
 
 
 def webdataset(argument: str) -> str:
@@ -19,4 +19,13 @@ def webdataset(argument: str) -> str:
 
 def hub(argument: str) -> str:
     """A name that is no folder is looked up on the hub."""
-    return "" if Path(argument).expanduser().is_dir() else "reads from the hub"
+    return "" if saved(argument) else "reads from the hub"
+
+
+def saved(argument: str) -> bool:
+    """Whether a name is a folder that holds a data set of the package ``datasets``.
+
+    Any other folder hides no data set of its name on the hub.
+    """
+    folder = expanded(argument)
+    return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))

@@ -14,7 +14,7 @@ __all__ = ["SIXTEEN_BITS", "TRANSPARENT", "Room", "Source", "TooLargeError", "co
 
 Source = Path | bytes
 
-SIXTEEN_BITS = {"I", "I;16", "I;16B", "I;16L"}
+SIXTEEN_BITS = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
 """Modes whose values Pillow would clip at 255."""
 
 TRANSPARENT = {"LA", "La", "RGBA", "RGBa", "PA"}
@@ -110,7 +110,7 @@ def cost(image: Image.Image) -> int:
         1200
     """
     width, height = image.size
-    many = image.mode in SIXTEEN_BITS | TRANSPARENT or "transparency" in image.info
+    many = image.mode in SIXTEEN_BITS | TRANSPARENT | {"F"} or "transparency" in image.info
     size = width * height * (36 if many else 24 if image.format == "WEBP" else 12)
     if image.format in ("JPEG", "MPO"):  # its coefficients may be held at full size
         size += 2 * width * height * len(image.getbands())

@@ -1,13 +1,14 @@
 """``text:PATH``: a text file, or a folder of them, in chunks of characters or bytes."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from phosphene.core.errors import DataError, UnknownNameError
+from phosphene.core.errors import DataError, UnknownNameError, listed
 from phosphene.core.event import Event
+from phosphene.core.paths import expanded
+from phosphene.data.adapters.files import files_below
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import admit, regular, shown, within_memory
-from phosphene.data.splits import ALIASES
+from phosphene.data.splits import named_splits
 from phosphene.data.text import STRIDE, chunk_note, chunks, cuts
 from phosphene.data.tokenizers import ByteTokenizer, CharacterTokenizer, Tokenizer
 
@@ -15,6 +16,9 @@ __all__ = ["text"]
 
 _UNKNOWN = "�"
 _LEVELS = ("character", "byte")
+_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+ENDINGS = (".txt",)
+"""Of the names of text files in a folder."""
 
 _TIMES = 12
 """Memory for each byte of text: characters of up to 4 bytes, twice, or their codes of up to 8."""
@@ -26,8 +30,9 @@ def text(argument: str, split: Split, *, length: int = 256, level: str = "charac
 
     The first eight tenths are for training, the next for validation, the last for test (held-out
     parts are rounded up to whole chunks), unless files or subfolders are called ``train``,
-    ``validation`` (or ``val``) and ``test``. Codes are those of the training part's characters; a
-    character that occurs in held-out parts only is replaced, and the notes say so.
+    ``validation`` (or ``val``) and ``test``, in small letters or capitals, with or without more in
+    their names (``x.train.txt`` beside ``x.test.txt``). Codes are those of the training part's
+    characters; a character that occurs in held-out parts only is replaced, and the notes say so.
 
     Args:
         argument: A file of any ending, or a folder that holds ``.txt`` files.
@@ -48,7 +53,7 @@ def text(argument: str, split: Split, *, length: int = 256, level: str = "charac
         tokenizer = ByteTokenizer()
     else:
         tokenizer, parts, replaced = _characters(argument, parts)
-        notes += replaced
+        notes = (*replaced, *notes)
     codes = tokenizer.encode(parts[split])
     if len(codes) < length:
         raise DataError(
@@ -70,38 +75,45 @@ def text(argument: str, split: Split, *, length: int = 256, level: str = "charac
 
 def _parts(argument: str, length: int) -> tuple[dict[Split, str], tuple[str, ...]]:
     """The text of each split."""
-    root = Path(argument).expanduser()
+    root = expanded(argument)
     if not root.exists():
         raise DataError(f"text {argument!r} does not exist")
     if not root.is_dir():
         return _cut(argument, _joined(argument, [root]), length), ()
-    named = _named(root)
-    if "train" in named:
-        missing = [s for s in ("validation", "test") if s not in named]
-        if missing:
-            raise DataError(f"{argument!r} has a part called train and none called {missing[0]}")
-        _admit(argument, [file for files in named.values() for file in files])
-        return {s: _joined(argument, files) for s, files in named.items()}, ()
-    files = _below(root)
+    below = files_below(root, ENDINGS)
+    files = [root / name for name in below.names]
     if not files:
-        raise DataError(f"folder {argument!r} holds no text (.txt)")
-    note = (f"{len(files)} files follow one another in the order of their names",)
-    return _cut(argument, _joined(argument, files), length), note if len(files) > 1 else ()
+        some = f"; {listed(below.notes)}" if below.notes else ""
+        raise DataError(f"folder {argument!r} holds no text (.txt){some}")
+    named, stray = _named(argument, below.names)
+    if named:
+        missing = [s for s in _SPLITS if s not in named]
+        if missing:
+            raise DataError(
+                f"{argument!r} has a part called {min(named)} and none called {missing[0]}"
+            )
+        parts = {split: [root / name for name in found] for split, found in named.items()}
+        _admit(argument, [file for found in parts.values() for file in found])
+        note = f"left out {len(stray)} files that lie in no part: {listed(stray, 10)}"
+        notes = (*below.notes, note) if stray else below.notes
+        return {split: _joined(argument, found) for split, found in parts.items()}, notes
+    note = f"{len(files)} files follow one another in the order of their names"
+    told = (note, *below.notes) if len(files) > 1 else below.notes
+    return _cut(argument, _joined(argument, files), length), told
 
 
-def _named(root: Path) -> Mapping[Split, list[Path]]:
-    """Files and subfolders that are called as splits are."""
-    found: dict[Split, list[Path]] = {}
-    for place in sorted(root.iterdir()):
-        split = ALIASES.get(place.name if place.is_dir() else place.stem)
-        files = _below(place) if place.is_dir() else [place] * (place.suffix == ".txt")
-        if split is not None and files:
-            found.setdefault(split, []).extend(files)
-    return found
-
-
-def _below(root: Path) -> list[Path]:
-    return sorted(p for p in root.rglob("*.txt") if p.is_file() and not p.name.startswith("."))
+def _named(argument: str, names: list[str]) -> tuple[dict[Split, list[str]], list[str]]:
+    """Files that are splits, or lie in folders that are, by split; and the others."""
+    tops = {name: name.split("/")[0] for name in names}
+    called = {n: t if "/" in n else Path(n).stem for n, t in tops.items()}
+    splits = named_splits(argument, sorted(set(called.values())))
+    found: dict[Split, list[str]] = {}
+    for name in names:
+        if called[name] in splits:
+            found.setdefault(splits[called[name]], []).append(name)
+    if "train" not in found and len(found) < 2:  # a book may be called Dev
+        return {}, []
+    return found, [name for name in names if called[name] not in splits]
 
 
 def _admit(argument: str, files: list[Path]) -> None:

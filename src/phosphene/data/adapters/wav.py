@@ -8,17 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from phosphene.core.errors import ConfigError, DataError
+from phosphene.core.errors import ConfigError, DataError, listed
 from phosphene.core.event import Event
+from phosphene.core.paths import expanded
+from phosphene.data.adapters.files import Named, classes_of, files_below, in_parts
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import BLOCK, admit, within_memory
 from phosphene.data.sound import ADVICE, mu_law_codes, read_header, read_wav, resample, resampling
-from phosphene.data.splits import ALIASES, locate
+from phosphene.data.splits import locate
 from phosphene.data.text import cuts
 
 __all__ = ["wav"]
 
 Codes = NDArray[Any]
+ENDINGS = (".wav", ".wave")
+"""Of the names of sound files."""
 
 
 @within_memory
@@ -32,8 +36,9 @@ def wav(
 ) -> Dataset:
     """Read sound of any rate, width and number of channels; subfolders are classes.
 
-    Subfolders ``train``, ``validation`` (or ``val``) and ``test`` are the splits; without them a
-    fixed tenth of the files is held out for each, and fewer than three files are cut in time.
+    Subfolders or files called ``train``, ``validation`` (or ``val``) and ``test``, in small letters
+    or capitals, are the splits; without them the names of the files decide which are held out,
+    about a tenth for each, and fewer than three files are cut in time.
     Windows lie within a file: side by side in held-out parts, overlapping by three quarters in
     training. A file that is shorter than a window is filled up with silence. What was averaged,
     converted, resampled, filled up or left out is in the notes.
@@ -52,21 +57,26 @@ def wav(
     """
     if not 2 <= levels <= 65536:
         raise ConfigError(f"levels must be from 2 to 65536, got {levels}")
-    parts = _parts(argument)
-    everything = [path for found in parts.values() for path in found]
+    root = expanded(argument)
+    parts, passed = _parts(argument, root)
+    everything = [file for found in parts.values() for file in found]
     in_time = "" in parts and len(everything) < 3
-    files = everything
+    part, index = "", np.arange(len(everything))
     if not in_time:
         sizes = {name: len(found) for name, found in parts.items()}
-        part, index = locate(argument, split, sizes)
-        files = [parts[part][i] for i in index]
+        called = {name: [file.name for file in found] for name, found in parts.items()}
+        part, index = locate(argument, split, sizes, None, called)
+    chosen = [parts[part][i] for i in index]
+    files = [root / file.path for file in chosen]
     sounds, notes = _sounds(argument, files, rate, levels)
     if in_time:
         sounds = [_in_time(argument, np.concatenate(sounds), split, length)]
     step = max(1, length // 4) if split == "train" else length
     windows, told = _windows(argument, sounds, length, step, levels)
-    classes = () if in_time else _classes(argument, everything, parts)
-    y = [_class_of(path, argument, classes) for path in files]
+    classes, numbers = classes_of([file.name for file in everything])
+    number = {file.path: k for file, k in zip(everything, numbers, strict=True)}
+    classes = () if in_time else classes
+    y = [number[file.path] for file in chosen]
     counts = torch.tensor([len(found) for found in windows])
     return Dataset(
         name=argument,
@@ -76,28 +86,22 @@ def wav(
         y=torch.tensor(y).repeat_interleave(counts) if classes else None,
         classes=classes,
         sample_rate=rate,
-        notes=(*notes, *told),
+        notes=(*passed, *notes, *told),
     )
 
 
-def _parts(argument: str) -> dict[str, list[Path]]:
-    """Files by the subfolder that is their split; "" where there is none."""
-    root = Path(argument).expanduser()
+def _parts(argument: str, root: Path) -> tuple[dict[str, list[Named]], tuple[str, ...]]:
+    """Files by their split, or by "" where there are none, and notes."""
     if not root.exists():
         raise DataError(f"sound {argument!r} does not exist")
     if not root.is_dir():
-        return {"": [root]}
-    below = sorted(
-        p for p in root.rglob("*") if p.suffix.lower() == ".wav" and not p.name.startswith(".")
-    )
-    if not below:
-        raise DataError(f"folder {argument!r} holds no sound (.wav)")
-    named: dict[str, list[Path]] = {}
-    for path in below:
-        named.setdefault(path.relative_to(root).parts[0], []).append(path)
-    splits = {name: found for name, found in named.items() if name in ALIASES}
-    trains = any(ALIASES[name] == "train" for name in splits)
-    return splits if trains else {"": below}
+        return {"": [Named("", root.name)]}, ()
+    below = files_below(root, ENDINGS)
+    if not below.names:
+        some = f"; {listed(below.notes)}" if below.notes else ""
+        raise DataError(f"folder {argument!r} holds no sound (.wav){some}")
+    parts, notes = in_parts(argument, below.names)
+    return parts, (*below.notes, *notes)
 
 
 def _sounds(
@@ -162,21 +166,3 @@ def _windows(
     if left:
         notes.append(f"{left} samples at the ends of files do not fill a window and are left out")
     return windows, notes
-
-
-def _class_of(path: Path, argument: str, classes: tuple[str, ...]) -> int:
-    parts = path.relative_to(Path(argument).expanduser()).parts[:-1] if classes else ()
-    names = [name for name in parts if name in classes]
-    return classes.index(names[0]) if names else -1
-
-
-def _classes(argument: str, files: list[Path], parts: dict[str, list[Path]]) -> tuple[str, ...]:
-    """First folders below the split's, where there are two or more of them."""
-    root = Path(argument).expanduser()
-    if not root.is_dir():
-        return ()
-    at = 0 if "" in parts else 1
-    found = {
-        p.relative_to(root).parts[at] for p in files if len(p.relative_to(root).parts) > at + 1
-    }
-    return tuple(sorted(found)) if len(found) > 1 else ()

@@ -3,16 +3,19 @@
 import glob
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from phosphene.core.errors import DataError
+from phosphene.core.errors import DataError, listed
+from phosphene.core.paths import expanded
 from phosphene.data.adapters.arrays import labels
-from phosphene.data.adapters.images import common_channels, images_of, parse_size
+from phosphene.data.adapters.images import common_channels, endings, images_of, parse_size
 from phosphene.data.adapters.optional import need
 from phosphene.data.adapters.tar import files_of
 from phosphene.data.dataset import Dataset, Split
@@ -24,7 +27,8 @@ __all__ = ["webdataset"]
 _META = re.compile(r"__[^/]*__($|/)")
 """What describes a shard and is no sample."""
 
-_IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm")
+_FIRST = ("jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm")
+"""Where a sample holds several images, the one that is taken; else any that Pillow reads."""
 
 
 @within_memory
@@ -52,10 +56,17 @@ def webdataset(
             memory allows.
     """
     shape = parse_size(size)
-    samples = list(islice(_samples(argument), min(limit or sys.maxsize, sys.maxsize)))
+    passed = Counter[str]()
+    found = islice(_samples(argument, passed), min(limit or sys.maxsize, sys.maxsize))
+    samples = list(found)
+    notes: tuple[str, ...] = ()
+    if passed:
+        kinds = listed((f"{kind} ({n})" for kind, n in sorted(passed.items())), 10)
+        notes = (f"left out {passed.total()} samples without an image: {kinds}",)
     if not samples:
-        raise DataError(f"shards {argument!r} hold no images ({', '.join(_IMAGES)})")
-    _, index = locate(argument, split, {"": len(samples)})
+        raise DataError(f"shards {argument!r} hold no images, such as jpg or png")
+    called = [key for key, _, _ in samples]
+    _, index = locate(argument, split, {"": len(samples)}, names={"": called})
     chosen = [samples[i] for i in index]
     files = [file for _, file, _ in chosen]
     names = [key for key, _, _ in chosen]
@@ -65,14 +76,17 @@ def webdataset(
         y, classes = labels(argument, np.array(every), len(samples))
         y = y[index]
     wanted = common_channels(argument, [file for _, file, _ in samples], channels)
-    return images_of(argument, files, names, shape, wanted, levels).dataset(
-        argument, split, y, classes
-    )
+    images = images_of(argument, files, names, shape, wanted, levels)
+    dataset = images.dataset(argument, split, y, classes)
+    return replace(dataset, notes=(*notes, *dataset.notes))
 
 
-def _samples(argument: str) -> Iterator[tuple[str, bytes, bytes | None]]:
-    """Key, image and class of each sample: files whose names are the same up to their endings."""
-    found = _files(argument)
+def _samples(argument: str, passed: Counter[str]) -> Iterator[tuple[str, bytes, bytes | None]]:
+    """Key, image and class of each sample: files whose names are the same up to their endings.
+
+    Those without an image are counted by the endings that they have.
+    """
+    found, known = _files(argument), [*_FIRST, *(e.removeprefix(".") for e in endings())]
     for (_, key), files in groupby(found, key=lambda file: (file[0], _parted(file[1])[0])):
         sample: dict[str, bytes] = {}
         for _, name, content in files:
@@ -80,9 +94,11 @@ def _samples(argument: str) -> Iterator[tuple[str, bytes, bytes | None]]:
             if kind in sample:
                 raise DataError(f"shards {argument!r} cannot be read: they hold {name!r} twice")
             sample[kind] = content
-        kind = next((kind for kind in _IMAGES if kind in sample), "")
+        kind = next((kind for kind in known if kind in sample), "")
         if kind:
             yield key, sample[kind], sample.get("cls")
+        else:
+            passed[", ".join(sorted(sample))] += 1
 
 
 def _parted(name: str) -> tuple[str, str]:
@@ -99,7 +115,7 @@ def _parted(name: str) -> tuple[str, str]:
 
 def _files(argument: str) -> Iterator[tuple[int, str, bytes]]:
     """Number of the shard, name and content of all files, of which images and classes are held."""
-    held = 0
+    held, known = 0, {e.removeprefix(".") for e in endings()}
 
     def admitted(size: int) -> None:
         nonlocal held
@@ -107,7 +123,8 @@ def _files(argument: str) -> Iterator[tuple[int, str, bytes]]:
         admit(argument, held, "the files of its images", "add ?limit=N to read fewer")
 
     def wanted(name: str) -> bool:
-        return _parted(name)[1] in (*_IMAGES, "cls")
+        kind = _parted(name)[1]
+        return kind == "cls" or kind in known
 
     for number, shard in enumerate(_shards(argument)):
         try:
@@ -140,7 +157,7 @@ def _shards(argument: str) -> list[Path | str]:
         if "://" in shard or shard.startswith("pipe:"):
             found.append(shard)
             continue
-        matches = sorted(glob.glob(str(Path(shard).expanduser())))
+        matches = sorted(glob.glob(str(expanded(shard))))
         if not matches:
             raise DataError(f"shard {shard!r} of {argument!r} does not exist")
         found += [Path(match) for match in matches]

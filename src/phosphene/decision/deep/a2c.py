@@ -7,6 +7,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss
+from phosphene.core.ranges import Count, NotNegative
 from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts
 
@@ -60,12 +61,12 @@ class A2C(ActorCritic):
         self,
         spec: EnvSpec,
         *,
-        environments: int = 8,
-        steps: int = 5,
+        environments: Count = 8,
+        steps: Count = 5,
         gamma: float = 0.99,
         lambda_: float = 1.0,
-        value: float = 0.5,
-        entropy: float = 0.0,
+        value: NotNegative = 0.5,
+        entropy: NotNegative = 0.0,
         normalize: bool = False,
         hidden: Sequence[int] = (64, 64),
         activation: str = "tanh",

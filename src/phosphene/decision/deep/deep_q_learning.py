@@ -8,6 +8,7 @@ from phosphene.core.agent import Ranks
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.phase import Loss, Phase
+from phosphene.core.ranges import Count, Natural
 from phosphene.decision.deep.q_network import QAgent, QNetwork
 from phosphene.decision.deep.replay import Replay, TransitionBatch
 from phosphene.kernels.td_error import td_error
@@ -63,12 +64,12 @@ class DeepQLearning(QAgent):
         self,
         spec: EnvSpec,
         *,
-        environments: int = 8,
-        act_steps: int = 1,
-        turns: int = 1,
-        batch_size: int = 64,
-        capacity: int = 100_000,
-        warmup: int = 1_000,
+        environments: Count = 8,
+        act_steps: Count = 1,
+        turns: Count = 1,
+        batch_size: Count = 64,
+        capacity: Count = 100_000,
+        warmup: Natural = 1_000,
         gamma: float = 0.99,
         epsilon_start: float = 1.0,
         epsilon_end: float = 0.05,

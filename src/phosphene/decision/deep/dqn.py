@@ -11,6 +11,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase, Step
+from phosphene.core.ranges import Count, Natural, NotNegative
 from phosphene.decision.deep.priorities import Priorities
 from phosphene.decision.deep.q_network import QAgent, QNetwork
 from phosphene.decision.deep.replay import Replay, TransitionBatch
@@ -88,27 +89,27 @@ class DQN(QAgent):
         self,
         spec: EnvSpec,
         *,
-        environments: int = 8,
-        act_steps: int = 1,
-        turns: int = 1,
-        batch_size: int = 64,
-        capacity: int = 100_000,
-        warmup: int = 1_000,
+        environments: Count = 8,
+        act_steps: Count = 1,
+        turns: Count = 1,
+        batch_size: Count = 64,
+        capacity: Count = 100_000,
+        warmup: Natural = 1_000,
         gamma: float = 0.99,
-        n_step: int = 1,
+        n_step: Count = 1,
         epsilon_start: float = 1.0,
         epsilon_end: float = 0.05,
         epsilon_steps: int = 10_000,
-        hold: int = 1,
+        hold: Count = 1,
         target_every: int = 500,
         tau: float = 1.0,
         double: bool = True,
         dueling: bool = False,
         huber: bool = True,
         prioritized: bool = False,
-        alpha: float = 0.6,
-        beta: float = 0.4,
-        beta_steps: int = 100_000,
+        alpha: NotNegative = 0.6,
+        beta: NotNegative = 0.4,
+        beta_steps: Count = 100_000,
         hidden: Sequence[int] = (128, 128),
         activation: str = "relu",
         standardize: bool = False,

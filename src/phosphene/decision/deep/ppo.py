@@ -6,6 +6,7 @@ from phosphene.core.agent import Ranks
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.phase import Loss, Phase
+from phosphene.core.ranges import Count, NotNegative, Positive
 from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
 from phosphene.decision.deep.distributions import Gaussian
 from phosphene.decision.deep.observations import RunningScale
@@ -65,16 +66,16 @@ class PPO(ActorCritic):
         self,
         spec: EnvSpec,
         *,
-        environments: int = 8,
-        steps: int = 128,
-        epochs: int = 10,
-        batch_size: int = 256,
+        environments: Count = 8,
+        steps: Count = 128,
+        epochs: Count = 10,
+        batch_size: Count = 256,
         gamma: float = 0.99,
         lambda_: float = 0.95,
-        clip: float = 0.2,
+        clip: Positive = 0.2,
         clip_value: float | None = None,
-        value: float = 0.5,
-        entropy: float = 0.0,
+        value: NotNegative = 0.5,
+        entropy: NotNegative = 0.0,
         normalize: bool = True,
         hidden: Sequence[int] = (64, 64),
         activation: str = "tanh",

@@ -10,6 +10,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase
+from phosphene.core.ranges import Count
 from phosphene.decision.deep.actor_critic import check_discount
 from phosphene.decision.deep.observations import Eyes, RunningScale, orthogonal
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts, batches_of
@@ -119,10 +120,10 @@ class PQN(Agent):
         self,
         spec: EnvSpec,
         *,
-        environments: int = 128,
-        steps: int = 16,
-        epochs: int = 4,
-        batch_size: int = 512,
+        environments: Count = 128,
+        steps: Count = 16,
+        epochs: Count = 4,
+        batch_size: Count = 512,
         gamma: float = 0.99,
         lambda_: float = 0.9,
         epsilon_start: float = 1.0,

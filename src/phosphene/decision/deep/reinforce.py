@@ -11,6 +11,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase
+from phosphene.core.ranges import Count, NotNegative
 from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
 from phosphene.decision.deep.whole_episodes import EpisodeBatch, WholeEpisodes
 from phosphene.kernels.returns import advantages
@@ -75,14 +76,14 @@ class REINFORCE(ActorCritic):
         self,
         spec: EnvSpec,
         *,
-        environments: int = 16,
+        environments: Count = 16,
         gamma: float = 0.99,
         baseline: Literal["none", "value"] = "value",
         reward_to_go: bool = True,
         discounted_states: bool = False,
         normalize: bool = False,
         value_steps: int = 10,
-        entropy: float = 0.0,
+        entropy: NotNegative = 0.0,
         longest: int = 1000,
         hidden: Sequence[int] = (64, 64),
         activation: str = "tanh",

@@ -12,6 +12,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase, Step
+from phosphene.core.ranges import Count, Natural
 from phosphene.decision.deep.actor_critic import Bounds, check_discount
 from phosphene.decision.deep.distributions import SquashedGaussian
 from phosphene.decision.deep.observations import Eyes
@@ -111,12 +112,12 @@ class SAC(Agent):
         self,
         spec: EnvSpec,
         *,
-        environments: int = 1,
-        act_steps: int = 1,
-        turns: int = 1,
-        batch_size: int = 256,
-        capacity: int = 1_000_000,
-        warmup: int = 100,
+        environments: Count = 1,
+        act_steps: Count = 1,
+        turns: Count = 1,
+        batch_size: Count = 256,
+        capacity: Count = 1_000_000,
+        warmup: Natural = 100,
         gamma: float = 0.99,
         tau: float = 0.005,
         temperature: float | None = None,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from phosphene.core.config import parameters_of
-from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.errors import ConfigError, UnknownNameError, brief
+from phosphene.core.ranges import check_declared
 
 __all__ = ["convert", "guess", "settings"]
 
@@ -57,10 +58,16 @@ def convert(what: str, name: str, text: str, kind: Any) -> Any:
     try:
         if kind is bool:
             return _WORDS[text.lower()]
-        return kind(text)
-    except (KeyError, ValueError):
+        value = kind(text)
+        check_declared({}, {f"option {name!r} of {what}": value})
+        return value
+    except (KeyError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
         wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise ConfigError(f"option {name!r} of {what} must be {wanted}, got {text!r}") from None
+        raise ConfigError(
+            f"option {name!r} of {what} must be {wanted}, got {brief(text)}"
+        ) from None
 
 
 def guess(text: str) -> bool | int | float | str | None:

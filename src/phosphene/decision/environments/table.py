@@ -1,16 +1,18 @@
 """Environments by name: native ones, explicit processes, gymnasium, or a function of the user's."""
 
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
 from phosphene.core.environment import Environment, EnvSpec, called
 from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.paths import anchored
 from phosphene.data.loading import parse
 from phosphene.decision.environments.options import convert, settings
 from phosphene.decision.mdp.grid import BUILT_IN
 
-__all__ = ["code_named", "listed_specs", "make", "names", "spec"]
+__all__ = ["code_named", "listed_specs", "located", "make", "names", "spec"]
 
 _HERE = "phosphene.decision.environments"
 _NATIVE = {
@@ -63,6 +65,22 @@ def code_named(name: str) -> bool:
     base = parse(name)[0]
     # Some of gymnasium's environments take the name of another one as an option.
     return ":" in name and not (base == "grid" or base in _NATIVE or base in _TABULAR)
+
+
+def located(name: str, folder: str | None) -> str:
+    """A name as it is understood in another folder, where it is a map's of a relative path.
+
+    Example:
+        >>> located("grid:cliff", "/home/a"), located("CartPole-v1", "/home/a")
+        ('grid:cliff', 'CartPole-v1')
+    """
+    base, argument, _ = parse(name)
+    if base != "grid" or folder is None or argument in BUILT_IN:
+        return name
+    place = anchored(argument, folder)
+    if "?" in place or not os.path.exists(place):
+        return name
+    return f"grid:{place}{name.removeprefix(f'grid:{argument}')}"
 
 
 def make(

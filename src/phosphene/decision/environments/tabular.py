@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from phosphene.core.environment import EnvSpec, Step
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.paths import expanded
 from phosphene.data.limits import admit, regular, within_memory
 from phosphene.decision.environments.actions import check_actions, refuse_impossible
 from phosphene.decision.environments.boards import draw_grid, draw_states, draw_taxi
@@ -267,7 +267,7 @@ def grid(
     """
     given: dict[str, Any] = {"slip": slip, "step": step, "goal": goal, "hole": hole, "cliff": cliff}
     turns = None if order is None else order.replace("-", " ").replace(",", " ")
-    path = Path(source)
+    path = expanded(source)
     if source in BUILT_IN or not path.exists():
         if source not in BUILT_IN and ("/" in source or path.suffix):
             raise DataError(f"the map {source!r} does not exist")

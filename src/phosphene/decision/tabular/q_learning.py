@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from phosphene.core.environment import EnvSpec
+from phosphene.core.ranges import Count
 from phosphene.decision.tabular.learner import Control, Learner
 from phosphene.decision.tabular.running import history_of
 from phosphene.decision.tabular.schedules import Schedule
@@ -151,7 +152,7 @@ class QLearning(TableAgent):
         epsilon: Rate = 0.1,
         temperature: Rate | None = None,
         initial: float = 0.0,
-        steps: int = 500,
+        steps: Count = 500,
     ) -> None:
         settings = {
             "gamma": gamma, "alpha": alpha, "epsilon": epsilon, "temperature": temperature,
@@ -193,7 +194,7 @@ class DoubleQLearning(TableAgent):
         epsilon: Rate = 0.1,
         temperature: Rate | None = None,
         initial: float = 0.0,
-        steps: int = 500,
+        steps: Count = 500,
     ) -> None:
         settings = {
             "gamma": gamma, "alpha": alpha, "epsilon": epsilon, "temperature": temperature,

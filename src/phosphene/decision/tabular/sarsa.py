@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from phosphene.core.environment import EnvSpec
+from phosphene.core.ranges import Count
 from phosphene.decision.tabular.learner import Control, Learner
 from phosphene.decision.tabular.running import history_of
 from phosphene.decision.tabular.schedules import Schedule
@@ -157,7 +158,7 @@ class Sarsa(TableAgent):
         epsilon: Rate = 0.1,
         temperature: Rate | None = None,
         initial: float = 0.0,
-        steps: int = 500,
+        steps: Count = 500,
     ) -> None:
         settings = {
             "lambda_": lambda_,
@@ -201,7 +202,7 @@ class ExpectedSarsa(TableAgent):
         epsilon: Rate = 0.1,
         temperature: Rate | None = None,
         initial: float = 0.0,
-        steps: int = 500,
+        steps: Count = 500,
     ) -> None:
         settings = {
             "gamma": gamma, "alpha": alpha, "epsilon": epsilon, "temperature": temperature,

@@ -13,6 +13,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
+from phosphene.core.ranges import Natural
 from phosphene.generative.autoencoder.prior import LatentPrior
 from phosphene.nn.networks import NetworkName, build_decoder, build_encoder
 from phosphene.nn.noise import Uniform
@@ -77,7 +78,7 @@ class Autoencoder(Model):
         latent_dim: int = 8,
         network: NetworkName = "mlp",
         hidden: tuple[int, ...] | None = None,
-        blocks: int = 1,
+        blocks: Natural = 1,
         norm: Literal["none", "group"] = "none",
         activation: str = "relu",
         dropout: float = 0.0,

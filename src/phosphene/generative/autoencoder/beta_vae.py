@@ -8,6 +8,7 @@ from torch import Tensor
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count, Natural, NotNegative, Positive
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.nn.likelihoods import OutputName, Variance
 from phosphene.nn.networks import NetworkName
@@ -60,21 +61,21 @@ class BetaVAE(VAE):
         event: Event,
         *,
         context: ContextSpec | None = None,
-        beta: float = 4.0,
+        beta: NotNegative = 4.0,
         latent_dim: int = 16,
         network: NetworkName = "mlp",
         hidden: tuple[int, ...] | None = None,
-        blocks: int = 1,
+        blocks: Natural = 1,
         norm: Literal["none", "group"] = "none",
         activation: str = "relu",
         dropout: float = 0.0,
         decoder: OutputName = "auto",
         variance: Variance = "predicted",
-        sigma: float = 0.1,
+        sigma: Positive = 0.1,
         warmup: int = 0,
         shift: float = 0.0,
         warp: float = 0.0,
-        patch: int = 1,
+        patch: Count = 1,
     ) -> None:
         super().__init__(
             event, context=context, latent_dim=latent_dim, network=network, hidden=hidden,

@@ -12,6 +12,7 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss, Phase, Step
+from phosphene.core.ranges import Count, Natural, Positive
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.nn.gaussian import kl_to_standard
 from phosphene.nn.likelihoods import OutputName, Variance
@@ -80,16 +81,16 @@ class ConstrainedVAE(VAE):
         latent_dim: int = 16,
         network: NetworkName = "mlp",
         hidden: tuple[int, ...] | None = None,
-        blocks: int = 1,
+        blocks: Natural = 1,
         norm: Literal["none", "group"] = "none",
         activation: str = "relu",
         dropout: float = 0.0,
         decoder: OutputName = "auto",
         variance: Variance = "predicted",
-        sigma: float = 0.1,
+        sigma: Positive = 0.1,
         shift: float = 0.0,
         warp: float = 0.0,
-        patch: int = 1,
+        patch: Count = 1,
     ) -> None:
         super().__init__(
             event, context=context, latent_dim=latent_dim, network=network, hidden=hidden,
@@ -134,7 +135,7 @@ class ConstrainedVAE(VAE):
     @torch.no_grad()
     def _ascend(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         mu, logvar = self._posterior(*self._distorted(batch))
-        kl = step.all_reduce(kl_to_standard(mu, logvar).sum(1).mean())
+        kl = step.mean(kl_to_standard(mu, logvar).sum(1).mean())
         error = (kl / self.delta - 1.0).clamp(-1.0, 1.0)
         self.log_beta.add_(self.rate * error).clamp_(*_LOG_BETA)
         return {"beta": self.beta, "kl": kl, "slackness": self.beta * (kl - self.delta)}

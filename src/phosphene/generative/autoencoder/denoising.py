@@ -11,6 +11,7 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
+from phosphene.core.ranges import Natural, Positive
 from phosphene.generative.autoencoder.autoencoder import Autoencoder
 from phosphene.nn.networks import NetworkName
 
@@ -69,12 +70,12 @@ class DenoisingAutoencoder(Autoencoder):
         *,
         context: ContextSpec | None = None,
         noise: Literal["gaussian", "masking"] = "gaussian",
-        sigma: float = 0.25,
+        sigma: Positive = 0.25,
         masked: float = 0.3,
         latent_dim: int | None = None,
         network: NetworkName = "mlp",
         hidden: tuple[int, ...] | None = None,
-        blocks: int = 1,
+        blocks: Natural = 1,
         norm: Literal["none", "group"] = "none",
         activation: str = "relu",
         dropout: float = 0.0,

@@ -4,6 +4,7 @@ from typing import Literal
 
 from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count, Natural, Positive
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.nn.likelihoods import OutputName, Variance
 from phosphene.nn.networks import NetworkName
@@ -57,17 +58,17 @@ class ImportanceWeightedAutoencoder(VAE):
         latent_dim: int = 16,
         network: NetworkName = "mlp",
         hidden: tuple[int, ...] | None = None,
-        blocks: int = 1,
+        blocks: Natural = 1,
         norm: Literal["none", "group"] = "none",
         activation: str = "relu",
         dropout: float = 0.0,
         decoder: OutputName = "auto",
         variance: Variance = "predicted",
-        sigma: float = 0.1,
+        sigma: Positive = 0.1,
         warmup: int = 0,
         shift: float = 0.0,
         warp: float = 0.0,
-        patch: int = 1,
+        patch: Count = 1,
     ) -> None:
         super().__init__(
             event, context=context, particles=particles, latent_dim=latent_dim, network=network,

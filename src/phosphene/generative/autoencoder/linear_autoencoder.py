@@ -22,6 +22,7 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
+from phosphene.core.ranges import NotNegative
 
 __all__ = ["LinearAutoencoder", "principal_angles"]
 
@@ -81,7 +82,7 @@ class LinearAutoencoder(Model):
         *,
         context: ContextSpec | None = None,
         latent_dim: int = 8,
-        l2: float = 0.0,
+        l2: NotNegative = 0.0,
         optimizer: Literal["trainer", "lbfgs"] = "trainer",
     ) -> None:
         super().__init__(event, context=context)

@@ -14,6 +14,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood
+from phosphene.core.ranges import Positive
 from phosphene.nn.activations import activation_named
 from phosphene.nn.gaussian import kl_to_standard
 from phosphene.nn.likelihoods import OutputName, Variance, build_output, soft_clamp
@@ -94,7 +95,7 @@ class SemiSupervisedVAE(Model):
         activation: str = "relu",
         decoder: OutputName = "auto",
         variance: Variance = "predicted",
-        sigma: float = 0.1,
+        sigma: Positive = 0.1,
         alpha: float = 50.0,
         shift: int = 0,
     ) -> None:

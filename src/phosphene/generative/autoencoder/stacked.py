@@ -15,6 +15,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import Likelihood
+from phosphene.core.ranges import Positive
 from phosphene.generative.autoencoder.semi_supervised import SemiSupervisedVAE
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.nn.gaussian import log_normal
@@ -88,7 +89,7 @@ class StackedSemiSupervisedVAE(Model):
         activation: str = "relu",
         decoder: OutputName = "auto",
         variance: Variance = "predicted",
-        sigma: float = 0.1,
+        sigma: Positive = 0.1,
         alpha: float = 50.0,
         shift: int = 0,
     ) -> None:

@@ -15,6 +15,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.protocols import Likelihood
+from phosphene.core.ranges import Count, Natural, Positive
 from phosphene.generative.autoencoder.particles import (
     log_mean_exp,
     log_ratio,
@@ -105,19 +106,19 @@ class VAE(Model):
         latent_dim: int = 16,
         network: NetworkName = "mlp",
         hidden: tuple[int, ...] | None = None,
-        blocks: int = 1,
+        blocks: Natural = 1,
         norm: Literal["none", "group"] = "none",
         activation: str = "relu",
         dropout: float = 0.0,
         decoder: OutputName = "auto",
         variance: Variance = "predicted",
-        sigma: float = 0.1,
+        sigma: Positive = 0.1,
         particles: int = 1,
         free_bits: float = 0.0,
         warmup: int = 0,
         shift: float = 0.0,
         warp: float = 0.0,
-        patch: int = 1,
+        patch: Count = 1,
     ) -> None:
         super().__init__(event, context=context)
         self._check_support()

@@ -1,7 +1,7 @@
 """Vector-quantized autoencoder: an image as a small grid of discrete codes."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
+from phosphene.core.ranges import Count, Natural, NotNegative, Within
 from phosphene.nn.grid import GridDecoder, GridEncoder, grid_of
 from phosphene.nn.likelihoods import OutputName, build_output
 from phosphene.nn.quantize import Codebook, FiniteScalars, Quantized, perplexity
@@ -69,13 +70,13 @@ class VQVAE(Model):
         codes: int = 64,
         code_dim: int = 16,
         quantizer: Quantizer = "ema",
-        scalar_levels: tuple[int, ...] = (4, 4, 4),
+        scalar_levels: Annotated[tuple[int, ...], Within(2, 65536)] = (4, 4, 4),
         ema: float = 0.99,
-        beta: float = 0.25,
+        beta: NotNegative = 0.25,
         restart: float = 0.05,
-        downsample: int = 4,
-        hidden: int = 64,
-        blocks: int = 1,
+        downsample: Count = 4,
+        hidden: Count = 64,
+        blocks: Natural = 1,
         activation: str = "silu",
         dropout: float = 0.0,
         decoder: OutputName = "auto",

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.order_agnostic import OrderAgnostic
 from phosphene.nn.condition import ConditionBias
 from phosphene.nn.conditionals import ConditionalName, build_conditional
@@ -55,12 +56,12 @@ class ConvNADE(OrderAgnostic):
         event: Event,
         *,
         context: ContextSpec | None = None,
-        channels: int = 32,
+        channels: Count = 32,
         blocks: int = 4,
         activation: str = "silu",
         norm: str = "none",
         conditional: ConditionalName = "auto",
-        components: int = 10,
+        components: Count = 10,
         ensemble: int = 4,
         dropout: float = 0.0,
     ) -> None:

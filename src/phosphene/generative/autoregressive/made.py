@@ -11,6 +11,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.core.rng import mix
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.nn.choosing import Choosing
@@ -75,7 +76,7 @@ class MADE(Autoregressive):
         *,
         hidden: Sequence[int] = (500,),
         conditional: ConditionalName = "auto",
-        components: int = 10,
+        components: Count = 10,
         activation: str = "relu",
         dropout: float = 0.0,
         order: OrderName = "raster",

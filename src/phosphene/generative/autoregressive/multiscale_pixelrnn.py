@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.pixel_model import PixelModel, image_of_codes
 from phosphene.generative.autoregressive.pixelrnn import LayerName, PixelWalk, RecurrentPixels
@@ -94,7 +95,7 @@ class MultiscalePixelRNN(PixelModel):
         layers: int = 1,
         kernel: int = 7,
         conditional: ConditionalName = "auto",
-        components: int = 10,
+        components: Count = 10,
         position_bias: bool = True,
         dropout: float = 0.0,
         shift: float = 0.0,

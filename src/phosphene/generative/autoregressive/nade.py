@@ -10,6 +10,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.kernels.nade import nade_sample, nade_usable
 from phosphene.nn.choosing import Choosing
@@ -254,7 +255,7 @@ class NADE(NADEBase):
         hidden: int = 500,
         activation: str = "sigmoid",
         conditional: ConditionalName = "auto",
-        components: int = 10,
+        components: Count = 10,
         inputs: str = "auto",
         orders: int = 1,
         dropout: float = 0.0,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.order_agnostic import OrderAgnostic, RowStepper
 from phosphene.nn.activations import activation_named
@@ -67,7 +68,7 @@ class OrderAgnosticNADE(OrderAgnostic):
         hidden: Sequence[int] = (500, 500),
         activation: str = "relu",
         conditional: ConditionalName = "auto",
-        components: int = 10,
+        components: Count = 10,
         inputs: str = "auto",
         ensemble: int = 8,
         dropout: float = 0.0,

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
     PixelModel,
@@ -126,14 +127,14 @@ class PixelCNN(PixelModel):
         event: Event,
         *,
         context: ContextSpec | None = None,
-        channels: int = 32,
+        channels: Count = 32,
         blocks: int = 6,
         kernel: int = 3,
         first_kernel: int = 7,
         residual: bool = True,
         head: int = 1,
         conditional: ConditionalName = "auto",
-        components: int = 10,
+        components: Count = 10,
         position_bias: bool = True,
         dropout: float = 0.0,
         shift: float = 0.0,

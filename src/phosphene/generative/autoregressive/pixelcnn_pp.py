@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
@@ -210,11 +211,11 @@ class PixelCNNPlusPlus(PixelModel):
         event: Event,
         *,
         context: ContextSpec | None = None,
-        channels: int = 32,
+        channels: Count = 32,
         blocks: int = 4,
         radius: int = 1,
         first_kernel: int = 5,
-        components: int = 5,
+        components: Count = 5,
         position_bias: bool = True,
         dropout: float = 0.0,
         shift: float = 0.0,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
@@ -277,7 +278,7 @@ class PixelRNN(PixelModel):
         layers: int = 1,
         kernel: int = 7,
         conditional: ConditionalName = "auto",
-        components: int = 10,
+        components: Count = 10,
         position_bias: bool = True,
         dropout: float = 0.0,
         shift: float = 0.0,

@@ -9,6 +9,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.moments import standardize
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.nade import NADEBase
 from phosphene.nn.conditionals import GaussianMixture, LogisticMixture
 from phosphene.nn.noise import Uniform
@@ -60,7 +61,7 @@ class RNADE(NADEBase):
         hidden: int = 100,
         activation: str = "relu",
         mixture: Literal["gaussian", "logistic"] = "gaussian",
-        components: int = 10,
+        components: Count = 10,
         scale_mean_gradient: bool = True,
         orders: int = 1,
         dropout: float = 0.0,

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
 from phosphene.nn.condition import ConditionBias
 from phosphene.nn.conditionals import ConditionalName, build_conditional
@@ -52,12 +53,12 @@ class TCN(CausalSequence):
         event: Event,
         *,
         context: ContextSpec | None = None,
-        channels: int = 64,
+        channels: Count = 64,
         blocks: int = 4,
         kernel: int = 3,
         dropout: float = 0.0,
         conditional: ConditionalName = "auto",
-        components: int = 10,
+        components: Count = 10,
     ) -> None:
         distribution = build_conditional(conditional, event, components)
         super().__init__(event, distribution, context=context, width=channels, features=channels)

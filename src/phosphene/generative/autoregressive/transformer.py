@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count, Positive
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.condition import ConditionBias
@@ -87,13 +88,13 @@ class Transformer(Autoregressive):
         norm: NormName = "layer",
         bias: bool = False,
         positions: PositionsName = "rotary",
-        rotary_base: float = 10000.0,
+        rotary_base: Positive = 10000.0,
         pairs: bool | None = None,
         tied: bool = False,
         dropout: float = 0.0,
         conditional: ConditionalName = "auto",
-        components: int = 10,
-        eps: float = 1e-6,
+        components: Count = 10,
+        eps: Positive = 1e-6,
     ) -> None:
         super().__init__(event, build_conditional(conditional, event, components), context=context)
         for name, value in (("width", width), ("depth", depth), ("heads", heads)):

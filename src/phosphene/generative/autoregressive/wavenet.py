@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
 from phosphene.kernels.wavenet import WavenetArrays, wavenet_sample, wavenet_usable
 from phosphene.nn.causal import Window, causal_conv, check_counts, gate, receptive_field
@@ -69,11 +70,11 @@ class WaveNet(CausalSequence):
         context: ContextSpec | None = None,
         layers: int = 8,
         stacks: int = 1,
-        channels: int = 32,
+        channels: Count = 32,
         skip: int = 64,
         kernel: int = 2,
         conditional: ConditionalName = "auto",
-        components: int = 10,
+        components: Count = 10,
     ) -> None:
         check_counts(layers=layers, stacks=stacks, channels=channels, skip=skip, kernel=kernel)
         distribution = build_conditional(conditional, event, components)

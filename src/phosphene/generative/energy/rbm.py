@@ -14,6 +14,7 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.protocols import Likelihood, available_if
+from phosphene.core.ranges import NotNegative
 from phosphene.generative.energy.annealed import (
     LogNormalizer,
     annealed_importance,
@@ -81,7 +82,7 @@ class RBM(BinaryUnits):
         steps: int = 1,
         chains: int = 100,
         temperatures: int = 10,
-        weight_decay: float = 0.0,
+        weight_decay: NotNegative = 0.0,
         gibbs: int = 1000,
         ais_chains: int = 500,
         ais_temperatures: int = 2000,

@@ -15,6 +15,7 @@ from phosphene.core.model import Model
 from phosphene.core.moments import Moments
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood, available_if
+from phosphene.core.ranges import Count
 from phosphene.data.codecs import Chain, Codec, Dequantize, Logit, Standardize
 from phosphene.data.equalize import Equalize
 from phosphene.nn.flow.bases import Base, Uniform, build_base
@@ -69,7 +70,7 @@ class Flow(Model):
         *,
         context: ContextSpec | None = None,
         base: str = "normal",
-        components: int = 8,
+        components: Count = 8,
         codec: str = "logit",
         alpha: float = 0.05,
         dequantization: str = "uniform",

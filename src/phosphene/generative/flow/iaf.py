@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count, Positive
 from phosphene.generative.flow.flow import Flow
 from phosphene.generative.flow.maf import MonotoneName, OrderName, monotone_named, order_named
 from phosphene.nn.flow.autoregressive import MaskedAutoregressive
@@ -66,11 +67,11 @@ class IAF(Flow):
         activation: str = "tanh",
         residual: bool = False,
         order: OrderName = "reversed",
-        limit: float = 2.0,
-        bins: int = 8,
-        bound: float = 5.0,
+        limit: Positive = 2.0,
+        bins: Count = 8,
+        bound: Positive = 5.0,
         base: str = "normal",
-        components: int = 8,
+        components: Count = 8,
         codec: str = "logit",
         alpha: float = 0.05,
     ) -> None:

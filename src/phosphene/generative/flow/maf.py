@@ -9,6 +9,7 @@ from torch import Tensor
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count, Positive
 from phosphene.generative.flow.flow import Flow
 from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.autoregressive import MaskedAutoregressive
@@ -81,11 +82,11 @@ class MAF(Flow):
         residual: bool = False,
         order: OrderName = "reversed",
         norm: NormName = "actnorm",
-        limit: float = 2.0,
-        bins: int = 8,
-        bound: float = 5.0,
+        limit: Positive = 2.0,
+        bins: Count = 8,
+        bound: Positive = 5.0,
         base: str = "normal",
-        components: int = 8,
+        components: Count = 8,
         codec: str = "logit",
         alpha: float = 0.05,
     ) -> None:

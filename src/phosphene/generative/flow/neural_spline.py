@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count, Positive
 from phosphene.generative.flow.flow import Flow
 from phosphene.nn.flow.conditioner import VectorConditioner
 from phosphene.nn.flow.coupling import VectorCoupling
@@ -63,8 +64,8 @@ class NeuralSpline(Flow):
         *,
         context: ContextSpec | None = None,
         layers: int = 6,
-        bins: int = 8,
-        bound: float = 5.0,
+        bins: Count = 8,
+        bound: Positive = 5.0,
         hidden: Sequence[int] = (64, 64),
         network: NetworkName = "mlp",
         activation: str = "tanh",

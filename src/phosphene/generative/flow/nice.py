@@ -8,6 +8,7 @@ import torch
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count
 from phosphene.generative.flow.flow import Flow
 from phosphene.nn.flow.conditioner import VectorConditioner
 from phosphene.nn.flow.coupling import VectorCoupling
@@ -54,7 +55,7 @@ class NICE(Flow):
         hidden: Sequence[int] = (128, 128),
         activation: str = "relu",
         base: str = "logistic",
-        components: int = 8,
+        components: Count = 8,
         codec: str = "centered",
         alpha: float = 0.05,
     ) -> None:

@@ -7,6 +7,7 @@ import torch
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.ranges import Count, Positive
 from phosphene.generative.flow.flow import Flow
 from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.conditioner import VectorConditioner
@@ -62,10 +63,10 @@ class RealNVP(Flow):
         layers: int = 8,
         hidden: Sequence[int] = (128, 128),
         levels: int | None = None,
-        channels: int = 32,
+        channels: Count = 32,
         blocks: int = 2,
         activation: str = "auto",
-        limit: float = 2.0,
+        limit: Positive = 2.0,
         base: str = "normal",
         codec: str = "logit",
         alpha: float = 0.05,
