@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.drawing import each_row
 from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
@@ -59,6 +60,20 @@ class AsksForEveryRow(Coins):
         return super().given(context, n)
 
 
+@breaks("each_row_of_a_context_has_draws_of_its_own")
+class GoesThroughContextsInTurn(Coins):
+    def sample(
+        self, n: int, context: Context | None = None, *, each: bool = False, **how: Any
+    ) -> Tensor:
+        if not each or context is None:
+            return super().sample(n, context, **how)
+        rows = [context] * n
+        assert all(c.label is not None for c in rows)
+        turns = Context(label=torch.cat([c.label for c in rows]))  # type: ignore[misc]
+        x = super().sample(n * len(turns.label) // n, turns, **how)  # type: ignore[arg-type]
+        return x.view(-1, n, *self.event.shape)
+
+
 @breaks("every_parameter_learns")
 class DetachedDecoder(TinyVAE):
     def logits(self, z: Tensor, context: Context | None, n: int) -> Tensor:
@@ -104,6 +119,7 @@ class WrongInverse(Shear):
 @breaks("samples_lie_in_the_support", "samples_follow_the_density")
 class SamplesOutsideTheSupport(Coins):
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -112,6 +128,7 @@ class SamplesOutsideTheSupport(Coins):
 
 @breaks("samples_lie_in_the_support")
 class SamplesWithAGraph(Shear):
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -121,6 +138,7 @@ class SamplesWithAGraph(Shear):
 
 @breaks("samples_follow_their_generator", "global_generators_untouched")
 class SamplerIgnoresItsGenerator(Coins):
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -129,6 +147,7 @@ class SamplerIgnoresItsGenerator(Coins):
 
 @breaks("samples_follow_their_generator")
 class SamplerWithAFixedSeed(Coins):
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -138,6 +157,7 @@ class SamplerWithAFixedSeed(Coins):
 @breaks("samples_follow_the_density", "samples_follow_their_generator")
 class SamplesTheLikeliest(Coins):
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -298,6 +318,7 @@ class DecodesOffScale(TinyVAE):
         return 2 * super().decode(z, context) - 1
 
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -416,6 +437,7 @@ class StepperWithAShortMemory(FVSBN):
 @breaks("every_answer_is_told_of_the_condition", "samples_follow_the_density")
 class SamplesWhateverTheLabel(Coins):
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -490,6 +512,7 @@ class OneLayerOfTwoIsTold(Toy):
         return Loss(-self.log_prob(batch.x, batch.context).mean())
 
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:

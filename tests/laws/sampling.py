@@ -39,6 +39,21 @@ def law_samples_follow_their_generator(make: Make, row: System) -> None:
     assert len(torch.unique(one.flatten(1), dim=0)) > 1, "all samples of a draw are the same"
 
 
+@law("sample")
+def law_each_row_of_a_context_has_draws_of_its_own(make: Make, row: System) -> None:
+    """``each=True`` gives n draws of row i at place i, those of that row asked for n times."""
+    model = lived(make, row)
+    if not hasattr(model, "sample") or not model.context:
+        return
+    context = context_of(model, 4)
+    with seeded(0):
+        each = model.sample(3, context, each=True, generator=generator(4))
+    assert tuple(each.shape) == (4, 3, *model.event.shape), f"draws of shape {tuple(each.shape)}"
+    with seeded(0):
+        flat = model.sample(12, context.repeat(3), generator=generator(4))
+    assert torch.equal(each.flatten(0, 1), flat), "draws of one row are given to another"
+
+
 @law("encode")
 def law_codes_decode(make: Make, row: System) -> None:
     """Codes are deterministic; they decode to finite floats on the scale of the event."""

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from phosphene.catalog import System
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
+from phosphene.core.drawing import each_row
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
@@ -93,6 +94,7 @@ class Coins(Toy):
         return Loss(nll.mean(), {"nll": nll})
 
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -150,6 +152,7 @@ class Chain(Toy):
         return Loss(-self.log_prob(batch.x, batch.context).mean())
 
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -205,6 +208,7 @@ class Shear(Toy):
         return Loss(-self.log_prob(batch.x, batch.context).mean())
 
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -266,6 +270,7 @@ class TinyVAE(Toy):
         return self.decode(self.encode(x, context), context)
 
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -314,6 +319,7 @@ class Mixture(Toy):
         return Loss(-elbo.mean(), {"elbo": elbo})
 
     @torch.no_grad()
+    @each_row
     def sample(
         self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:

@@ -173,10 +173,13 @@ def _classified(model: Model, test: Dataset) -> dict[str, Score]:
     if test.y is None or not bool((test.y >= 0).any()):
         return {}
     known = test.y >= 0
+    others = bool(set(model.context.names) - {"label"})  # many classify(x) take no context
+    parts = []
     with evaluating(model):
-        parts = [
-            model.classify(part.to(model.device)).argmax(1).cpu() for part in test.x.split(_ROWS)
-        ]
+        for rows in torch.arange(len(test)).split(_ROWS):
+            x, context = test.take(rows)
+            told = (context.to(model.device),) if others else ()
+            parts.append(model.classify(x.to(model.device), *told).argmax(1).cpu())
     right = (torch.cat(parts) == test.y)[known]
     return {"accuracy": _accuracy(right, "classifier", "of the model's own classifier")}
 

@@ -215,14 +215,14 @@ class _Table:
     def dataset(self, files: dict[str, TextFile], split: Split, limit: int | None) -> Dataset:
         """One split."""
         values, codes, where = self._read(files)
-        whole: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
+        whole: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(values), axis=1)
         without = int((~whole).sum())
         if without == len(values):
             raise DataError(f"{self.source!r}: every line lacks a value")
         if without:
             self.notes.append(f"{without:,} of {len(values):,} lines lack a value and are left out")
             values, codes = values[whole], codes[whole]
-            where = [part for part, kept in zip(where, list(whole), strict=True) if kept]
+            where = [part for part, kept in zip(where, whole.tolist(), strict=True) if kept]
         rows: dict[str, list[int]] = {}
         for i, part in enumerate(where):
             rows.setdefault(part, []).append(i)
@@ -266,7 +266,7 @@ class _Table:
                 for i in self.numbers:
                     flat.append(value_of(row[i].strip(), self.columns[i].commas))
                 labels.append(-1 if at is None else number.get(row[at].strip(), -1))
-                where.append(part if splits is None else row[splits].strip().lower())
+                where.append(part if splits is None else ALIASES[row[splits].strip().lower()])
         values = np.frombuffer(flat, np.float64).reshape(len(where), len(self.numbers))
         self._check_finite(values)
         return values, np.frombuffer(labels, np.int64).copy(), where

@@ -10,7 +10,7 @@ from typing import IO
 
 from phosphene.core.errors import DataError, UnknownNameError
 from phosphene.data.limits import BLOCK, regular
-from phosphene.data.splits import ALIASES
+from phosphene.data.splits import ALIASES, named_splits
 
 __all__ = [
     "MISSING",
@@ -72,9 +72,10 @@ def parts_of(path: Path) -> dict[str, Path]:
         raise DataError(f"folder {str(path)!r} holds no table ({', '.join(_ENDINGS)})")
     if len(found) == 1:
         return {"": found[0]}
-    parts = {p.stem.lower(): p for p in found if p.stem.lower() in ALIASES}
+    splits = named_splits(str(path), [p.stem for p in found])
+    parts: dict[str, Path] = {splits[p.stem]: p for p in found if p.stem in splits}
     if len(parts) != len(found):
-        other = [p.name for p in found if p.stem.lower() not in ALIASES]
+        other = [p.name for p in found if p.stem not in splits]
         raise DataError(
             f"folder {str(path)!r} holds {len(found)} tables, and {other[0]!r} is none of "
             f"{', '.join(ALIASES)}: name one file, as csv:{path / other[0]}"

@@ -296,9 +296,14 @@ class Autoregressive(Model):
 
     @available_if(lambda self: self.context.label is not None, "it is not conditioned on a label")
     @torch.no_grad()
-    def classify(self, x: Tensor) -> Tensor:
-        """Log-posterior of labels (n, classes): log p(x | y) + log p(y) - log p(x)."""
-        return torch.log_softmax(self._joint(self.event.check(x), Context(), self._mixture), 1)
+    def classify(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Log-posterior of labels (n, classes): log p(x | y) + log p(y) - log p(x).
+
+        What else the model is conditioned on is given by the context, whose label says nothing.
+        """
+        nobody = torch.full((len(x),), -1, device=x.device)
+        told = self._checked(x, replace(context or Context(), label=nobody))
+        return torch.log_softmax(self._joint(x, told, self._mixture), 1)
 
     def _joint(
         self, x: Tensor, context: Context, score: Callable[[Tensor, Context], Tensor]
