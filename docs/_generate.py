@@ -142,9 +142,11 @@ def recipes_list(system: str | None = None) -> str:
 
 def _recipe(recipe: Any) -> str:
     which = "" if recipe.name == "default" else f" --recipe {recipe.name}"
-    subject = f"--env {recipe.env}" if recipe.env else f"--data {recipe.data}"
+    data = recipe.data or "TABLE"
+    subject = f"--env {recipe.env}" if recipe.env else f"--data {data}"
     command = f"phosphene train {recipe.system} {subject}{which}".replace("--env *", "--env ENV")
-    named = f"`{recipe.env or recipe.data}`".replace("`*`", "any other environment")
+    named = f"`{recipe.env or data}`".replace("`*`", "any other environment")
+    named = named if recipe.env or recipe.data else f"data like `{recipe.event}`"
     where = f"in {named}" if recipe.env else f"on {named}"
     facts = [f"Recipe `{recipe.name}` {where}, {recipe.budget}."]
     if recipe.reaches:

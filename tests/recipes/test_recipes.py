@@ -1,10 +1,12 @@
 """Recipes as values: each builds its model on its data, and a network suits its event."""
 
 import pytest
+import torch
 
 from phosphene.catalog import find, systems
 from phosphene.core.errors import EventError
 from phosphene.core.event import Event
+from phosphene.data.dataset import Dataset
 from phosphene.data.table import names
 from phosphene.decision.environments.table import names as listed_names
 from phosphene.decision.environments.table import spec
@@ -142,3 +144,30 @@ def test_a_note_tells_of_constructor_defaults(tmp_path):
         overrides={},
     )  # fmt: skip
     assert any("no recipe of made is for tokens" in note for note in plan.dataset.notes)
+
+
+TABLES = [recipe for recipe in recipes() if recipe.event]
+
+
+@pytest.mark.parametrize("recipe", TABLES, ids=_name)
+def test_tables_get_settings_of_their_own(recipe):
+    """Three columns and more; those of two are densities in the plane."""
+    TrainSettings(**recipe.train)
+    for columns in (3, 13, 30):
+        event = Event.real(columns)
+        assert select(recipe.system, "npz:table.npz", event=event).model == recipe.model
+        build(recipe.system, event, None, seed=0, **recipe.model)
+    assert select(recipe.system, "npz:points.npz", event=Event.real(2)).model != recipe.model
+    assert select(recipe.system).data, "without data a recipe names some"
+
+
+def test_patience_of_a_recipe_needs_no_validation(tmp_path):
+    """A table of one's own may have none: the recipe's patience is left out, and that is said."""
+    x = torch.randn(40, 4)
+    own = Dataset(name="own", split="train", event=Event.real(4), x=x)
+    plan = plan_training(
+        "maf", data=own, budget="1steps", seed=0, name="a", recipe="default", folder=tmp_path,
+        model={}, train={}, precision=None, compile=False, init_from=None, overrides={},
+    )  # fmt: skip
+    assert plan.settings.patience is None
+    assert any("there is none" in note for note in plan.notes)

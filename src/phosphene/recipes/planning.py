@@ -130,10 +130,13 @@ def plan_training(
     held_out, notes = held_out_of(dataset, data, validation, labelled=labelled_all, said=said)
     notes = (*notes, *unused(system, dataset, told, data, asked=said is not None))
     if settings.patience is not None and held_out is None:
-        raise ConfigError(
-            f"patience waits for a validation to improve, and {dataset.name!r} has no validation "
-            "split; validation=DATA in Python gives one"
-        )
+        if "patience" in train:
+            raise ConfigError(
+                f"patience waits for a validation to improve, and {dataset.name!r} has no "
+                "validation split; validation=DATA in Python gives one"
+            )
+        settings = replace(settings, patience=None)
+        notes = (*notes, "the recipe stops where a validation no longer improves; there is none")
     where = new_folder(folder, name, system, dataset.name)
     record = {
         **about(system, chosen, built, settings, spent, seed, precision, compile),

@@ -35,7 +35,9 @@ class Recipe:
     Args:
         name: ``default``, ``paper``, ...
         system: A name of the catalogue.
-        data: A data set's name; empty for agents.
+        data: A data set's name; empty for agents, and where ``event`` stands.
+        event: What examples are like of a kind of data that no name stands for, as the catalogue
+            writes events: ``real 4`` for tables..
         env: The environment that an agent is trained in; ``*`` for settings that suit any other.
         budget: As ``--budget``.
         model: Hyperparameters that differ from the constructor's defaults.
@@ -58,6 +60,7 @@ class Recipe:
     name: str
     system: str
     data: str = ""
+    event: str = ""
     env: str = ""
     budget: str
     model: Mapping[str, Any] = field(default_factory=dict)
@@ -175,6 +178,8 @@ def kind_of(event: Event) -> str:
 
 def _event_of(recipe: Recipe) -> Event:
     """What the recipe's data hold, by the table of data sets: nothing is loaded."""
+    if recipe.event:
+        return Event.parse(recipe.event)
     return Event.parse(next(row.event for row in names() if row.name == recipe.data))
 
 

@@ -60,6 +60,7 @@ class ContinuousFlow(Flow):
         gradient: ``backprop`` through the steps, or ``adjoint``.
         max_steps: Steps after which a solve that does not arrive is an error.
         base: The base distribution.
+        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Raises:
         UnknownNameError: There is no such network, layer, activation, trace, noise or gradient.
@@ -89,8 +90,9 @@ class ContinuousFlow(Flow):
         gradient: str = "backprop",
         max_steps: int = 1000,
         base: str = "normal",
+        whiten: bool = False,
     ) -> None:
-        super().__init__(event, context=context, base=base)
+        super().__init__(event, context=context, base=base, whiten=whiten)
         if network not in NETWORKS:
             raise UnknownNameError("network", network, NETWORKS)
         if trace not in ("auto", *TRACES):
@@ -126,12 +128,15 @@ class ContinuousFlow(Flow):
         self, y: Tensor, context: Context, probes: Tensor | None, solver: Solver
     ) -> Flowed:
         """Log-densities by each probe (n, P), in the place of log-determinants."""
-        z, log_dets, evaluations = self.ode.carry(y, context, probes=probes, solver=solver)
-        log_prob = log_dets
-        if isinstance(self.transform, Composition):  # a base on the unit cube has a last map
-            for last in list(self.transform)[1:]:
-                z, more = last.forward_and_log_det(z, context)
-                log_prob = log_prob + more[:, None]
+        z, log_prob, evaluations = y, y.new_zeros(len(y), 1), y.new_zeros(len(y))
+        whole = self.transform
+        for part in whole if isinstance(whole, Composition) else [whole]:
+            if part is self.ode:
+                z, more, evaluations = self.ode.carry(z, context, probes=probes, solver=solver)
+            else:  # the whitening before, or the map to a base on the unit cube after
+                z, each = part.forward_and_log_det(z, context)
+                more = each[:, None]
+            log_prob = log_prob + more
         return Flowed(z, log_prob + self.base.log_prob(z, context)[:, None], evaluations)
 
     def _drawn(self, y: Tensor) -> Tensor | None:

@@ -22,6 +22,7 @@ from phosphene.nn.flow.bases import Base, Uniform, build_base
 from phosphene.nn.flow.dequantize import DEQUANTIZATIONS, build_dequantizer
 from phosphene.nn.flow.squash import Sigmoid
 from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.nn.flow.whiten import Whiten
 
 __all__ = ["Flow"]
 
@@ -52,10 +53,12 @@ class Flow(Model):
         alpha: The logit's margin.
         dequantization: Where in its bin a code lies: ``uniform``, or ``variational``, a learned
             q(u | x) that is trained with f and tightens the bound (Ho et al., 2019).
+        whiten: Begin with the linear map that makes of the data's covariance, found in closed form,
+            the identity (:class:`phosphene.nn.flow.whiten.Whiten`).
 
     Raises:
         UnknownNameError: There is no such base, codec or dequantization.
-        ConfigError: Reals are to be dequantized variationally.
+        ConfigError: Reals are to be dequantized variationally, or what is no vector whitened.
         EventError: The event is neither real nor an image.
     """
 
@@ -74,8 +77,12 @@ class Flow(Model):
         codec: str = "logit",
         alpha: float = 0.05,
         dequantization: str = "uniform",
+        whiten: bool = False,
     ) -> None:
         super().__init__(event, context=context)
+        if whiten and (event.kind != "real" or len(event.shape) != 1):
+            raise ConfigError(f"whiten=True is for vectors of reals, got {event}")
+        self.whiten = whiten
         if event.kind not in ("real", "image"):
             self.refuse("a flow takes reals, or images of codes that are dequantized")
         if self.context.text is not None:
@@ -101,10 +108,11 @@ class Flow(Model):
         return self.event.discrete and not self.equalized
 
     def build(self, transform: Transform) -> None:
-        """Set f; a base on the unit cube gets a last map to it."""
+        """Set f, after the whitening; a base on the unit cube gets a last map to it."""
+        parts = [Whiten(self.event.dimensions), transform] if self.whiten else [transform]
         if isinstance(self.base, Uniform):
-            transform = Composition([transform, Sigmoid()])
-        self.transform = transform
+            parts.append(Sigmoid())
+        self.transform = Composition(parts) if len(parts) > 1 else transform
 
     # -- the bijection, after the codec ---------------------------------------------------------
 
@@ -222,7 +230,8 @@ class Flow(Model):
         noise = batch.uniform(self.event.shape).to(self.dtype) if self.event.discrete else None
         with torch.no_grad():
             y, _ = self.encoded(x, noise)
-            self.transform.prepare(y, self.given(batch.context, len(batch)))
+            z = self.transform.prepare(y, self.given(batch.context, len(batch)))
+            self.base.prepare(z)
 
     # -- samples --------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class IAF(Flow):
         components: Of a mixture base.
         codec: Of images, ``logit`` or ``centered``.
         alpha: The logit's margin.
+        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Raises:
         ConfigError: There is no layer, or a width is out of range.
@@ -74,9 +75,16 @@ class IAF(Flow):
         components: Count = 8,
         codec: str = "logit",
         alpha: float = 0.05,
+        whiten: bool = False,
     ) -> None:
         super().__init__(
-            event, context=context, base=base, components=components, codec=codec, alpha=alpha
+            event,
+            context=context,
+            base=base,
+            components=components,
+            codec=codec,
+            alpha=alpha,
+            whiten=whiten,
         )
         if layers < 1:
             raise ConfigError(f"layers must be 1 or more, got {layers}")

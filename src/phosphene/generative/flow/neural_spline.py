@@ -47,6 +47,7 @@ class NeuralSpline(Flow):
             map, which also ends the flow), ``random`` (a permutation) or ``reverse``.
         min_bin: The smallest width and height of a bin, as a fraction of 2 bound.
         base: The base distribution.
+        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Raises:
         ConfigError: There is no layer, or a residual network has more than one width.
@@ -72,8 +73,9 @@ class NeuralSpline(Flow):
         mixing: MixingName = "reverse",
         min_bin: float = 1e-3,
         base: str = "normal",
+        whiten: bool = False,
     ) -> None:
-        super().__init__(event, context=context, base=base)
+        super().__init__(event, context=context, base=base, whiten=whiten)
         if layers < 1:
             raise ConfigError(f"layers must be 1 or more, got {layers}")
         if mixing not in ("lu", "random", "reverse"):

@@ -36,6 +36,7 @@ class NICE(Flow):
         components: Of a mixture base.
         codec: How codes become reals: ``centered`` or ``logit``.
         alpha: The logit's margin.
+        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Raises:
         ConfigError: There is no layer.
@@ -58,9 +59,16 @@ class NICE(Flow):
         components: Count = 8,
         codec: str = "centered",
         alpha: float = 0.05,
+        whiten: bool = False,
     ) -> None:
         super().__init__(
-            event, context=context, base=base, components=components, codec=codec, alpha=alpha
+            event,
+            context=context,
+            base=base,
+            components=components,
+            codec=codec,
+            alpha=alpha,
+            whiten=whiten,
         )
         if layers < 1:
             raise ConfigError(f"layers must be 1 or more, got {layers}")

@@ -25,6 +25,7 @@ class RadialFlow(Flow):
             ``sampling`` if z to x is, as for variational inference; the other one is the root of a
             quadratic equation.
         base: The base distribution.
+        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Example:
         >>> import torch
@@ -42,8 +43,9 @@ class RadialFlow(Flow):
         slope: float = 0.01,
         direction: str = "density",
         base: str = "normal",
+        whiten: bool = False,
     ) -> None:
-        super().__init__(event, context=context, base=base)
+        super().__init__(event, context=context, base=base, whiten=whiten)
         if event.discrete:
             self.refuse("its layers act on vectors of reals")
 

@@ -45,6 +45,7 @@ class RealNVP(Flow):
         codec: How codes become reals: ``logit``, ``centered`` or ``equalized``.
         alpha: The logit's margin.
         dequantization: ``uniform`` or ``variational``.
+        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Example:
         >>> import torch
@@ -71,6 +72,7 @@ class RealNVP(Flow):
         codec: str = "logit",
         alpha: float = 0.05,
         dequantization: str = "uniform",
+        whiten: bool = False,
     ) -> None:
         super().__init__(
             event,
@@ -79,6 +81,7 @@ class RealNVP(Flow):
             codec=codec,
             alpha=alpha,
             dequantization=dequantization,
+            whiten=whiten,
         )
         self.affine = Affine(limit)
         if levels is None:

@@ -27,6 +27,7 @@ class SylvesterFlow(Flow):
             ``sampling`` if z to x is, as for variational inference; the other one is numeric, row
             by row, by bracketed Newton steps.
         base: The base distribution.
+        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Example:
         >>> import torch
@@ -46,8 +47,9 @@ class SylvesterFlow(Flow):
         slope: float = 0.01,
         direction: str = "density",
         base: str = "normal",
+        whiten: bool = False,
     ) -> None:
-        super().__init__(event, context=context, base=base)
+        super().__init__(event, context=context, base=base, whiten=whiten)
         if event.discrete:
             self.refuse("its layers act on vectors of reals")
         m = min(event.dimensions, 32) if rank is None else rank

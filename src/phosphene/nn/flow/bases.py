@@ -37,6 +37,8 @@ BASES: tuple[BaseName, ...] = (
 )
 
 _LOG_2PI = math.log(2 * math.pi)
+_NORMAL = 1000.0
+"""Degrees of freedom from which a Student t is normal for all that a table can tell."""
 
 
 class Base(nn.Module):
@@ -71,6 +73,9 @@ class Base(nn.Module):
         Gradients flow to the parameters where the draw is a function of them.
         """
         raise NotImplementedError
+
+    def prepare(self, z: Tensor) -> None:
+        """Begin at the latents (n, *shape) of a first batch, where there is something to begin."""
 
     def _normal(self, n: int, generator: torch.Generator | None) -> Tensor:
         like = self.reference
@@ -208,8 +213,21 @@ class StudentT(Base):
         super().__init__(shape)
         if degrees <= 1:
             raise ConfigError(f"degrees must be above 1, got {degrees}")
-        over = degrees - 1  # log(exp(over) - 1), where exp(over) may be too large for any number
-        self.raw = nn.Parameter(torch.full(shape, over + math.log(-math.expm1(-over))))
+        self.raw = nn.Parameter(_raw_of(torch.full(shape, degrees)))
+        self._begun = degrees
+
+    @torch.no_grad()
+    def prepare(self, z: Tensor) -> None:
+        """Set nu by each dimension's excess kurtosis k = 6 / (nu - 4), unless it has moved.
+
+        A dimension whose tails are no heavier than normal ones begins at a thousand.
+        """
+        if not torch.allclose(self.degrees, torch.full_like(self.raw, self._begun), rtol=1e-5):
+            return
+        centered = z.double() - z.double().mean(0)
+        excess = centered.pow(4).mean(0) / centered.square().mean(0).square() - 3
+        degrees = torch.where(excess > 0, 4 + 6 / excess, _NORMAL).nan_to_num(self._begun)
+        self.raw.copy_(_raw_of(degrees.clamp(max=_NORMAL)))
 
     @property
     def degrees(self) -> Tensor:
@@ -234,6 +252,12 @@ class StudentT(Base):
         gamma = torch._standard_gamma((nu / 2).expand(n, *self.shape), generator=generator)
         scale = (nu / 2 / gamma.clamp(min=torch.finfo(gamma.dtype).tiny)).sqrt()
         return temperature * self._normal(n, generator) * scale
+
+
+def _raw_of(degrees: Tensor) -> Tensor:
+    """The r with degrees = 1 + softplus(r), where exp(degrees) may be too large for any number."""
+    over = degrees - 1
+    return over + (-torch.expm1(-over)).log()
 
 
 def _student_constant(nu: Tensor) -> Tensor:
