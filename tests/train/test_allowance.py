@@ -1,5 +1,8 @@
 """Validation takes its share of the budget at most, and a listener may end a training."""
 
+import os
+import signal
+
 import pytest
 import torch
 
