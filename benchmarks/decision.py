@@ -24,6 +24,7 @@ from benchmarks import stable_baselines as sb3
 from benchmarks.cleanrl_loops import DQNLoop, DQNSettings, PPOLoop, PPOSettings
 from benchmarks.common import Case, Row, arguments, installed, run_all, write_json
 from phosphene.core.agent import Agent
+from phosphene.core.environment import Environment
 from phosphene.core.events import Evaluated, Saved, TrainingEvent
 from phosphene.core.rng import mix
 from phosphene.decision.environments.table import make, spec
@@ -35,8 +36,12 @@ from phosphene.train.building import build
 __all__ = ["QUICK", "Entrant", "Result", "Size", "cases", "main", "race", "races"]
 
 CARTPOLE, SOLVED = "CartPole-v1", 475.0
-EVERY, EPISODES = 2048, 20  # environment steps between pauses; greedy episodes played in each
+EVERY, EPISODES = 2048, 100  # environment steps between pauses; greedy episodes played in each
+HELD = 3  # pauses in a row in which an agent must play well: many do so once, and forget it again
 PEERS = (*dynamic_programming.PEERS, "gymnasium", sb3.PEER)
+
+
+Act = Callable[[Tensor], Tensor]
 
 
 class Reached(Exception):
@@ -66,8 +71,8 @@ class Clock:
 class Referee:
     """Halts a training every so often and lets the agent play greedy episodes, always the same.
 
-    A training tells it of its environment steps; it raises :class:`Reached` when the mean return is
-    high enough.
+    A training tells it of its environment steps; it raises :class:`Reached` when the mean return
+    was high enough ``HELD`` times in a row. The score that is told in the end is of other episodes.
 
     Args:
         seed: Of the run: all that run with it meet the same episodes.
@@ -77,10 +82,13 @@ class Referee:
     def __init__(self, seed: int, goal: float = SOLVED) -> None:
         self.clock, self.goal = Clock(), goal
         self.steps, self.due, self.found = 0, EVERY, 0.0
+        self.held, self.validated, self.scored = 0, 0, 0.0
         self.environment = make(CARTPOLE, EPISODES, seed=mix(seed, 1))
         self._start = self.environment.state_dict()
+        self._others = make(CARTPOLE, EPISODES, seed=mix(seed, 2))
+        self.act: Act | None = None
 
-    def __call__(self, steps: int, act: Callable[[Tensor], Tensor]) -> None:
+    def __call__(self, steps: int, act: Act) -> None:
         """What a training calls between its cycles."""
         self.clock.halt()
         if steps >= self.due:
@@ -90,33 +98,60 @@ class Referee:
         self.clock.go()
 
     def judge(self) -> None:
-        """End the training if the last play was good enough."""
-        if self.found >= self.goal:
+        """End the training if the last plays were good enough."""
+        self.held = self.held + 1 if self.found >= self.goal else 0
+        if self.held >= HELD:
             raise Reached
 
-    @torch.no_grad()
-    def play(self, act: Callable[[Tensor], Tensor]) -> float:
-        """The mean return of an episode in each environment."""
+    def play(self, act: Act) -> float:
+        """The mean return of the episodes that judge."""
         self.environment.load_state_dict(self._start)
-        x = self.environment.reset()
-        running = torch.ones(EPISODES, dtype=torch.bool)
-        total = torch.zeros(EPISODES, dtype=torch.float64)
-        while bool(running.any()):
-            step = self.environment.step(act(x))
-            total += step.reward * running
-            running &= ~step.done
-            x = step.observation
-        self.found = float(total.mean())
+        self.found, steps = _played(self.environment, act)
+        self.validated += steps
+        self.act = act
         return self.found
+
+    def score(self) -> float:
+        """The mean return of others, by the agent as it was played last."""
+        if self.act is None:
+            return float("nan")
+        return _played(self._others, self.act)[0]
+
+
+@torch.no_grad()
+def _played(environment: Environment, act: Act) -> tuple[float, int]:
+    """The mean return of an episode in each environment, and the steps of these episodes."""
+    x = environment.reset()
+    running = torch.ones(environment.n, dtype=torch.bool)
+    total = torch.zeros(environment.n, dtype=torch.float64)
+    steps = 0
+    while bool(running.any()):
+        step = environment.step(act(x))
+        total += step.reward * running
+        steps += int(running.sum())
+        running &= ~step.done
+        x = step.observation
+    return float(total.mean()), steps
 
 
 @dataclass(frozen=True)
 class Result:
-    """How one training went: seconds and environment steps until it was good enough, or ended."""
+    """How one training went: seconds and environment steps until it was good enough, or ended.
+
+    Args:
+        wall: Seconds of training.
+        cpu: Processor seconds of training.
+        steps: Environment steps of training.
+        validated: Those of the episodes that judged it.
+        score: The mean return of other episodes.
+        reached: Whether it was good enough.
+    """
 
     wall: float
     cpu: float
     steps: int
+    validated: int
+    score: float
     reached: bool
 
 
@@ -145,8 +180,10 @@ class Entrant:
             self.run(seed, referee)
         except Reached:
             reached = True
-        referee.clock.halt()
-        return Result(referee.clock.wall, referee.clock.cpu, referee.steps, reached)
+        clock = referee.clock
+        clock.halt()
+        score = referee.score()
+        return Result(clock.wall, clock.cpu, referee.steps, referee.validated, score, reached)
 
 
 def ours(system: str, budget: str | None = None, threads: int = 1) -> Entrant:
@@ -156,10 +193,18 @@ def ours(system: str, budget: str | None = None, threads: int = 1) -> Entrant:
     cycle = agent.environments * (agent.act_steps if hasattr(agent, "act_steps") else agent.steps)
 
     def run(seed: int, referee: Referee) -> None:
-        def play(model: Agent, runtime: object) -> dict[str, float]:
-            referee.clock.halt()
-            found = referee.play(model.act)
-            return {"loss": -found, "return": found}
+        class Plays:
+            """The referee as the trainer's judge."""
+
+            steps = 0
+
+            def __call__(self, model: Agent, *about: object) -> dict[str, float]:
+                referee.clock.halt()
+                found = referee.play(model.act)
+                return {"loss": -found, "return": found}
+
+            def close(self) -> None:
+                """Nothing is held."""
 
         def listen(event: TrainingEvent) -> None:
             if isinstance(event, Saved) and event.step == 0:
@@ -169,8 +214,8 @@ def ours(system: str, budget: str | None = None, threads: int = 1) -> Entrant:
                 referee.judge()
                 referee.clock.go()
 
-        judged = mock.patch.object(training, "Episodes", return_value=play)
-        often = {"evaluate_every": max(1, EVERY // cycle)}
+        judged = mock.patch.object(training.Episodes, "planned", return_value=Plays())
+        often = {"evaluate_every": max(1, EVERY // cycle), "validation_share": None}
         with TemporaryDirectory() as folder, judged:
             training.train(
                 system, env=CARTPOLE, seed=seed, budget=budget, folder=folder, train=often,
@@ -252,7 +297,8 @@ def race(entrants: Sequence[Entrant], seeds: int, goal: float = SOLVED) -> Itera
             mark = "  " if result.reached else ">="
             print(
                 f"    seed {seed}: {entrant.name:42} {mark} {result.wall:8.2f} s, "
-                f"{result.steps:8,} environment steps, {entrant.threads} thr.",
+                f"{result.steps:8,} steps and {result.validated:8,} of validation, "
+                f"then {result.score:5.1f}, {entrant.threads} thr.",
                 flush=True,
             )
     for own in (e for e in entrants if not e.peer):
@@ -293,7 +339,10 @@ def main(argv: Sequence[str] | None = None) -> list[Row]:
     size, threads = QUICK if options.quick else Size(), deep_agents.Threads()
     print(f"kernels: {backend().name} ({backend().why})")
     rows = run_all(cases(size, threads), size.rounds, PEERS)
-    print(f"\nto a mean return of {SOLVED:g} in {EPISODES} greedy episodes, played every {EVERY:,}")
+    print(
+        f"\nto a mean return of {SOLVED:g} in {EPISODES} greedy episodes, played every {EVERY:,} "
+        f"steps, {HELD} times in a row"
+    )
     for entrants, seeds in zip(races(size, threads), size.seeds, strict=True):
         for row in race(entrants, seeds):
             rows.append(row)

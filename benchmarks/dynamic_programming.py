@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import Case, Row, Watch, arguments, installed, run_all, write_json
-from phosphene.decision.mdp.evaluation import linear_solve
+from phosphene.decision.mdp.evaluation import policy_values
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.policy_iteration import policy_iteration
 from phosphene.decision.mdp.solution import Solution
@@ -126,7 +126,7 @@ def pymdptoolbox(p: Problem) -> Iterator[Case]:
     def check() -> float:
         theirs, ours = made(), by_values(p.made())
         theirs.run()
-        worth = linear_solve(p.mdp, theirs.policy, GAMMA, initial_values=ours.values)
+        worth = policy_values(p.mdp, theirs.policy, GAMMA, initial_values=ours.values)
         difference = float(np.abs(ours.values - worth).max())
         assert difference <= 4 * TOLERANCE, f"its policy is worth {difference} less"
         return difference

@@ -7,7 +7,7 @@ import pytest
 
 from phosphene.core.errors import ConfigError, PhospheneError, UnknownNameError
 from phosphene.decision.mdp.average_reward import relative_value_iteration
-from phosphene.decision.mdp.evaluation import evaluate_policy, linear_solve
+from phosphene.decision.mdp.evaluation import evaluate_policy, policy_values
 from phosphene.decision.mdp.finite_horizon import backward_induction
 from phosphene.decision.mdp.linear_programming import linear_programming
 from phosphene.decision.mdp.mdp import MDP
@@ -139,7 +139,7 @@ def test_discounts_and_tolerances():
     for solve in (value_iteration, policy_iteration, linear_programming):
         refused(lambda solve=solve: solve(mdp, 1.1), "gamma must be from 0 to 1, got 1.1")
         refused(lambda solve=solve: solve(mdp, float("nan")), "gamma must be from 0 to 1")
-    refused(lambda: linear_solve(mdp, [0, 0], -1), "gamma must be from 0 to 1, got -1")
+    refused(lambda: policy_values(mdp, [0, 0], -1), "gamma must be from 0 to 1, got -1")
     refused(lambda: value_iteration(mdp, 0.9, tolerance=0), "tolerance must be above 0")
     refused(lambda: value_iteration(mdp, 0.9, sweep="jacoby"), "jacobi", kind=UnknownNameError)
     refused(lambda: value_iteration(mdp, 0.9, sweeps=0), "sweeps must be 1 or more")
@@ -162,7 +162,7 @@ def test_a_tolerance_that_rounding_hides():
 
 def test_policies():
     mdp = MDP(P, R)
-    for solve in (linear_solve, evaluate_policy):
+    for solve in (policy_values, evaluate_policy):
         refused(lambda solve=solve: solve(mdp, [0, 2], 0.9), "actions 0 to 1, got 2 in state 1")
         refused(lambda solve=solve: solve(mdp, [0], 0.9), "a policy must have shape (2,) or (2, 2)")
         rows = [[0.5, 0.5], [0.5, 0.6]]
@@ -197,4 +197,4 @@ def test_episodes_that_hardly_ever_end_are_not_swept_forever():
     policy[:, 0] += 0.9
     with pytest.raises(ConfigError, match="solve the equations instead"):
         evaluate_policy(mdp, policy, gamma=1.0, tolerance=1e-6)
-    assert linear_solve(mdp, policy, gamma=1.0)[36] < -1e5
+    assert policy_values(mdp, policy, gamma=1.0)[36] < -1e5

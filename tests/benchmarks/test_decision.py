@@ -210,25 +210,36 @@ def falling(x):
     return torch.zeros(len(x), dtype=torch.int64)
 
 
-def entrant(name, peer, when, seconds=0.0):
-    """Takes 1,000 steps at a time; plays well after so many."""
+def entrant(name, peer, when, seconds=0.0, lapse=None):
+    """Takes 1,000 steps at a time; plays well after so many, but for one lapse."""
 
     def run(seed, referee):
         referee.clock.go()
-        for steps in range(0, 10_001, 1000):
+        for steps in range(0, 15_001, 1000):
             referee.clock.wall += seconds
-            referee(steps, upright if steps >= when else falling)
+            referee(steps, upright if steps >= when and steps != lapse else falling)
 
     return decision.Entrant(name, peer, run)
 
 
-def test_the_referee_ends_a_training_at_the_first_pause_that_is_good_enough():
-    assert entrant("ours", "", 0).train(0).steps == 3000  # the first at or beyond 2,048
-    assert entrant("ours", "", 4000).train(0).steps == 5000  # ... 4,096
-    assert entrant("ours", "", 6000).train(0).steps == 7000  # ... 6,144
+def test_the_referee_ends_a_training_at_the_third_pause_in_a_row_that_is_good_enough():
+    """Pauses are at 3,000, the first at or beyond 2,048, then at 5,000, 7,000, 9,000, ..."""
+    assert entrant("ours", "", 0).train(0).steps == 7000
+    assert entrant("ours", "", 4000).train(0).steps == 9000
+    assert entrant("ours", "", 0, lapse=5000).train(0).steps == 11_000
     result = entrant("ours", "", 20_000).train(0)
     assert not result.reached
-    assert result.steps == 9000  # the last pause within the budget
+    assert result.steps == 15_000  # the last pause within the budget
+
+
+def test_the_score_is_of_other_episodes_than_those_that_judge():
+    result = entrant("ours", "", 0).train(0)
+    assert result.score > 475
+    assert 3 * 100 * 475 < result.validated <= 3 * 100 * 500
+    referee = decision.Referee(seed=0)
+    referee.play(upright)
+    judged, others = referee.environment.reset(), referee._others.reset()
+    assert not (set(map(tuple, judged.tolist())) & set(map(tuple, others.tolist())))
 
 
 def test_the_referee_plays_the_same_episodes_and_stops_the_clock():
@@ -250,13 +261,13 @@ def test_a_race_gives_medians_and_marks_who_fell_short(capsys):
     ]
     one, other = decision.race(entrants, seeds=2)
     assert one.peer == other.peer == "torch"
-    assert one.ours_ms == pytest.approx(4000, abs=200)  # pauses at 0, 1000, 2000, 3000
-    assert one.peer_ms == pytest.approx(12_000, abs=200)
-    assert one.ratio == pytest.approx(3, abs=0.2)
+    assert one.ours_ms == pytest.approx(8000, abs=200)  # pauses at 0, 1000, ... 7000
+    assert one.peer_ms == pytest.approx(20_000, abs=200)
+    assert one.ratio == pytest.approx(2.5, abs=0.2)
     assert ">=" not in one.case
     assert other.case.endswith("(peer >=)")
     printed = capsys.readouterr().out
-    assert printed.count("environment steps") == 6
+    assert printed.count("of validation") == 6
     assert printed.count(">=") == 2
 
 

@@ -30,6 +30,8 @@ class EnvSpec:
         low: The least value of each component of a continuous action.
         high: The greatest value of each component.
         limit: Steps after which an episode is cut off (truncated); None for no limit.
+        masked: Whether the last ``actions`` numbers of an observation say which actions are allowed
+            (1) and which are not (0).
 
     Example:
         >>> EnvSpec("CartPole-v1", Event.real(4), actions=2, limit=500).discrete
@@ -44,6 +46,7 @@ class EnvSpec:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     limit: int | None = None
+    masked: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "low", tuple(float(v) for v in self.low))

@@ -33,6 +33,7 @@ from phosphene.train.validation import Within
 __all__ = ["Episodes", "Practice", "plan_agent", "resume_agent"]
 
 MOST, _LEAST = 10, 3  # episodes of a judgement
+_AHEAD = 3.0  # how much longer greedy episodes may be than those that explore
 _JUDGED, _EVALUATED = 101, 102  # streams of seeds: episodes met in training are no others' episodes
 
 
@@ -206,7 +207,7 @@ class Episodes:
             self._begin()
         assert self._environment is not None
         most = float(self._environment.spec.limit or self.longest)
-        return self.episodes * (most if length is None else min(most, 1.5 * length))
+        return self.episodes * (most if length is None else min(most, _AHEAD * length))
 
     def __call__(
         self, model: Model, runtime: Runtime | None, within: Within | None = None

@@ -17,6 +17,7 @@ from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.paths import expanded
 from phosphene.core.rng import generator, mix
 from phosphene.decision.deep.actor_critic import Bounds
+from phosphene.decision.deep.masks import at_random
 from phosphene.decision.environments.pixels import same_size
 from phosphene.decision.environments.table import make, spec
 from phosphene.decision.playing import Played, play
@@ -112,6 +113,8 @@ class _Random(Agent):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         n = len(observation)
+        if self.spec.masked:
+            return at_random(self.spec, observation, torch.rand(n, generator=generator))
         if self.spec.actions is not None:
             return torch.randint(self.spec.actions, (n,), generator=generator)
         share = torch.rand(n, self.spec.action_dim, generator=generator)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.errors import ConfigError
-from phosphene.decision.mdp.evaluation import evaluate_policy, linear_solve
+from phosphene.decision.mdp.evaluation import evaluate_policy, policy_values
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.policy_iteration import policy_iteration
 from phosphene.decision.mdp.solution import process
@@ -122,7 +122,7 @@ def test_every_solver_keeps_a_coarse_tolerance(mdp, gamma, tolerance):
             judged = evaluate_policy(mdp, policy, gamma, tolerance=tolerance)
         for solution in found:
             assert abs(solution.values - exact).max() <= tolerance + 1e-9, solution.method
-        of_policy = linear_solve(mdp, policy, gamma)
+        of_policy = policy_values(mdp, policy, gamma)
         assert abs(judged.values - of_policy).max() <= tolerance + 1e-9
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phosphene.decision.mdp.evaluation import evaluate_policy, linear_solve
+from phosphene.decision.mdp.evaluation import evaluate_policy, linear_solve, policy_values
 from phosphene.decision.mdp.finite_horizon import backward_induction
 from phosphene.decision.mdp.linear_programming import linear_programming
 from phosphene.decision.mdp.mdp import MDP
@@ -46,7 +46,7 @@ def test_values_of_starts(gym, name, gamma, value):
     assert improved.start_value(mdp) == pytest.approx(value, abs=1e-6)
     # The greedy policy of the values is as good as the values say.
     for solution in (swept, improved):
-        solved = linear_solve(mdp, solution.policy, gamma)
+        solved = policy_values(mdp, solution.policy, gamma)
         assert mdp.start @ solved == pytest.approx(value, abs=1e-6)
         np.testing.assert_allclose(solution.values, solved, atol=1e-7)
         assert solution.residual < 2e-8
@@ -119,7 +119,7 @@ def test_sweeps_of_the_random_policy(sweeps):
 def test_values_of_the_random_policy():
     grid = MDP.from_grid("gridworld")
     exact = [0, -14, -20, -22, -14, -18, -20, -20, -20, -20, -18, -14, -22, -20, -14, 0]
-    np.testing.assert_allclose(linear_solve(grid, RANDOM, 1), exact, atol=1e-10)
+    np.testing.assert_allclose(policy_values(grid, RANDOM, 1), exact, atol=1e-10)
     swept = evaluate_policy(grid, RANDOM, 1, tolerance=1e-10)
     np.testing.assert_allclose(swept.values, exact, atol=1e-10)
     best = value_iteration(grid, 1)
@@ -168,3 +168,16 @@ def test_values_are_those_of_quantecon():
     ours = policy_iteration(MDP(matrix, mdp.rewards), 0.95)
     np.testing.assert_allclose(ours.values, theirs.v, atol=1e-9)
     assert np.array_equal(ours.policy, theirs.sigma)
+
+
+def test_the_linear_equations_are_told_as_a_solution():
+    """As its siblings: values, the policy that was given, its q, and how well they agree."""
+    mdp = MDP.random(30, 3, seed=4)
+    for policy in (np.zeros(30), np.full((30, 3), 1 / 3)):
+        exact, swept = linear_solve(mdp, policy, 0.9), evaluate_policy(mdp, policy, 0.9)
+        np.testing.assert_array_equal(exact.values, policy_values(mdp, policy, 0.9))
+        np.testing.assert_allclose(exact.values, swept.values, atol=1e-7)
+        np.testing.assert_allclose(exact.q, swept.q, atol=1e-7)
+        assert exact.residual < 1e-12
+        assert exact.policy.shape == policy.shape
+        assert exact.gamma == 0.9

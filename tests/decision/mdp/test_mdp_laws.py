@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.decision.mdp.average_reward import relative_value_iteration
-from phosphene.decision.mdp.evaluation import evaluate_policy, linear_solve
+from phosphene.decision.mdp.evaluation import evaluate_policy, policy_values
 from phosphene.decision.mdp.finite_horizon import backward_induction
 from phosphene.decision.mdp.linear_programming import linear_programming
 from phosphene.decision.mdp.mdp import MDP
@@ -100,7 +100,7 @@ def test_policy_iteration_is_monotone_and_short(mdp, gamma):
     assert np.array_equal(solution.path[-1], solution.values)
     # The policy that is returned has the values that are returned.
     np.testing.assert_allclose(
-        linear_solve(mdp, solution.policy, gamma), solution.values, atol=1e-9
+        policy_values(mdp, solution.policy, gamma), solution.values, atol=1e-9
     )
 
 
@@ -109,7 +109,7 @@ def test_sweeps_and_the_linear_solve_agree(mdp, gamma, seed):
     rng = np.random.default_rng(seed)
     stochastic = rng.dirichlet(np.ones(mdp.actions), size=mdp.states)
     for policy in (stochastic, rng.integers(mdp.actions, size=mdp.states)):
-        solved = linear_solve(mdp, policy, gamma)
+        solved = policy_values(mdp, policy, gamma)
         swept = evaluate_policy(mdp, policy, gamma, tolerance=1e-11)
         assert abs(swept.values - solved).max() <= 1e-10
         assert swept.residual <= 1e-10
@@ -121,7 +121,7 @@ def test_sweeps_and_the_linear_solve_agree(mdp, gamma, seed):
 def test_above_500_states_the_linear_solve_sweeps(terminal, gamma):
     mdp = MDP.random(3000, 3, seed=1, terminal=terminal)
     policy = np.random.default_rng(0).integers(3, size=3000)
-    solved = linear_solve(mdp, policy, gamma)
+    solved = policy_values(mdp, policy, gamma)
     rows = np.arange(3000) * 3 + policy
     matrix = np.zeros((3000, 3000))
     for s, row in enumerate(rows):
@@ -140,9 +140,9 @@ def test_slow_chains_are_factorized():
         np.arange(states) == states - 2, forward == states - 1,
     )  # fmt: skip
     gamma = 1 - 1e-6
-    values = linear_solve(mdp, np.zeros(states), gamma)
+    values = policy_values(mdp, np.zeros(states), gamma)
     np.testing.assert_allclose(values[:-1], gamma ** np.arange(states - 2, -1, -1), rtol=1e-9)
-    assert linear_solve(mdp, np.zeros(states), 1)[0] == pytest.approx(1.0)
+    assert policy_values(mdp, np.zeros(states), 1)[0] == pytest.approx(1.0)
 
 
 def test_equal_actions_do_not_take_turns():

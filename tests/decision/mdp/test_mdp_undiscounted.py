@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phosphene.core.errors import ConfigError
-from phosphene.decision.mdp.evaluation import evaluate_policy, linear_solve
+from phosphene.decision.mdp.evaluation import evaluate_policy, policy_values
 from phosphene.decision.mdp.linear_programming import linear_programming
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.policy_iteration import policy_iteration
@@ -60,11 +60,11 @@ def test_rewards_that_end_are_no_cycle():
 def test_a_policy_that_never_ends_is_refused_by_its_state():
     cliff = MDP.from_grid("cliff")
     up = np.zeros(48)
-    for solve in (evaluate_policy, linear_solve):
+    for solve in (evaluate_policy, policy_values):
         with pytest.raises(ConfigError, match="from state 0 of cliff no sequence of actions ends"):
             solve(cliff, up, 1)
     lake = MDP.from_grid("frozen-lake-4x4", slip=0)
-    assert (linear_solve(lake, np.zeros(16), 1) == 0).all()  # to the left forever, for nothing
+    assert (policy_values(lake, np.zeros(16), 1) == 0).all()  # to the left forever, for nothing
     assert (evaluate_policy(lake, np.zeros(16), 1).values == 0).all()
 
 
@@ -96,7 +96,7 @@ def test_greedy_on_the_right_values_may_stay_forever_and_ours_does_not():
     for solve in (value_iteration, policy_iteration):
         solution = solve(lake, 1)
         assert solution.start_value(lake) == pytest.approx(1.0, abs=1e-7)
-        assert lake.start @ linear_solve(lake, solution.policy, 1) == pytest.approx(1.0, abs=1e-7)
+        assert lake.start @ policy_values(lake, solution.policy, 1) == pytest.approx(1.0, abs=1e-7)
 
 
 def test_a_coin_is_thrown_until_it_shows_heads():
@@ -156,7 +156,7 @@ def test_no_policy_is_better(mdp):
     for solve in (value_iteration, policy_iteration, linear_programming):
         solution = solve(mdp, 1)
         np.testing.assert_allclose(solution.values, exact, atol=2e-8)
-        np.testing.assert_allclose(linear_solve(mdp, solution.policy, 1), exact, atol=1e-7)
+        np.testing.assert_allclose(policy_values(mdp, solution.policy, 1), exact, atol=1e-7)
 
 
 @given(st.integers(0, 10_000))

@@ -10,6 +10,7 @@ from phosphene.core.agent import Agent
 from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.decision.deep.distributions import Categorical, Distribution, Gaussian
+from phosphene.decision.deep.masks import forbid
 from phosphene.decision.deep.observations import Eyes
 from phosphene.nn.quick_mlp import QuickMLP, quick_mlps
 
@@ -88,7 +89,7 @@ class ActorCritic(Agent):
 
     def policy(self, features: Tensor) -> Distribution:
         """The distribution of actions, given features (n, size)."""
-        out = self.actor(features)
+        out = forbid(self.spec, features, self.actor(features))
         return Categorical(out) if self.spec.discrete else Gaussian(out, self.log_std)
 
     def value(self, features: Tensor) -> Tensor:
@@ -107,6 +108,7 @@ class ActorCritic(Agent):
     def both(self, features: Tensor) -> tuple[Distribution, Tensor]:
         """Policy and value of the same features, at the price of little more than one."""
         out, value = quick_mlps((self.actor, self.critic), features)
+        out = forbid(self.spec, features, out)
         policy = Categorical(out) if self.spec.discrete else Gaussian(out, self.log_std)
         return policy, value.squeeze(1)
 
@@ -123,7 +125,8 @@ class ActorCritic(Agent):
 
     def explore(self, observation: Tensor, noise: Tensor) -> Tensor:
         """An action of the policy for each observation, in the policy's own units."""
-        out = self.actor(self.eyes(observation))
+        features = self.eyes(observation)
+        out = forbid(self.spec, features, self.actor(features))
         if self.spec.discrete:
             return Categorical.draw(out, noise)
         return Gaussian(out, self.log_std).draw(noise)

@@ -87,6 +87,7 @@ class Eyes(nn.Module):
         scaled = standardize and self.event.kind == "real"
         self.scale = RunningScale(self.event.shape) if scaled else None
         self.states = spec.states
+        self.masked = (spec.actions or 0) if spec.masked else 0
         self.convolutions = _convolutions(self.event) if self.event.is_image else None
         self.size = self.states or self.event.dimensions
         if self.convolutions is not None:
@@ -102,7 +103,12 @@ class Eyes(nn.Module):
             out: Tensor = self.convolutions(pixels)
             return out
         x = observation.float().flatten(1)
-        return x if self.scale is None else self.scale(x.view(-1, *self.event.shape)).flatten(1)
+        if self.scale is None:
+            return x
+        scaled: Tensor = self.scale(x.view(-1, *self.event.shape)).flatten(1)
+        if self.masked:  # a mask stays what it is
+            scaled = torch.cat([scaled[:, : -self.masked], x[:, -self.masked :]], 1)
+        return scaled
 
     def update(self, observations: Tensor) -> None:
         """Take observations (n, *shape) into the scale, if there is one."""

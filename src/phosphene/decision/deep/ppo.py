@@ -9,6 +9,7 @@ from phosphene.core.phase import Loss, Phase
 from phosphene.core.ranges import Count, NotNegative, Positive
 from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
 from phosphene.decision.deep.distributions import Gaussian
+from phosphene.decision.deep.masks import forbid
 from phosphene.decision.deep.observations import RunningScale
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts, batches_of
 from phosphene.kernels.surrogate import Moments, Weights, assembled, clipped_surrogate
@@ -110,8 +111,9 @@ class PPO(ActorCritic):
     def loss(self, batch: Batch) -> Loss:
         """The clipped surrogate, the value's error and the entropy."""
         assert isinstance(batch, RolloutBatch)
-        out, value = quick_mlps((self.actor, self.critic), self.eyes(batch.x))
-        value = value.squeeze(1)
+        features = self.eyes(batch.x)
+        out, value = quick_mlps((self.actor, self.critic), features)
+        out, value = forbid(self.spec, features, out), value.squeeze(1)
         moments = Moments(
             batch.action, batch.log_prob, batch.advantage, batch.target, batch.value
         )  # fmt: skip

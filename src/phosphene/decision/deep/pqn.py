@@ -12,6 +12,7 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.ranges import Count
 from phosphene.decision.deep.actor_critic import check_discount
+from phosphene.decision.deep.masks import at_random, forbid
 from phosphene.decision.deep.observations import Eyes, RunningScale, orthogonal
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts, batches_of
 from phosphene.nn.activations import activation_named
@@ -168,8 +169,8 @@ class PQN(Agent):
 
     def q(self, observation: Tensor) -> Tensor:
         """Q (n, A) of every action."""
-        out: Tensor = self.network(self.eyes(observation))
-        return out
+        features = self.eyes(observation)
+        return forbid(self.spec, features, self.network(features))
 
     @torch.no_grad()
     def choose(
@@ -201,7 +202,7 @@ class PQN(Agent):
 
     def _choose(self, observation: Tensor, noise: Tensor, epsilon: float) -> Tensor:
         best = self.q(observation).argmax(1)
-        chance = (noise[:, 1] * self.actions).long().clamp_(max=self.actions - 1)
+        chance = at_random(self.spec, observation, noise[:, 1])
         return torch.where(noise[:, 0] < epsilon, chance, best)
 
     def to_env(self, action: Tensor) -> Tensor:
@@ -210,8 +211,7 @@ class PQN(Agent):
 
     def value(self, features: Tensor) -> Tensor:
         """Max Q (n,), given features (n, size)."""
-        out: Tensor = self.network(features).amax(1)
-        return out
+        return forbid(self.spec, features, self.network(features)).amax(1)
 
     def assess(self, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Max Q of all features; nothing of the actions, as no ratio is asked for."""

@@ -1,6 +1,7 @@
 """What agents that learn the values of actions share: the network, and acting by it."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from phosphene.core.agent import Agent
 from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.decision.deep.actor_critic import check_discount
+from phosphene.decision.deep.masks import at_random, forbid
 from phosphene.decision.deep.observations import Eyes
 from phosphene.decision.deep.replay import Replay
 from phosphene.nn.quick_mlp import QuickMLP, quick_mlps
@@ -52,6 +54,7 @@ class QNetwork(nn.Module):
     ) -> None:
         super().__init__()
         assert spec.actions is not None, "continuous actions are refused before"
+        self.spec = spec
         self.eyes = Eyes(spec, standardize=standardize)
         size = self.eyes.size
         self.value: QuickMLP | None = None
@@ -67,10 +70,13 @@ class QNetwork(nn.Module):
     def forward(self, observation: Tensor) -> Tensor:
         r"""Map (n, \*shape) to (n, actions)."""
         features = self.eyes(observation)
+        return forbid(self.spec, features, self._values(features))
+
+    def _values(self, features: Tensor) -> Tensor:
         if isinstance(self.advantage, nn.Linear):
             q: Tensor = self.advantage(features.to(self.advantage.weight.dtype))
             return q
-        features = features.to(self.advantage.layers[0].weight.dtype)
+        features = features.to(cast(Tensor, self.advantage.layers[0].weight).dtype)
         if self.value is None:
             return quick_mlps((self.advantage,), features)[0]
         q, value = quick_mlps((self.advantage, self.value), features)
@@ -152,10 +158,10 @@ class QAgent(Agent):
         """Actions (n,), random ones where the noise lies below epsilon."""
         epsilon = self.epsilon(experienced)
         chance, which = noise.unbind(1)
-        at_random = (which * self.actions).long()
+        drawn = at_random(self.spec, observation, which)
         if epsilon >= 1:
-            return at_random
-        return torch.where(chance < epsilon, at_random, self.online(observation).argmax(1))
+            return drawn
+        return torch.where(chance < epsilon, drawn, self.online(observation).argmax(1))
 
     def to_env(self, action: Tensor) -> Tensor:
         """The action itself."""

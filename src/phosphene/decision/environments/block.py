@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phosphene.core.errors import PhospheneError
+from phosphene.core.event import Event
 from phosphene.decision.environments.pixels import NoPictureError, Pixels, as_picture
 from phosphene.decision.environments.spaces import Acting, Seeing
 
-__all__ = ["Answers", "Block", "BrokenEnvironmentError", "Manner", "closed", "innermost"]
+__all__ = ["Answers", "Block", "BrokenEnvironmentError", "Manner", "closed", "innermost", "mask_in"]
 
 Answers = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 """Observations, rewards, terminated, truncated, and observations before new episodes began."""
@@ -33,6 +34,7 @@ class Manner:
         pixels: What is done to pictures.
         skip: How often each action is repeated.
         limit: Steps after which an episode is cut off, beside what the environment does itself.
+        masked: How many actions a mask of allowed ones has, which ends an observation; 0 for none.
     """
 
     name: str
@@ -41,6 +43,13 @@ class Manner:
     pixels: Pixels = field(default_factory=Pixels)
     skip: int = 1
     limit: int | None = None
+    masked: int = 0
+
+    @property
+    def event(self) -> Event:
+        """What an agent sees."""
+        event = self.pixels.event(self.seeing.event, self.name)
+        return Event.real(event.dimensions + self.masked) if self.masked else event
 
 
 class Block:
@@ -59,7 +68,7 @@ class Block:
         self.environments = [make() for _ in seeds]
         self.clock, self.episode = [0] * len(seeds), [-1] * len(seeds)
         self.frames: list[deque[NDArray[Any]]] = [deque(maxlen=manner.pixels.stack) for _ in seeds]
-        shape = manner.pixels.event(manner.seeing.event, manner.name).shape
+        shape = manner.event.shape
         kinds = {"real": np.float32, "tokens": np.int64}
         self._shape, self._kind = shape, kinds.get(manner.seeing.event.kind, np.uint8)
         self._plain = not manner.pixels
@@ -162,7 +171,7 @@ class Block:
                 given = len(answer) if isinstance(answer, tuple) else type(answer).__name__
                 parts = "observation, reward, terminated, truncated, info"
                 self._broken(i, f"step() must return 5 values, {parts}, it returned {given}")
-            raw, _, ended, cut, _ = answer
+            raw, _, ended, cut, info = answer
             if self._maximum:
                 frames.append(self._seen(i, raw))
             if ended or cut:
@@ -170,7 +179,8 @@ class Block:
         seen = frames[-1] if frames else self._seen(i, raw)
         if len(frames) > 1:
             seen = np.maximum(frames[-2], seen)
-        return self._shown(i, seen), total, ended, cut
+        shown = self._shown(i, seen)
+        return self._masked(i, shown, info, ended or cut), total, ended, cut
 
     def _begin(self, i: int, seed: int | None) -> NDArray[Any]:
         self.episode[i] += 1
@@ -182,7 +192,7 @@ class Block:
             self._failed(i, error)
         if not isinstance(answer, tuple) or len(answer) != 2:
             self._broken(i, "reset() must return (observation, info)")
-        first = self._shown(i, self._seen(i, answer[0]))
+        first = self._masked(i, self._shown(i, self._seen(i, answer[0])), answer[1], False)
         self._check(first[None], "component {} of the observation is {}", i)
         return first
 
@@ -202,6 +212,18 @@ class Block:
             frames.append(frame)
         return np.concatenate(frames)
 
+    def _masked(self, i: int, seen: NDArray[Any], info: Any, over: bool) -> NDArray[Any]:
+        """The observation, with which actions are allowed; after the end of an episode all are."""
+        n = self.manner.masked
+        if not n:
+            return seen
+        mask = mask_in(info, n)
+        if mask is None or (over and not mask.any()):
+            mask = np.ones(n, np.float32)
+        if not mask.any():
+            self._broken(i, "the action mask allows no action")
+        return np.concatenate([seen, mask])
+
     def _check(self, values: NDArray[Any], what: str, first: int = 0) -> None:
         """Refuse numbers that are none; rows belong to the environments from ``first`` on."""
         if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -216,6 +238,20 @@ class Block:
     def _broken(self, i: int, what: str, cause: Exception | None = None) -> NoReturn:
         where = f"episode {max(0, self.episode[i])}, step {self.clock[i]}"
         raise BrokenEnvironmentError(f"{self.manner.name} failed in {where}: {what}") from cause
+
+
+def mask_in(info: Any, actions: int) -> NDArray[np.float32] | None:
+    """Which actions an environment allows, by what it tells beside an observation.
+
+    Example:
+        >>> mask_in({"action_mask": np.array([1, 0], np.int8)}, 2)
+        array([1., 0.], dtype=float32)
+    """
+    mask = info.get("action_mask") if isinstance(info, Mapping) else None
+    if mask is None or np.shape(mask) != (actions,):
+        return None
+    found: NDArray[np.float32] = (np.asarray(mask) != 0).astype(np.float32)
+    return found
 
 
 def innermost(environment: Any) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor
 from phosphene.core.config import parameters_of
 from phosphene.core.environment import EnvSpec, Step, called
 from phosphene.core.errors import ConfigError, RunError
+from phosphene.core.event import Event
 from phosphene.core.rng import mix
 from phosphene.data.loading import parse
 from phosphene.decision.environments.actions import check_actions, refuse_impossible
@@ -21,6 +22,7 @@ from phosphene.decision.environments.block import (
     Manner,
     closed,
     innermost,
+    mask_in,
 )
 from phosphene.decision.environments.given import checked, maker_of, single
 from phosphene.decision.environments.options import settings
@@ -236,15 +238,19 @@ def _understood(
         inner = innermost(environment)
         stateful = hasattr(inner, "get_state") and hasattr(inner, "set_state")
         own = _own_limit(environment)
+        masked = _masks(environment, seeing.event, acting.actions)
     finally:
         closed(environment)
     limit = adjustments["limit"]
     if limit is None:
         limit = found.limit and -(-found.limit // adjustments["skip"])
     limit = limit or (None if own else longest)
-    manner = Manner(name, seeing, acting, adjustments["pixels"], adjustments["skip"], limit or None)
-    event = manner.pixels.event(seeing.event, name)
-    spec = EnvSpec(name, event, acting.actions, acting.low, acting.high, limit or own)
+    manner = Manner(
+        name, seeing, acting, adjustments["pixels"], adjustments["skip"], limit or None, masked
+    )
+    spec = EnvSpec(
+        name, manner.event, acting.actions, acting.low, acting.high, limit or own, bool(masked)
+    )
     return make, manner, spec, stateful and not manner.pixels
 
 
@@ -291,6 +297,20 @@ def _first(make: Callable[[], Any], name: str) -> tuple[Callable[[], Any], Any]:
         closed(environment)
         return _first(one, name)
     return make, checked(environment, name)
+
+
+def _masks(environment: Any, event: Event, actions: int | None) -> int:
+    """How many actions its masks are of, if it tells which are allowed, and what it shows a vector.
+
+    Beside the number of a state and a picture there is no place for a mask.
+    """
+    if actions is None or event.kind != "real":
+        return 0
+    try:
+        info = environment.reset(seed=0)[1]
+    except Exception:  # told of when it is used
+        return 0
+    return actions if mask_in(info, actions) is not None else 0
 
 
 def _own_limit(environment: Any) -> int | None:

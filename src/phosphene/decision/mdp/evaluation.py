@@ -15,7 +15,7 @@ from phosphene.decision.mdp.sweeping import bounds_of, converge, initial
 from phosphene.decision.mdp.undiscounted import undiscounted
 from phosphene.kernels.dynamic_programming import greedy, sweeps
 
-__all__ = ["checked_policy", "evaluate_policy", "induced", "linear_solve"]
+__all__ = ["checked_policy", "evaluate_policy", "induced", "linear_solve", "policy_values"]
 
 Floats = NDArray[np.float64]
 
@@ -66,25 +66,66 @@ def evaluate_policy(
         count=sweeps,
         record=record,
     )
-    choice = greedy(process(mdp, gamma), trace.values)
-    mine = greedy(process(chain, gamma), trace.values, with_q=False)
-    assert choice.q is not None
-    given = checked_policy(mdp, policy)
-    return Solution(
-        values=trace.values,
-        policy=given.astype(np.int64) if given.ndim == 1 else given,
-        q=choice.q,
+    return _solution(
+        mdp, policy, chain, gamma, trace.values,
         iterations=len(trace.changes),
-        residual=max(mine.high, -mine.low),
         contraction=ratios(trace.changes),
         seconds=time.perf_counter() - begun,
         method="policy evaluation",
-        gamma=gamma,
         path=trace.recorded,
-    )
+    )  # fmt: skip
 
 
 def linear_solve(
+    mdp: MDP, policy: ArrayLike, gamma: float = 0.99, *, initial_values: ArrayLike | None = None
+) -> Solution:
+    """V_pi = (I - gamma P_pi)^-1 r_pi, to rounding: :func:`policy_values` as a solution.
+
+    Args:
+        mdp: The process.
+        policy: (S,), actions; or (S, A), probabilities of actions.
+        gamma: The discount.
+        initial_values: Where sweeps begin, if there are any.
+
+    Returns:
+        A solution whose ``policy`` is the one given, and whose ``q`` is that of the policy.
+
+    Raises:
+        ConfigError: gamma = 1, and the policy earns forever in some state, which is named.
+
+    Example:
+        >>> lake = MDP.from_grid("frozen-lake-4x4", slip=0)
+        >>> right_and_down = [1, 0, 0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 2, 2, 0]
+        >>> round(float(linear_solve(lake, right_and_down, gamma=0.99).values[0]), 9)  # 0.99^5
+        0.95099005
+    """
+    begun = time.perf_counter()
+    values = policy_values(mdp, policy, gamma, initial_values=initial_values)
+    seconds = time.perf_counter() - begun
+    return _solution(
+        mdp, policy, induced(mdp, policy), gamma, values,
+        iterations=1, contraction=np.zeros(0), seconds=seconds, method="linear equations",
+    )  # fmt: skip
+
+
+def _solution(
+    mdp: MDP, policy: ArrayLike, chain: MDP, gamma: float, values: Floats, **how: Any
+) -> Solution:
+    choice = greedy(process(mdp, gamma), values)
+    mine = greedy(process(chain, gamma), values, with_q=False)
+    assert choice.q is not None
+    given = checked_policy(mdp, policy)
+    return Solution(
+        values=values,
+        policy=given.astype(np.int64) if given.ndim == 1 else given,
+        q=choice.q,
+        residual=max(mine.high, -mine.low),
+        gamma=gamma,
+        **how,
+    )
+
+
+def policy_values(
     mdp: MDP, policy: ArrayLike, gamma: float = 0.99, *, initial_values: ArrayLike | None = None
 ) -> Floats:
     """V_pi = (I - gamma P_pi)^-1 r_pi, to rounding.
@@ -109,7 +150,7 @@ def linear_solve(
     Example:
         >>> lake = MDP.from_grid("frozen-lake-4x4", slip=0)
         >>> right_and_down = [1, 0, 0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 2, 2, 0]
-        >>> round(float(linear_solve(lake, right_and_down, gamma=0.99)[0]), 9)  # 0.99^5
+        >>> round(float(policy_values(lake, right_and_down, gamma=0.99)[0]), 9)  # 0.99^5
         0.95099005
     """
     chain, gamma = induced(mdp, policy), check_gamma(gamma)

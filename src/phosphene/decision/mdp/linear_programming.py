@@ -7,7 +7,7 @@ import numpy as np
 
 from phosphene.core.errors import ConfigError
 from phosphene.decision.mdp.checks import check_gamma
-from phosphene.decision.mdp.evaluation import linear_solve
+from phosphene.decision.mdp.evaluation import policy_values
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.solution import Floats, Solution, process, rounding
 from phosphene.decision.mdp.sweeping import Trace
@@ -65,7 +65,7 @@ def linear_programming(mdp: MDP, gamma: float = 0.99) -> Solution:
         q = greedy(process(mdp, gamma), found).q
         assert q is not None
         policy = known.improve(np.where(taken > 0, q, -np.inf), known.policy, 0.0)
-    values = linear_solve(mdp, policy, gamma)
+    values = policy_values(mdp, policy, gamma)
     trace = Trace(values, np.zeros(1), undiscounted=known)
     policy, q, residual = greedy_of(mdp, gamma, trace, policy, 1e3 * rounding(values, mdp.rewards))
     return Solution(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from phosphene.core.errors import ConfigError
 from phosphene.decision.mdp.checks import check_gamma
-from phosphene.decision.mdp.evaluation import checked_policy, linear_solve
+from phosphene.decision.mdp.evaluation import checked_policy, policy_values
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.solution import (
     Integers,
@@ -109,7 +109,7 @@ def _howard(mdp: MDP, gamma: float, first: ArrayLike | None, record: bool) -> _R
     values, changes, path = np.zeros(mdp.states), [], []
     factor = min(bounds_of(mdp, gamma).factor, 1e3)
     while True:
-        new = linear_solve(mdp, policy, gamma, initial_values=values)
+        new = policy_values(mdp, policy, gamma, initial_values=values)
         # What an evaluation may be wrong by, and a tie must not be decided on.
         slack = max(4e-12, 64.0 * _EPSILON * (1.0 + factor)) * float(np.abs(new).max())
         refuse_diverged(new, slack)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from phosphene.decision.mdp.evaluation import linear_solve
+from phosphene.decision.mdp.evaluation import policy_values
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.tabular.exploration import epsilon_greedy
 from phosphene.decision.tabular.learner import Learner
@@ -81,7 +81,7 @@ def _learn(problem: Problem, method: str, seed: int) -> tuple[Tensor, Tensor]:
 
 def _soft(mdp: MDP, q: Tensor) -> Tensor:
     """V of the policy that is epsilon-greedy in q."""
-    return torch.from_numpy(linear_solve(mdp, epsilon_greedy(q, 0.1, ties="first").numpy(), 1.0))
+    return torch.from_numpy(policy_values(mdp, epsilon_greedy(q, 0.1, ties="first").numpy(), 1.0))
 
 
 def _best_soft(mdp: MDP) -> Tensor:
