@@ -7,6 +7,7 @@ from pathlib import Path
 
 from phosphene.core.errors import ConfigError, EventError, PhospheneError, RunError
 from phosphene.data.dataset import Dataset
+from phosphene.data.limits import admit
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.returns import score_episodes
 from phosphene.evaluate.score import Score
@@ -82,6 +83,7 @@ def evaluate(
     for name, value in (("samples", samples), ("particles", particles)):
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
+    admit(str(run.path), 16 * samples * run.model.event.dimensions, f"{samples} samples")
     held_out = data if isinstance(data, Dataset) else data_of(run, split)
     if held_out.event != run.model.event:
         raise EventError(
