@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prove": ("[NAME] [--json]", "check a statement of theory by running it"),
     "doctor": ("[--json]", "say what is installed and how it is used"),
 }
+_LONGEST = 1000  # of a word that is told: paths may be long, and what is longer is no name
 _HELP = """{bold}phosphene{plain}: machine perception as one library.
 
 {bold}usage{plain}  phosphene COMMAND [ARGUMENTS]      phosphene COMMAND --help
@@ -89,7 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         sentence, code = explain(error)
         if _first_rank() or code == 1:
-            text = written(" ".join(sentence.split()), sys.stderr)
+            words = (w if len(w) <= _LONGEST else f"{w[:100]}..." for w in sentence.split())
+            text = written(" ".join(words), sys.stderr)
             print(f"phosphene: {text}", file=sys.stderr)
         return code
 

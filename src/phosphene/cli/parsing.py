@@ -82,12 +82,16 @@ def _refuse_empty(argv: Sequence[str]) -> None:
         name, equals, value = token.partition("=")
         if token.startswith("--") and equals and not value:
             raise ConfigError(f"{name} is empty; leave it out, or say what it shall be")
+        digits = value or token
+        if digits.lstrip("+-").isdecimal() and len(digits) > _MOST_DIGITS:
+            what = name if equals else before
+            raise ConfigError(f"{what} is a number of {len(digits):,} digits, which nothing takes")
         if not token:
             what = before if before.startswith("-") and "=" not in before else "an argument"
             raise ConfigError(f"{what} is empty; leave it out, or say what it shall be")
 
 
-_WIDTH = 80
+_WIDTH, _MOST_DIGITS = 80, 300
 _WHOLE = Within(1 - 2**63, 2**63 - 1)
 
 

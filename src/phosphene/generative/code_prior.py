@@ -246,9 +246,9 @@ class CodePrior(Model):
         return self.decode(self.encode(x, context), context)
 
     @available_if(lambda self: self.context.label is not None, "it is not conditioned on a label")
-    def classify(self, x: Tensor) -> Tensor:
-        """Log-posterior of labels (n, classes) given the codes."""
-        return cast(Tensor, self._prior.classify(self._tokenizer.tokens(x)))
+    def classify(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Log-posterior of labels (n, classes) given the codes and what else is known."""
+        return cast(Tensor, self._prior.classify(self._tokenizer.tokens(x), context))
 
 
 def _build(

@@ -10,6 +10,7 @@ from typing import Any
 from phosphene.core.errors import ConfigError, EventError, PhospheneError, RunError
 from phosphene.data.conditioning import Conditions
 from phosphene.data.dataset import Dataset
+from phosphene.data.limits import admit
 from phosphene.decision.environments.table import spec
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.returns import score_episodes, score_last, steps_of
@@ -86,6 +87,7 @@ def evaluate(
     for name, value in (("samples", samples), ("particles", particles)):
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
+    admit(str(run.path), 16 * samples * run.model.event.dimensions, f"{samples} samples")
     held_out = arranged(run, data) if isinstance(data, Dataset) else data_of(run, split)
     if held_out.event != run.model.event:
         raise EventError(

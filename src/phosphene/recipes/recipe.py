@@ -37,7 +37,7 @@ class Recipe:
         system: A name of the catalogue.
         data: A data set's name; empty for agents, and where ``event`` stands.
         event: What examples are like of a kind of data that no name stands for, as the catalogue
-            writes events: ``real 4`` for tables..
+            writes events: ``real 4`` for tables.
         env: The environment that an agent is trained in; ``*`` for settings that suit any other.
         budget: As ``--budget``.
         model: Hyperparameters that differ from the constructor's defaults.

@@ -51,6 +51,8 @@ def plan_resume(
     model, train = sort_overrides(system, dict(model), dict(train), overrides)
     run, record = recorded(system, name, folder, model, train)
     named = data if isinstance(data, str) else None
+    if named not in (None, record.get("data")):
+        raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {named!r}")
     said = Conditions.parse(record["context"]) if record.get("context") else None
     if context is not None and (said is None or Conditions.parse(context) != said):
         raise RunError(
@@ -122,7 +124,7 @@ def check_same(system: str, name: str | None, folder: Path, said: Mapping[str, o
 
 
 def _with(flag: str, own: object) -> str:
-    if own in (None, False):
+    if own is None or own is False:
         return f"without --{flag}"
     return f"with --{flag}" if own is True else f"with --{flag} {own}"
 

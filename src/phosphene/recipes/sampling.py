@@ -15,6 +15,7 @@ from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
+from phosphene.data.limits import admit
 from phosphene.data.sound import signal_of, wav_bytes
 from phosphene.data.tokenizers import Tokenizer
 from phosphene.evaluate import views
@@ -127,6 +128,7 @@ def sample(
     else:
         n = (4 if _is_sequence(run) else 64) if n is None else n
         context = context_of(run, model, n, label)
+    admit(str(run.path), 16 * n * model.event.dimensions, f"{n} samples", "ask for fewer")
     if prior is None:
         x = views.draws(model, n, context, seed=seed, mean=mean, **how)
     elif prior in get_args(Prior):
