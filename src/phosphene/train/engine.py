@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -119,13 +118,8 @@ class Engine:
 
     def _global_batch(self) -> Batch:
         """Global batch 0, whole, on every rank: preparation must not depend on the ranks."""
-        rows = getattr(self.source, "rows", None)
-        if rows is None:
-            return self.source.next(0, self.model)
-        self.source.rows = (0, self.source.batch_size)  # type: ignore[attr-defined]
-        batch = self.source.next(0, self.model)
-        self.source.rows = rows  # type: ignore[attr-defined]
-        return replace(batch, moments=getattr(self.source, "moments", None))
+        whole = getattr(self.source, "whole", None)
+        return self.source.next(0, self.model) if whole is None else whole(self.model)
 
     def _total_steps(self) -> int | None:
         if self._experienced is not None:

@@ -1,5 +1,6 @@
 """Where batches come from. For a data set, batch k is a pure function of (seed, k)."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,9 @@ from phosphene.core.rng import mix
 from phosphene.data.dataset import Dataset
 
 __all__ = ["DatasetSource", "Source", "check_shares", "share"]
+
+_PREPARED = 10_000
+"""The most rows of a table that a model is prepared on."""
 
 
 def share(total: int, rank: int, world: int) -> tuple[int, int]:
@@ -125,10 +129,16 @@ class DatasetSource:
         counts = self.dataset.label_counts
         return None if counts is None else counts.to(self.device)
 
-    @property
-    def moments(self) -> Moments | None:
-        """Of the reals of all examples; None where they are codes."""
-        return self.dataset.moments
+    def whole(self, model: Model) -> Batch:
+        """What a model is prepared on: global batch 0 on every rank; of a table, all rows.
+
+        A table of more than 10,000 rows gives as many of them, by the first permutation.
+        """
+        n = self.batch_size
+        if self.dataset.columns:
+            n = max(n, min(len(self.dataset), _PREPARED))
+        every = DatasetSource(self.dataset, n, self.seed, device=self.device)
+        return replace(every.next(0, model), moments=self.dataset.moments)
 
     @property
     def context_moments(self) -> Moments | None:

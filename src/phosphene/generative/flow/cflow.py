@@ -11,7 +11,7 @@ from phosphene.core.derivatives import transformed
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
-from phosphene.core.ranges import Positive
+from phosphene.core.ranges import NotNegative
 from phosphene.generative.flow.flow import Flow
 from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.conditioner import ImageConditioner
@@ -82,7 +82,7 @@ class CFlow(Flow):
         steps: int = 4,
         hidden: int = 64,
         condition_hidden: int = 32,
-        limit: Positive = 2.0,
+        limit: NotNegative = 2.0,
         codec: str = "centered",
         condition_weight: float = 1.0,
         conditional: bool = True,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
-from phosphene.core.ranges import Count, Positive
+from phosphene.core.ranges import Count, NotNegative
 from phosphene.generative.flow.flow import Flow
 from phosphene.nn.flow.conditioner import ImageConditioner
 from phosphene.nn.flow.conv1x1 import NormConv
@@ -72,7 +72,7 @@ class Glow(Flow):
         convolution: str = "plu",
         kernels: Sequence[int] = (3, 1, 3),
         activation: str = "tanh",
-        limit: Positive = 2.0,
+        limit: NotNegative = 2.0,
         bins: Count = 8,
         split_prior: bool = True,
         base: str = "learned",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
-from phosphene.core.ranges import Count, Positive
+from phosphene.core.ranges import Count, NotNegative, Positive
 from phosphene.generative.flow.flow import Flow
 from phosphene.generative.flow.maf import MonotoneName, OrderName, monotone_named, order_named
 from phosphene.nn.flow.autoregressive import MaskedAutoregressive
@@ -68,7 +68,7 @@ class IAF(Flow):
         activation: str = "tanh",
         residual: bool = False,
         order: OrderName = "reversed",
-        limit: Positive = 2.0,
+        limit: NotNegative = 2.0,
         bins: Count = 8,
         bound: Positive = 5.0,
         base: str = "normal",

@@ -9,7 +9,7 @@ from torch import Tensor
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
-from phosphene.core.ranges import Count, Positive
+from phosphene.core.ranges import Count, NotNegative, Positive
 from phosphene.generative.flow.flow import Flow
 from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.autoregressive import MaskedAutoregressive
@@ -83,7 +83,7 @@ class MAF(Flow):
         residual: bool = False,
         order: OrderName = "reversed",
         norm: NormName = "actnorm",
-        limit: Positive = 2.0,
+        limit: NotNegative = 2.0,
         bins: Count = 8,
         bound: Positive = 5.0,
         base: str = "normal",

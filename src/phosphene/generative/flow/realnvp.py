@@ -7,7 +7,7 @@ import torch
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
-from phosphene.core.ranges import Count, Positive
+from phosphene.core.ranges import Count, NotNegative
 from phosphene.generative.flow.flow import Flow
 from phosphene.nn.flow.actnorm import ActNorm
 from phosphene.nn.flow.conditioner import VectorConditioner
@@ -67,7 +67,7 @@ class RealNVP(Flow):
         channels: Count = 32,
         blocks: int = 2,
         activation: str = "auto",
-        limit: Positive = 2.0,
+        limit: NotNegative = 2.0,
         base: str = "normal",
         codec: str = "logit",
         alpha: float = 0.05,

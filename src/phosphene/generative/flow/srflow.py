@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
-from phosphene.core.ranges import Positive
+from phosphene.core.ranges import NotNegative
 from phosphene.generative.flow.flow import Flow
 from phosphene.nn.condition import ConditionBias
 from phosphene.nn.flow.actnorm import ActNorm
@@ -87,7 +87,7 @@ class SRFlow(Flow):
         hidden: int = 48,
         consistent: bool = True,
         transitions: int = 2,
-        limit: Positive = 2.0,
+        limit: NotNegative = 2.0,
         alpha: float = 1e-3,
         dequantization: str = "uniform",
     ) -> None:
