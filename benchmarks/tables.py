@@ -133,21 +133,20 @@ def peer(name: str, rows: Split, seed: int, seconds: float) -> float:
     train, validation, test = (part.float() for part in parts)
     with seeded(seed):
         flow = getattr(zuko.flows, name)(train.shape[1])
-        optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3)
-        best, state, end, step = -math.inf, {}, time.perf_counter() + seconds, 0
-        while time.perf_counter() < end:
-            batch = train[torch.randperm(len(train))[:256]]
-            optimizer.zero_grad()
-            (-flow().log_prob(batch).mean()).backward()
-            optimizer.step()
-            step += 1
-            if step % 10 == 0:
-                with torch.no_grad():
-                    score = float(flow().log_prob(validation).mean())
-                if score > best:
-                    best = score
-                    state = {k: v.clone() for k, v in flow.state_dict().items()}
-        flow.load_state_dict(state)
+    optimizer, order = torch.optim.Adam(flow.parameters(), lr=1e-3), generator(seed)
+    best, state, end, step = -math.inf, flow.state_dict(), time.perf_counter() + seconds, 0
+    while time.perf_counter() < end:
+        batch = train[torch.randperm(len(train), generator=order)[:256]]
+        optimizer.zero_grad()
+        (-flow().log_prob(batch).mean()).backward()
+        optimizer.step()
+        step += 1
+        if step % 10 == 0:
+            with torch.no_grad():
+                score = float(flow().log_prob(validation).mean())
+            if score > best:
+                best, state = score, {k: v.clone() for k, v in flow.state_dict().items()}
+    flow.load_state_dict(state)
     with torch.no_grad():
         return float(flow().log_prob(test).mean()) + volume
 
