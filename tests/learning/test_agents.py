@@ -40,7 +40,9 @@ def test_recipe_reaches_its_number(recipe, tmp_path):
         scores = ph.evaluate(run, episodes=100)
         found.append(scores[name].value)
         near += scores[name].value + 2 * (scores[name].stderr or 0.0) >= least
-        print(recipe.system, recipe.env, seed, scores[name], scores["return_min"].value, flush=True)
+        told = ("return_min", "last_return_mean", "training_steps", "validation_steps")
+        others = {key: round(scores[key].value, 1) for key in told if key in scores}
+        print(recipe.system, recipe.env, seed, scores[name], others, flush=True)
     values = torch.tensor(found)
     print(recipe.system, recipe.env, "mean", float(values.mean()), found)
     assert near >= SEEDS - 1, found
