@@ -51,7 +51,7 @@ _HELP = """{bold}phosphene{plain}: machine perception as one library.
 {bold}options{plain}
   --version                 print the version
   --print-completion SHELL  print a completion script for bash, zsh or fish
-  --traceback               show where an error came from (PHOSPHENE_TRACEBACK=1)
+  --traceback               show where an error arose (or PHOSPHENE_TRACEBACK=1)
 """
 
 

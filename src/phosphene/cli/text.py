@@ -52,7 +52,6 @@ def written(text: str, stream: IO[str] | None = None) -> str:
     """
     encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
     plain = "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("ascii", "backslashreplace").decode()
-        for c in text
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
     )
     return plain.encode(encoding, "phosphene").decode(encoding)
