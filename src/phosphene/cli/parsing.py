@@ -110,7 +110,10 @@ def check_ranges(value: Any, prefix: str = "--") -> None:
         if dataclasses.is_dataclass(own):
             check_ranges(own, name + ".")
             continue
-        declared = [m for m in getattr(hints[f.name], "__metadata__", ()) if isinstance(m, Within)]
+        notes = getattr(hints[f.name], "__metadata__", ())
+        declared = [m for m in notes if isinstance(m, Within)]
+        for alias in (a for m in notes for a in getattr(m, "aliases", None) or ()):
+            name = alias  # the short name is the one that people type
         for number in own if isinstance(own, tuple) else (own,):
             if isinstance(number, bool) or not isinstance(number, int | float):
                 continue

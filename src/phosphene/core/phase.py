@@ -36,10 +36,6 @@ class Step(Protocol):
         """Mean of a tensor over ranks."""
         ...
 
-    def mean(self, value: Tensor) -> Tensor:
-        """Mean over the global batch, of what is a mean over this rank's examples."""
-        ...
-
     def replace_parameters(
         self, old: nn.Parameter, new: nn.Parameter, index: Tensor
     ) -> nn.Parameter:

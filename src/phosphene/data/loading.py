@@ -176,9 +176,8 @@ def _settings(
 def _number(base: str, parameter: inspect.Parameter, text: str) -> int | str:
     if parameter.annotation not in (int, int | None):
         return text
-    if not (text.isascii() and text.isdecimal() and len(text) < 16) or int(text) < 1:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 300) or int(text) < 1:
         raise ConfigError(
-            f"option {parameter.name!r} of {base} must be a whole number above 0 (and below "
-            f"10^15), got {brief(text)}"
+            f"option {parameter.name!r} of {base} must be a whole number above 0, got {brief(text)}"
         )
     return int(text)

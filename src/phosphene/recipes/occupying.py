@@ -76,6 +76,7 @@ def folder_of_runs(folder: Path, name: str | None, otherwise: str) -> Iterator[P
         RunError: There is one of that name, or it cannot be made.
     """
     where = folder / (otherwise if name is None else check_name(name))
+    first = not folder.exists()
     try:
         if name is None:
             where = claim(where)
@@ -90,6 +91,8 @@ def folder_of_runs(folder: Path, name: str | None, otherwise: str) -> Iterator[P
     finally:
         if where.is_dir() and not any(where.iterdir()):
             where.rmdir()
+        if first and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def write_record(plan: Plan) -> None:

@@ -312,7 +312,7 @@ class Engine:
 
     def _update(self, runner: PhaseRunner, batch: Batch) -> dict[str, Tensor]:
         assert runner.phase.update is not None
-        handle = StepHandle(self.step, self.runners, self.ema, self.runtime, len(batch))
+        handle = StepHandle(self.step, self.runners, self.ema, self.runtime)
         terms = runner.phase.update(batch, handle) or {}
         self.optimizers = [r.optimizer for r in self.runners if r.optimizer is not None]
         return terms

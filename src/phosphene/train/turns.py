@@ -177,27 +177,16 @@ class StepHandle:
         runners: The phases at work.
         ema: The average that follows replaced parameters.
         runtime: Reduces over ranks.
-        rows: Examples of this rank's batch.
     """
 
     def __init__(
-        self,
-        number: int,
-        runners: Sequence[PhaseRunner],
-        ema: EMA | None,
-        runtime: Runtime,
-        rows: int = 1,
+        self, number: int, runners: Sequence[PhaseRunner], ema: EMA | None, runtime: Runtime
     ) -> None:
         self.number, self._runners, self._ema, self._runtime = number, runners, ema, runtime
-        self._rows = rows
 
     def all_reduce(self, value: Tensor) -> Tensor:
         """Mean of a tensor over ranks."""
         return self._runtime.mean(value)
-
-    def mean(self, value: Tensor) -> Tensor:
-        """Mean over the global batch, of what is a mean over this rank's examples."""
-        return self._runtime.weighted(value, self._rows)
 
     def replace_parameters(
         self, old: nn.Parameter, new: nn.Parameter, index: Tensor

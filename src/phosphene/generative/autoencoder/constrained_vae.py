@@ -135,7 +135,9 @@ class ConstrainedVAE(VAE):
     @torch.no_grad()
     def _ascend(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         mu, logvar = self._posterior(*self._distorted(batch))
-        kl = step.mean(kl_to_standard(mu, logvar).sum(1).mean())
+        each = kl_to_standard(mu, logvar).sum(1)
+        # Ranks may have shares of different sizes: sums and their numbers are told, not means.
+        kl = step.all_reduce(each.sum()) / step.all_reduce(each.new_tensor(float(len(each))))
         error = (kl / self.delta - 1.0).clamp(-1.0, 1.0)
         self.log_beta.add_(self.rate * error).clamp_(*_LOG_BETA)
         return {"beta": self.beta, "kl": kl, "slackness": self.beta * (kl - self.delta)}
