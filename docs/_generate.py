@@ -34,8 +34,8 @@ def systems_table() -> str:
     from phosphene.catalog import systems
 
     return table(
-        ("system", "what it is", "kind", "rows", "paper"),
-        [(f"`{s.name}`", s.title, s.kind, ", ".join(map(str, s.rows)), s.paper) for s in systems()],
+        ("system", "what it is", "kind", "paper"),
+        [(f"`{s.name}`", s.title, s.kind, s.paper) for s in systems()],
     )
 
 

@@ -19,11 +19,28 @@ _SPELLED = (
     (r"\\frac(\{\w\})(\w)", r"\\frac\1{\2}"),
     (r"\\(mathbb|mathcal) (\w)", r"\\\1{\2}"),
     (r"\\([gl])e\b", r"\\\1eq"),
-    (r"\\[lr]vert\b ?", "|"),
+    (r"\\(left|right) ?(\\[lr]?vert\b|\|) ?", "|"),
+    (r"\\[lr]?vert\b ?", "|"),
     (r"\\top\b", r"\\mathsf{T}"),
+    (r"\\parallel\b|\\\|", r"\\Vert "),
     (r"(\\frac\{\w+\}\{\w+\}) ?\\sum", r"\1\\,\\sum"),
 )
 """LaTeX that matplotlib spells otherwise."""
+
+
+_OPERATOR = r"\\(?:log|ln|exp|det|max|min|sum|prod|int|arg|tanh|operatorname)\b"
+_SCRIPT = r"(?:\s*[_^](?:\{(?:[^{}]|\{[^{}]*\})*\}|\\?\w+))*"
+
+
+def _spaced(text: str) -> str:
+    """Thin spaces where TeX sets them, before operators and after sums, and bars of their height.
+
+    A bar that stands alone between brackets means "given"; bars in pairs are an absolute value.
+    """
+    text = re.sub(rf"(?<=[\w)}}\]|])\s*(?={_OPERATOR})", r"\\,", text)
+    text = re.sub(rf"(\\(?:sum|prod|int)\b{_SCRIPT})\s*", r"\1\\, ", text)
+    text = re.sub(r"([(\[][^()\[\]|]*)(?<!\\)\|([^()\[\]|]*)(?=[)\]])", r"\1\\mid \2", text)
+    return re.sub(r"(?<!\\)\|", r"\\!\\mid\\!", text)
 
 
 @cache
@@ -36,6 +53,7 @@ def svg(formula: str, block: bool = False) -> str:
     text = formula.strip()
     for pattern, spelled in _SPELLED:
         text = re.sub(pattern, spelled, text)
+    text = _spaced(text)
     if block:
         text = text.replace("\\frac", "\\dfrac")
     text = text.replace("\\tfrac", "\\frac")
@@ -75,8 +93,9 @@ def visit_inline(self, node) -> None:
 
 
 def visit_block(self, node) -> None:
-    """A displayed formula."""
-    self.body.append(f'<div class="display">{shown(node.astext(), True)}</div>')
+    """A displayed formula; each of its lines by itself."""
+    for line in node.astext().split(r"\\\\"):
+        self.body.append(f'<div class="display">{shown(line.replace("&", ""), True)}</div>')
     raise nodes.SkipNode
 
 

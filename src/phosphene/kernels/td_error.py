@@ -48,9 +48,10 @@ def td_error(
     r"""Mean weighted loss of temporal differences; only q is differentiated.
 
     .. math::
-        y = r + g V, \quad e = y - q_a, \quad L = \tfrac 1 n \sum w\, h(e), \qquad
-        h(e) = e^2 \;\text{or}\; \begin{cases} e^2 / 2 & |e| < 1 \\ |e| - 1/2 & \text{else}
-        \end{cases}
+        y = r + g V, \quad e = y - q_a, \quad L = \tfrac 1 n \sum w\, h(e)
+
+    with :math:`h(e) = e^2`, or Huber's: :math:`e^2 / 2` where :math:`|e| < 1` and
+    :math:`|e| - 1/2` elsewhere.
 
     Args:
         q: Values of all actions (n, A).
