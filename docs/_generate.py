@@ -246,6 +246,7 @@ FIGURES = {
     "vq-vae-prior": "Test digits; the same from 49 tokens each; samples of the prior, by label.",
     "neural-spline-flow": "Five densities, and below each what one recipe of the spline flow "
     "learns from 20,000 of its points.",
+    "tables": "A table in pairs of columns: rows that were held out, and samples of a spline flow.",
     "glow": "Samples of a Glow at temperatures 0.5, 0.7, 0.9 and 1; last, test digits.",
     "srflow": "From above: digits of 7x7 pixels, bicubic interpolation, SRFlow at temperature 0, "
     "three draws at 0.8, the true digits.",
