@@ -19,13 +19,13 @@ class Part:
         system: Its name in the catalogue.
         settings: How it was built.
         model: The part itself, within the whole.
-        labelled: Whether it is given the label.
+        told: Which parts of the context it is given.
     """
 
     system: str
     settings: Mapping[str, Any]
     model: Model
-    labelled: bool = False
+    told: tuple[str, ...] = ()
 
 
 class Staged(Protocol):

@@ -104,11 +104,10 @@ class CodePrior(Model):
     stages = ("codes", "prior")
 
     def part(self, stage: str) -> Part:
-        """The codes, which know no label, or the prior."""
+        """The codes, which are told nothing, or the prior."""
         if stage == "codes":
             return Part(self.systems[0], self.settings[0], self.codes)
-        labelled = self.context.label is not None
-        return Part(self.systems[1], self.settings[1], self.prior, labelled)
+        return Part(self.systems[1], self.settings[1], self.prior, self.context.names)
 
     def outputs(self, stage: str, x: Tensor) -> Tensor:
         """The tokens of examples, which the prior is trained on."""

@@ -102,7 +102,7 @@ def _plan(
         budget=budget,
         model=part.settings,
         train=told["train"],
-        context=("label",) if part.labelled else (),
+        context=part.told,
     )
     return plan_training(
         part.system, data=data, validation=validation, budget=None, seed=plan.record["seed"],
@@ -152,7 +152,13 @@ def _made(plan: Plan, stage: str, data: Dataset, path: Path, runtime: Runtime) -
     if x is None:
         raise RunError(f"{str(path)!r} does not hold what the stages before {stage!r} make")
     return replace(
-        data, name=f"{data.name} as {stage}", event=event, x=x, log_prob=None, factors=None
+        data,
+        name=f"{data.name} as {stage}",
+        event=event,
+        x=x,
+        columns=(),
+        log_prob=None,
+        factors=None,
     )
 
 
