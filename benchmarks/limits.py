@@ -110,7 +110,7 @@ class Limit:
         )
 
 
-def limit_of(work: Timed, also: Shapes = (), rounds: int = 5) -> Limit:
+def limit_of(work: Timed, also: Shapes = (), rounds: int = 15) -> Limit:
     """The limit of what this does between the marks of its watch.
 
     Args:

@@ -10,6 +10,7 @@ from benchmarks.watch import Timed, Watch
 __all__ = ["parts", "why"]
 
 _SHOWN = 5
+_TIMES, _SECONDS = 50, 0.3  # a profile of few milliseconds says little
 _PACKAGE = re.compile(r"(?:site-packages|src)/(\w+)|/(benchmarks)/")
 
 
@@ -34,7 +35,9 @@ class _Profiled(Watch):
 
 
 def parts(work: Timed) -> tuple[dict[str, float], int]:
-    """Shares of the time between the marks, the largest first, and how many calls there were.
+    """Shares of the time between the marks, the largest first, and calls each time.
+
+    Short work is done several times.
 
     A share is that of a native kernel, of operators or of the backward pass of a library, of a
     package's own Python, or of Python's. Profiling slows each call of Python by about as much as it
@@ -46,18 +49,21 @@ def parts(work: Timed) -> tuple[dict[str, float], int]:
         >>> next(iter(parts(lambda watch: [torch.mm(a, a) for _ in range(9)])[0]))
         "torch's operators"
     """
-    watch = _Profiled()
-    work(watch)
-    watch.stop()
     seconds: dict[str, float] = defaultdict(float)
-    entries = watch.profile.getstats()
-    for entry in entries:
-        code = entry.code
-        built_in = isinstance(code, str)
-        seconds[_built_in(code) if built_in else _part(code.co_filename)] += entry.inlinetime
+    calls = times = 0
+    while times < _TIMES and sum(seconds.values()) < _SECONDS:
+        watch = _Profiled()
+        work(watch)
+        watch.stop()
+        for entry in watch.profile.getstats():
+            code = entry.code
+            part = _built_in(code) if isinstance(code, str) else _part(code.co_filename)
+            seconds[part] += entry.inlinetime
+            calls += entry.callcount
+        times += 1
     total = sum(seconds.values()) or 1.0
     largest = sorted(seconds, key=seconds.__getitem__, reverse=True)
-    return {part: seconds[part] / total for part in largest}, sum(e.callcount for e in entries)
+    return {part: seconds[part] / total for part in largest}, calls // times
 
 
 def _built_in(name: str) -> str:
