@@ -145,7 +145,7 @@ def training(
     work = _described(model, batches, precision, default_networks)
     if whole:
         yield Case(f"train {work}", PEER, check, their_training, our_training)
-    yield Case(f"steps of {work}", PEER, check, their_steps, our_steps)
+    yield Case(f"steps of {work}", PEER, check, their_steps, our_steps, bound=())
 
 
 def _described(model: VAE, batches: tuple[int, int], precision: str, default_networks: bool) -> str:
@@ -188,7 +188,7 @@ def likelihood(data: Dataset, size: Size, particles: int) -> Iterator[Case]:
         model.elbo(codes, particles=particles)
 
     name = f"importance-weighted NLL, {size.scored} examples, {particles} particles in both"
-    yield Case(name, PEER, check, theirs, ours)
+    yield Case(name, PEER, check, theirs, ours, bound=())
 
 
 def decoding(data: Dataset, size: Size) -> Iterator[Case]:
@@ -237,10 +237,9 @@ def decoding(data: Dataset, size: Size) -> Iterator[Case]:
     def our_samples(watch: Watch) -> None:
         model.sample_mean(n)
 
-    yield Case(
-        f"reconstruct {n}", PEER, check_reconstruction, their_reconstruction, our_reconstruction
-    )
-    yield Case(f"sample {n} means", PEER, check_samples, their_samples, our_samples)
+    reconstructed = check_reconstruction, their_reconstruction, our_reconstruction
+    yield Case(f"reconstruct {n}", PEER, *reconstructed, bound=())
+    yield Case(f"sample {n} means", PEER, check_samples, their_samples, our_samples, bound=())
 
 
 def start_up(

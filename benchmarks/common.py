@@ -4,16 +4,19 @@ import argparse
 import importlib.metadata
 import importlib.util
 import json
-import resource
 import statistics
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.limits import Shapes, limit_of
+from benchmarks.profiles import why
+from benchmarks.watch import Timed, Watch
+
 __all__ = [
     "Case",
     "Row",
+    "Timed",
     "Watch",
     "arguments",
     "in_turns",
@@ -39,35 +42,11 @@ class Row:
     ratio: float
     max_difference: float
     cpu_ratio: float = field(compare=False, default=float("nan"))
+    notes: tuple[str, ...] = field(compare=False, default=())
 
     def to_json(self) -> dict[str, str | float]:
-        """The row's public keys; processor time is for the eye, as a cross-check."""
-        return {k: v for k, v in vars(self).items() if k != "cpu_ratio"}
-
-
-class Watch:
-    """Wall and processor time of a call, which may leave out its set-up and its tidying.
-
-    The clock runs from the call; ``start`` sets it back to zero, ``stop`` ends it.
-    """
-
-    def __init__(self) -> None:
-        self.wall = self.cpu = 0.0
-        self.stopped = False
-        self.start()
-
-    def start(self) -> None:
-        """Forget the time so far."""
-        self._wall, self._cpu = time.perf_counter(), _cpu_seconds()
-
-    def stop(self) -> None:
-        """End the measurement; the first call counts."""
-        if not self.stopped:
-            self.wall, self.cpu = time.perf_counter() - self._wall, _cpu_seconds() - self._cpu
-            self.stopped = True
-
-
-Timed = Callable[[Watch], object]
+        """The row's public keys; processor time and notes are for the eye."""
+        return {k: v for k, v in vars(self).items() if k not in ("cpu_ratio", "notes")}
 
 
 @dataclass(frozen=True)
@@ -81,6 +60,8 @@ class Case:
         theirs: Does it the peer's way.
         ours: Does it our way.
         rounds: Times each is measured; None for the command's.
+        bound: Of work that is bound by matrix products: (n, m, k) of those that kernels of ours do,
+            () where torch does all; None of any other work.
     """
 
     name: str
@@ -89,11 +70,7 @@ class Case:
     theirs: Timed
     ours: Timed
     rounds: int | None = None
-
-
-def _cpu_seconds() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    bound: Shapes | None = None
 
 
 def _timed(function: Timed) -> tuple[float, float]:
@@ -121,12 +98,19 @@ def in_turns(theirs: Timed, ours: Timed, rounds: int) -> tuple[list[float], list
 
 
 def measure(case: Case, rounds: int) -> Row:
-    """Check that both agree, then time them."""
+    """Check that both agree, then time them; say how near ours is to the limit, and why it lags."""
     difference = case.check()
     peer, own = in_turns(case.theirs, case.ours, case.rounds or rounds)
     version = importlib.metadata.version(case.peer)
     ratio, cpu_ratio = peer[0] / own[0], peer[1] / own[1]
-    return Row(case.name, case.peer, version, peer[0], own[0], ratio, difference, cpu_ratio)
+    notes = []
+    if case.bound is not None:
+        notes.append(limit_of(case.ours, case.bound).told(own[1]))
+    if min(ratio, cpu_ratio) < 1:
+        notes.append(why(case.theirs, case.ours))
+    return Row(
+        case.name, case.peer, version, peer[0], own[0], ratio, difference, cpu_ratio, tuple(notes)
+    )
 
 
 def installed(peer: str) -> bool:
@@ -155,6 +139,8 @@ def run_all(cases: Iterable[Case], rounds: int, peers: Iterable[str] = ()) -> li
         print(
             f"{row.case:70} {f'{row.peer} {row.version}':20} {row.peer_ms:9.2f} {row.ours_ms:9.2f} "
             f"{row.ratio:6.2f}x {row.cpu_ratio:6.2f}x {row.max_difference:8.1e}",
+            *(f"    {note}" for note in row.notes),
+            sep="\n",
             flush=True,
         )
     for peer in sorted(missing):
@@ -162,9 +148,15 @@ def run_all(cases: Iterable[Case], rounds: int, peers: Iterable[str] = ()) -> li
     return rows
 
 
-def arguments(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
-    """``--quick`` and ``--json FILE``, the same for every family."""
+def arguments(
+    description: str,
+    argv: Sequence[str] | None,
+    extend: Callable[[argparse.ArgumentParser], object] | None = None,
+) -> argparse.Namespace:
+    """``--quick`` and ``--json FILE``, the same for every family, and what ``extend`` adds."""
     parser = argparse.ArgumentParser(description=description)
+    if extend is not None:
+        extend(parser)
     parser.add_argument("--quick", action="store_true", help="small cases, few rounds")
     parser.add_argument("--json", metavar="FILE", help="write the table as JSON")
     return parser.parse_args(argv)

@@ -216,4 +216,4 @@ def _case(name: str, peer: str, both: Coupled, x: Tensor, rounds: int | None) ->
     def ours(watch: Watch) -> Tensor:
         return both.ours(x)
 
-    return Case(name, peer, lambda: both.agreement(x), theirs, ours, rounds)
+    return Case(name, peer, lambda: both.agreement(x), theirs, ours, rounds, bound=())

@@ -1,16 +1,18 @@
 """Reinforcement learning against the packages a user would pick instead: all parts in one table.
 
-    python -m benchmarks.decision [--quick] [--json FILE]
+    python -m benchmarks.decision [--quick] [--json FILE] [--race] [--seeds N]
 
 Exact solution (``benchmarks.dynamic_programming``), tables (``benchmarks.tabular``), environments
 (``benchmarks.environments``), deep agents' learners at identical settings
-(``benchmarks.deep_agents``), and how long it takes to learn CartPole, each at its own settings.
+(``benchmarks.deep_agents``), and how long it takes to learn CartPole, each at its own settings;
+``--race`` is that alone, on one thread each.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -333,12 +335,20 @@ def cases(size: Size, threads: deep_agents.Threads) -> Iterator[Case]:
     yield from deep_agents.cases(size.learners, threads)
 
 
+def _race_alone(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--race", action="store_true", help="only the race, one thread each")
+    parser.add_argument("--seeds", type=int, metavar="N", help="trainings of each in the race")
+
+
 def main(argv: Sequence[str] | None = None) -> list[Row]:
     """Measure, print, and write the table."""
-    options = arguments("Reinforcement learning, all parts, against the packages at hand", argv)
+    what = "Reinforcement learning, all parts, against the packages at hand"
+    options = arguments(what, argv, _race_alone)
     size, threads = QUICK if options.quick else Size(), deep_agents.Threads()
+    if options.seeds:
+        size = replace(size, seeds=(options.seeds, options.seeds))
     print(f"kernels: {backend().name} ({backend().why})")
-    rows = run_all(cases(size, threads), size.rounds, PEERS)
+    rows = [] if options.race else run_all(cases(size, threads), size.rounds, PEERS)
     print(
         f"\nto a mean return of {SOLVED:g} in {EPISODES} greedy episodes, played every {EVERY:,} "
         f"steps, {HELD} times in a row"

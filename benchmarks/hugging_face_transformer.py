@@ -212,4 +212,4 @@ def _case(kind: str, peer: Any, ours: Transformer, n: int) -> Case:
         return generate_ours(ours, n)
 
     name = f"generate {n} x {length} tokens, {kind} {depth} blocks of {ours.width}, caches"
-    return Case(name, PEER, check, theirs, own)
+    return Case(name, PEER, check, theirs, own, bound=())

@@ -291,7 +291,7 @@ def _trained(
         assert worst < 1e-4, f"ours and the peer's differ by {worst}: {pairs}"
         return worst
 
-    return Case(name, peer, check, run_theirs, run_ours, rounds)
+    return Case(name, peer, check, run_theirs, run_ours, rounds, bound=())
 
 
 def _backward(module: nn.Module, loss: Tensor) -> Tensor:

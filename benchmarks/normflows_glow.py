@@ -174,7 +174,7 @@ def _training(name: str, peer: Any, flow: Glow, n: int, rounds: int | None) -> C
         flow.train()
         _step(-flow.log_prob(x).mean(), optimizers[1])
 
-    return Case(name, PEER, lambda: _agreement(peer, flow, n), theirs, ours, rounds)
+    return Case(name, PEER, lambda: _agreement(peer, flow, n), theirs, ours, rounds, bound=())
 
 
 def _step(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:

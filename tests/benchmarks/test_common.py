@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import common
+from benchmarks import watch
 from benchmarks.common import Case, Watch, in_turns, installed, measure, run_all, write_json
 
 
@@ -14,9 +14,9 @@ def clock(monkeypatch):
     """A clock that only the work moves, so that a busy machine changes nothing."""
     now = SimpleNamespace(wall=100.0, cpu=7.0)
     stub = SimpleNamespace(perf_counter=lambda: now.wall, process_time=lambda: now.cpu)
-    monkeypatch.setattr(common, "time", stub)
+    monkeypatch.setattr(watch, "time", stub)
     monkeypatch.setattr(
-        common.resource, "getrusage", lambda who: SimpleNamespace(ru_utime=0, ru_stime=0)
+        watch.resource, "getrusage", lambda who: SimpleNamespace(ru_utime=0, ru_stime=0)
     )
     return now
 

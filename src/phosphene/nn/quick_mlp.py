@@ -78,6 +78,13 @@ class QuickMLP(nn.Module):
         """Map (..., inputs) to (..., outputs)."""
         return quick_mlps((self,), x)[0]
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights."""
+        first: Any = self._modules["layers"]._modules["0"]  # type: ignore[union-attr]
+        found: torch.dtype = first.weight.dtype
+        return found
+
     def plain(self, x: Tensor) -> Tensor:
         """The same in torch, layer by layer."""
         f = activation_named(self.activation)

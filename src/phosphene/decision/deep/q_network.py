@@ -1,7 +1,6 @@
 """What agents that learn the values of actions share: the network, and acting by it."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -73,13 +72,14 @@ class QNetwork(nn.Module):
         return forbid(self.spec, features, self._values(features))
 
     def _values(self, features: Tensor) -> Tensor:
-        if isinstance(self.advantage, nn.Linear):
-            q: Tensor = self.advantage(features.to(self.advantage.weight.dtype))
+        advantage, state = self.advantage, self.value  # looked up once: a module takes long
+        if isinstance(advantage, nn.Linear):
+            q: Tensor = advantage(features.to(advantage.weight.dtype))
             return q
-        features = features.to(cast(Tensor, self.advantage.layers[0].weight).dtype)
-        if self.value is None:
-            return quick_mlps((self.advantage,), features)[0]
-        q, value = quick_mlps((self.advantage, self.value), features)
+        features = features.to(advantage.dtype)
+        if state is None:
+            return quick_mlps((advantage,), features)[0]
+        q, value = quick_mlps((advantage, state), features)
         return value + q - q.mean(1, keepdim=True)
 
 
@@ -156,12 +156,16 @@ class QAgent(Agent):
 
     def explore(self, observation: Tensor, noise: Tensor, experienced: int) -> Tensor:
         """Actions (n,), random ones where the noise lies below epsilon."""
-        epsilon = self.epsilon(experienced)
         chance, which = noise.unbind(1)
-        drawn = at_random(self.spec, observation, which)
-        if epsilon >= 1:
-            return drawn
-        return torch.where(chance < epsilon, drawn, self.online(observation).argmax(1))
+        random = chance < self.epsilon(experienced)
+        few = int(random.sum())
+        # One of both is nearly always enough where environments are few.
+        if few == len(random):
+            return at_random(self.spec, observation, which)
+        greedy: Tensor = self.online(observation).argmax(1)
+        if not few:
+            return greedy
+        return torch.where(random, at_random(self.spec, observation, which), greedy)
 
     def to_env(self, action: Tensor) -> Tensor:
         """The action itself."""

@@ -165,7 +165,8 @@ class Replay:
         self.gained = steps * self.n
         self.experienced += self.gained
         found["reward"] = found["reward"].to(agent.dtype)
-        found = {key: v.to(agent.device) for key, v in found.items()}
+        device = agent.device  # to find it a model is walked through
+        found = {key: v.to(device) for key, v in found.items()}
         if self.seen is not None:
             self.seen(found["x"].flatten(0, 1))
         self._keep(found)
@@ -173,10 +174,11 @@ class Replay:
     def _walk(self, agent: Explorer, cycle: int, steps: int) -> dict[str, Tensor]:
         """Steps of this rank's environments, each (steps, n, ...)."""
         own = slice(self.first, self.first + self.environment.n)
-        noise = self._noise(agent, cycle, steps)[:, own].to(agent.device)
+        device = agent.device
+        noise = self._noise(agent, cycle, steps)[:, own].to(device)
         seen, did, met = [], [], []
         for t in range(steps):
-            x = self.observation.to(agent.device)
+            x = self.observation.to(device)
             action = agent.explore(x, noise[t], self.experienced + t * self.n)
             step: Step = self.environment.step(agent.to_env(action).cpu())
             seen.append(self.observation)

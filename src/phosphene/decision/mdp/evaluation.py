@@ -13,7 +13,7 @@ from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.solution import Solution, least_tolerance, process, ratios, rounding
 from phosphene.decision.mdp.sweeping import bounds_of, converge, initial
 from phosphene.decision.mdp.undiscounted import undiscounted
-from phosphene.kernels.dynamic_programming import greedy, sweeps
+from phosphene.kernels.dynamic_programming import Process, greedy, sweeps
 
 __all__ = ["checked_policy", "evaluate_policy", "induced", "linear_solve", "policy_values"]
 
@@ -58,16 +58,17 @@ def evaluate_policy(
     """
     begun = time.perf_counter()
     chain = induced(mdp, policy)
+    p = process(chain, gamma)
     trace = converge(
         chain,
-        check_gamma(gamma),
+        p,
         least_tolerance(tolerance),
         initial(mdp, initial_values),
         count=sweeps,
         record=record,
     )
     return _solution(
-        mdp, policy, chain, gamma, trace.values,
+        mdp, policy, p, trace.values,
         iterations=len(trace.changes),
         contraction=ratios(trace.changes),
         seconds=time.perf_counter() - begun,
@@ -103,16 +104,14 @@ def linear_solve(
     values = policy_values(mdp, policy, gamma, initial_values=initial_values)
     seconds = time.perf_counter() - begun
     return _solution(
-        mdp, policy, induced(mdp, policy), gamma, values,
+        mdp, policy, process(induced(mdp, policy), gamma), values,
         iterations=1, contraction=np.zeros(0), seconds=seconds, method="linear equations",
     )  # fmt: skip
 
 
-def _solution(
-    mdp: MDP, policy: ArrayLike, chain: MDP, gamma: float, values: Floats, **how: Any
-) -> Solution:
-    choice = greedy(process(mdp, gamma), values)
-    mine = greedy(process(chain, gamma), values, with_q=False)
+def _solution(mdp: MDP, policy: ArrayLike, chain: Process, values: Floats, **how: Any) -> Solution:
+    choice = greedy(process(mdp, chain.gamma), values)
+    mine = greedy(chain, values, with_q=False)
     assert choice.q is not None
     given = checked_policy(mdp, policy)
     return Solution(
@@ -120,7 +119,7 @@ def _solution(
         policy=given.astype(np.int64) if given.ndim == 1 else given,
         q=choice.q,
         residual=max(mine.high, -mine.low),
-        gamma=gamma,
+        gamma=chain.gamma,
         **how,
     )
 

@@ -50,7 +50,7 @@ def linear_programming(mdp: MDP, gamma: float = 0.99) -> Solution:
         least[known.component >= 0] = 0.0
     least[mdp.terminal] = 0.0
     most = np.where(mdp.terminal, 0.0, np.inf)
-    matrix, limits = _constraints(mdp, gamma)
+    p, (matrix, limits) = process(mdp, gamma), _constraints(mdp, gamma)
     done = linprog(
         np.ones(mdp.states), matrix, limits, bounds=np.stack([least, most], 1), method="highs"
     )
@@ -62,12 +62,12 @@ def linear_programming(mdp: MDP, gamma: float = 0.99) -> Solution:
     taken[~mdp.terminal] = -done.ineqlin.marginals.reshape(-1, mdp.actions)
     policy = taken.argmax(1).astype(np.int64)
     if known is not None and known.members:
-        q = greedy(process(mdp, gamma), found).q
+        q = greedy(p, found).q
         assert q is not None
         policy = known.improve(np.where(taken > 0, q, -np.inf), known.policy, 0.0)
     values = policy_values(mdp, policy, gamma)
     trace = Trace(values, np.zeros(1), undiscounted=known)
-    policy, q, residual = greedy_of(mdp, gamma, trace, policy, 1e3 * rounding(values, mdp.rewards))
+    policy, q, residual = greedy_of(p, trace, policy, 1e3 * rounding(values, mdp.rewards))
     return Solution(
         values=values,
         policy=policy,

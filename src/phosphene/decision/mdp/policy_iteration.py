@@ -73,13 +73,14 @@ def policy_iteration(
         True
     """
     begun, gamma = time.perf_counter(), check_gamma(gamma)
+    p = process(mdp, gamma)
     if sweeps is None:
-        run = _howard(mdp, gamma, initial_policy, record)
+        run = _howard(mdp, p, initial_policy, record)
         how = "policy iteration"
     else:
-        run = _modified(mdp, gamma, sweeps, least_tolerance(tolerance), initial_policy, record)
+        run = _modified(mdp, p, sweeps, least_tolerance(tolerance), initial_policy, record)
         how = f"modified policy iteration ({sweeps} sweeps)"
-    policy, q, residual = greedy_of(mdp, gamma, run.trace, run.policy, run.slack)
+    policy, q, residual = greedy_of(p, run.trace, run.policy, run.slack)
     return Solution(
         values=run.trace.values,
         policy=policy,
@@ -101,9 +102,9 @@ class _Run:
     slack: float
 
 
-def _howard(mdp: MDP, gamma: float, first: ArrayLike | None, record: bool) -> _Run:
+def _howard(mdp: MDP, p: Process, first: ArrayLike | None, record: bool) -> _Run:
     """Exact evaluation and improvement in turns."""
-    p = process(mdp, gamma)
+    gamma = p.gamma
     known = undiscounted(mdp) if gamma == 1.0 else None
     policy = known.policy if known else _first(mdp, p, first)
     values, changes, path = np.zeros(mdp.states), [], []
@@ -127,10 +128,10 @@ def _howard(mdp: MDP, gamma: float, first: ArrayLike | None, record: bool) -> _R
 
 
 def _modified(
-    mdp: MDP, gamma: float, count: int, tolerance: float, first: ArrayLike | None, record: bool
+    mdp: MDP, p: Process, count: int, tolerance: float, first: ArrayLike | None, record: bool
 ) -> _Run:
     """A sweep that improves, and some that evaluate, in turns."""
-    p, bounds = process(mdp, gamma), bounds_of(mdp, gamma)
+    bounds = bounds_of(mdp, p.gamma)
     if count < 1:
         raise ConfigError(f"sweeps must be 1 or more, got {count}")
     if np.isinf(bounds.factor):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from phosphene.core.errors import ConfigError, DivergedError
 from phosphene.decision.mdp.checks import as_array
 from phosphene.decision.mdp.mdp import MDP
-from phosphene.decision.mdp.solution import process, rounding
+from phosphene.decision.mdp.solution import rounding
 from phosphene.decision.mdp.undiscounted import Undiscounted, undiscounted
 from phosphene.kernels.dynamic_programming import Process, Swept, gauss_seidel, greedy, sweeps
 
@@ -98,7 +98,7 @@ def bounds_of(mdp: MDP, gamma: float) -> Bounds:
 
 def converge(
     mdp: MDP,
-    gamma: float,
+    p: Process,
     tolerance: float,
     start: Floats,
     *,
@@ -106,11 +106,14 @@ def converge(
     count: int | None = None,
     record: bool = False,
 ) -> Trace:
-    """Values within ``tolerance`` of V* in every state; or those after ``count`` plain sweeps."""
-    p = process(mdp, gamma)
+    """Values within ``tolerance`` of V* in every state; or those after ``count`` plain sweeps.
+
+    ``p`` is the process as kernels take it: to look through its tables is a tenth of a solution,
+    and is done once.
+    """
     if count is not None:
         return _count(p, start, count, seidel=seidel, record=record)
-    bounds = bounds_of(mdp, gamma)
+    bounds = bounds_of(mdp, p.gamma)
     if np.isinf(bounds.factor):
         if seidel:
             raise ConfigError("sweep='gauss-seidel' needs gamma below 1; use sweep='jacobi'")

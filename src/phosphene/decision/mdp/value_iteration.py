@@ -6,7 +6,6 @@ from typing import Literal
 from numpy.typing import ArrayLike
 
 from phosphene.core.errors import UnknownNameError
-from phosphene.decision.mdp.checks import check_gamma
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.solution import (
     Floats,
@@ -18,7 +17,7 @@ from phosphene.decision.mdp.solution import (
     rounding,
 )
 from phosphene.decision.mdp.sweeping import Trace, converge, initial
-from phosphene.kernels.dynamic_programming import greedy
+from phosphene.kernels.dynamic_programming import Process, greedy
 
 __all__ = ["value_iteration"]
 
@@ -70,16 +69,17 @@ def value_iteration(
     begun = time.perf_counter()
     if sweep not in ("jacobi", "gauss-seidel"):
         raise UnknownNameError("sweep", sweep, ("jacobi", "gauss-seidel"))
+    p = process(mdp, gamma)
     trace = converge(
         mdp,
-        check_gamma(gamma),
+        p,
         least_tolerance(tolerance),
         initial(mdp, initial_values),
         seidel=sweep == "gauss-seidel",
         count=sweeps,
         record=record,
     )
-    policy, q, residual = greedy_of(mdp, gamma, trace)
+    policy, q, residual = greedy_of(p, trace)
     return Solution(
         values=trace.values,
         policy=policy,
@@ -95,8 +95,7 @@ def value_iteration(
 
 
 def greedy_of(
-    mdp: MDP,
-    gamma: float,
+    p: Process,
     trace: Trace,
     policy: Integers | None = None,
     slack: float | None = None,
@@ -104,14 +103,13 @@ def greedy_of(
     """The greedy policy of values, their q (S, A) and their residual.
 
     Args:
-        mdp: The process.
-        gamma: The discount.
+        p: The process.
         trace: The values.
         policy: Actions that are kept where they are within ``slack`` of the best.
         slack: A few units in the last place by default.
     """
-    slack = rounding(trace.values, mdp.rewards) if slack is None else slack
-    choice = greedy(process(mdp, gamma), trace.values, policy=policy, slack=slack)
+    slack = rounding(trace.values, p.rewards) if slack is None else slack
+    choice = greedy(p, trace.values, policy=policy, slack=slack)
     assert choice.q is not None
     known = trace.undiscounted
     if known is None or not known.members:
