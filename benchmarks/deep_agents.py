@@ -1,12 +1,14 @@
 """Deep agents' learners at identical settings: ours through the trainer, against two peers.
 
+    python -m benchmarks.deep_agents [--quick] [--json FILE]
+
 Both sides hold the same weights in the check; values, log-probabilities and the gradients of the
 loss of one batch are compared before anything is timed. Each side is given the number of threads,
 1 or 2, that it is faster with.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,16 @@ from torch import Tensor, nn
 
 from benchmarks import stable_baselines as sb3
 from benchmarks.cleanrl_loops import DQNLoop, DQNSettings, Moments, PPOLoop, Transitions
-from benchmarks.common import Case, Timed, Watch, installed
+from benchmarks.common import (
+    Case,
+    Row,
+    Timed,
+    Watch,
+    arguments,
+    installed,
+    run_all,
+    write_json,
+)
 from phosphene.core.agent import Alone
 from phosphene.core.events import Saved, StepEnd, TrainingEvent
 from phosphene.decision.deep.dqn import DQN
@@ -25,7 +36,7 @@ from phosphene.decision.environments.table import make, spec
 from phosphene.recipes.training import train
 from phosphene.train.building import build
 
-__all__ = ["QUICK", "Size", "Threads", "cases"]
+__all__ = ["QUICK", "Size", "Threads", "cases", "main"]
 
 CARTPOLE, PENDULUM = "CartPole-v1", "Pendulum-v1"
 LOOP = "torch"  # the peer's name where it is a plain loop
@@ -424,3 +435,17 @@ def _agree(pairs: list[tuple[Any, Any]], tolerance: float = 1e-5) -> float:
         worst = max(worst, float((own - other).detach().abs().max()) / scale)
     assert worst <= tolerance, f"ours and the peer's differ by {worst}"
     return worst
+
+
+def main(argv: Sequence[str] | None = None) -> list[Row]:
+    """Measure, print, and write the table."""
+    options = arguments("Deep agents' learners at identical settings", argv)
+    size = QUICK if options.quick else Size()
+    rows = run_all(cases(size, Threads()), size.rounds, (sb3.PEER, "gymnasium"))
+    if options.json:
+        write_json(rows, options.json)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
