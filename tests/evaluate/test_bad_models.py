@@ -7,6 +7,7 @@ scores are known by is here: a new metric needs a bad model before it is told of
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from phosphene.data.tokenizers import ByteTokenizer, CharacterTokenizer
 from phosphene.decision.playing import Played
 from phosphene.evaluate.features import make_features
 from phosphene.evaluate.meaning import METRICS
-from phosphene.evaluate.returns import score_episodes
+from phosphene.evaluate.returns import score_episodes, score_last, steps_of
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.scoring import _conditional_accuracy, _sampled, draw, evaluate_model
 from phosphene.evaluate.super_resolution import super_resolution
@@ -171,7 +172,9 @@ def one_example_does_not_come_back() -> Pair:
 def test_an_inverse_that_is_no_number_is_an_infinite_error() -> None:
     data = drawn(Implicit(Event.real(2)), 40, 1)
     for off in (math.nan, math.inf):
-        scores = evaluate_model(Bijection(data.event, off), data, data, samples=40)
+        model = Bijection(data.event, 0.0)
+        model.off = off
+        scores = evaluate_model(model, data, data, samples=40)
         assert scores["inverse_error"].value == math.inf
 
 
@@ -391,6 +394,30 @@ def episodes_that_fail() -> Pair:
         return score_episodes(episodes, "greedy episodes", random=returns - 100)
 
     return played(100.0, 200, False), played(0.0, 9, True)
+
+
+@bad(last_return_mean="down", last_return_min="down")
+def last_weights_that_forgot() -> Pair:
+    def played(value: float) -> Scores:
+        returns = value + torch.arange(8.0).double()
+        full = torch.full((8,), 200)
+        return score_last(Played(returns, full, torch.zeros(8, dtype=torch.bool)), "last weights")
+
+    return played(100.0), played(0.0)
+
+
+@bad(training_steps="up", validation_steps="up")
+def weights_that_cost_more() -> Pair:
+    def counted(training: int, validation: int) -> Scores:
+        rows = [
+            {"environment_steps": 10, "validation_steps": 5},
+            {"environment_steps": training, "validation_steps": validation},
+        ]
+        run = SimpleNamespace(metrics=rows)
+        found = steps_of(run)  # type: ignore[arg-type]
+        return {f"{name}_steps": Score(float(n), "count") for name, n in found.items()}
+
+    return counted(1000, 250), counted(20_000, 360_000)
 
 
 # -- all of them ------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ def test_shapes_and_every_gradient(event):
     ("settings", "error", "words"),
     [
         ({"latent_dim": 0}, ConfigError, "latent_dim must be at least 1, got 0"),
-        ({"l2": -1.0}, ConfigError, "l2 must not be negative"),
+        ({"l2": -1.0}, ConfigError, "l2 must be at least 0"),
         ({"optimizer": "sgd"}, ConfigError, "'lbfgs'"),
         ({"context": ContextSpec(label=3)}, EventError, "takes no context"),
     ],

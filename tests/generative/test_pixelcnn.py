@@ -173,7 +173,7 @@ def test_greedy_sampling_is_the_most_probable_value_each_time():
         ({"first_kernel": 1}, "first_kernel must be odd and 3 or more, got 1"),
         ({"blocks": -1}, "blocks must be 0 or more"),
         ({"channels": 2}, "2 channels cannot be cut into 3 groups"),
-        ({"channels": 0}, "0 channels"),
+        ({"channels": 0}, "channels must be at least 1"),
         ({"dropout": 1.0}, "dropout"),
         ({"shift": -1}, "shift must be 0 or more"),
     ],

@@ -139,7 +139,7 @@ def test_learns_that_colors_are_equal():
         ({"blocks": 0}, "blocks must be 1 or more, got 0"),
         ({"radius": 0}, "radius must be 1 or more, got 0"),
         ({"first_kernel": 2}, "first_kernel must be odd"),
-        ({"components": 0}, "components must be 1 or more, got 0"),
+        ({"components": 0}, "components must be at least 1"),
     ],
 )
 def test_bad_settings_are_refused_in_one_sentence(settings, message):

@@ -123,9 +123,9 @@ def test_dropout_takes_a_channel_at_all_times_and_comes_with_the_batch():
 
 def test_bad_settings_are_named():
     for name in ("channels", "blocks"):
-        with pytest.raises(ConfigError, match=f"{name} must be 1 or more, got 0"):
+        with pytest.raises(ConfigError, match=f"{name} must be (1 or more|at least 1)"):
             TCN(Event.tokens(8, 3), **{name: 0})
-    with pytest.raises(ConfigError, match="kernel must be 2 or more, got 1"):
+    with pytest.raises(ConfigError, match=r"kernel must be (2 or more|at least 2)"):
         TCN(Event.tokens(8, 3), kernel=1)
     with pytest.raises(ConfigError, match="dropout"):
         TCN(Event.tokens(8, 3), dropout=1.0)

@@ -149,9 +149,9 @@ def test_neighboring_amplitudes_start_alike():
 
 def test_bad_settings_are_named():
     for name in ("layers", "stacks", "channels", "skip"):
-        with pytest.raises(ConfigError, match=f"{name} must be 1 or more, got 0"):
+        with pytest.raises(ConfigError, match=f"{name} must be (1 or more|at least 1)"):
             WaveNet(Event.audio(8), **{name: 0})
-    with pytest.raises(ConfigError, match="kernel must be 2 or more, got 1"):
+    with pytest.raises(ConfigError, match=r"kernel must be (2 or more|at least 2)"):
         WaveNet(Event.audio(8), kernel=1)
     with pytest.raises(EventError, match="one sequence"):
         WaveNet(Event.image(1, 8))

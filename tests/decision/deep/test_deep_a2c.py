@@ -88,7 +88,7 @@ def test_with_lambda_one_the_advantages_are_those_of_n_steps():
     ("settings", "words"),
     [
         ({"environments": 1, "steps": 1}, "two moments"),
-        ({"steps": 0}, "two moments"),
+        ({"steps": 0}, "steps must be at least 1"),
         ({"gamma": 1.5}, "gamma"),
         ({"lambda_": -0.1}, "lambda_"),
     ],

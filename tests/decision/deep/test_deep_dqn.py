@@ -240,7 +240,7 @@ def test_it_learns_to_balance_in_a_few_thousand_steps(tmp_path):
     """Random actions keep the pole up for 22 steps."""
     scores = []
     for seed in range(2):
-        run = ph.train("dqn", seed=seed, folder=tmp_path, name=f"{seed}", budget="4000steps")
+        run = ph.train("dqn", seed=seed, folder=tmp_path, name=f"{seed}", budget="8000steps")
         environment = make("CartPole-v1", 50, seed=evaluation_seed(seed))
         scores.append(float(play(run.model, environment, 50).returns.mean()))
     assert min(scores) >= 150, scores
