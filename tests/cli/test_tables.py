@@ -62,14 +62,18 @@ def test_a_table_from_training_to_report(
     assert phosphene("sample", system, "-n", "5").code == 0
     rows = list(csv.DictReader((folder / "runs" / system / "samples" / "samples.csv").open()))
     assert len(rows) == 5
-    assert list(rows[0]) == ["yield", "height", "rain", "heat", "label"]
+    assert list(rows[0]) == ["yield", "height", "rain", "heat", "season"]
     assert (folder / "runs" / system / "samples" / "samples.png").stat().st_size > 1000
 
     given = ("--given", "rain=1.5,heat=-1", "--label", "wet", "--out", "given.csv")
     assert phosphene("sample", system, "-n", "3", *given).code == 0
     rows = list(csv.DictReader((folder / "given.csv").open()))
-    assert {(r["rain"], r["heat"], r["label"]) for r in rows} == {("1.5", "-1.0", "wet")}
-    (folder / "new.csv").write_text("heat,rain\n1,2\n3,4\n")
+    assert {(r["rain"], r["heat"], r["season"]) for r in rows} == {("1.5", "-1.0", "wet")}
+    (folder / "new.csv").write_text("heat,rain,season\n1,2,wet\n3,4,dry\n")
+    own = ("--given", "new.csv", "--out", "own.csv")
+    assert phosphene("sample", system, "-n", "2", *own).code == 0
+    rows = list(csv.DictReader((folder / "own.csv").open()))
+    assert [r["season"] for r in rows] == ["wet", "wet", "dry", "dry"]
     many = ("--given", "new.csv", "--label", "dry", "--out", "many.csv")
     assert phosphene("sample", system, "-n", "2", *many).code == 0
     rows = list(csv.DictReader((folder / "many.csv").open()))
@@ -79,6 +83,20 @@ def test_a_table_from_training_to_report(
     page = (folder / "runs" / system / "report.html").read_text()
     for part in ("Columns", "Pairs of columns", "Given the condition", "central 90%", "height"):
         assert part in page
+
+
+def test_a_table_is_described_by_its_columns(phosphene, folder: Path, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    facts = phosphene("data", "csv:crops.csv", "--json", "--out", "look.png").json
+    assert facts["train / validation / test"] == "320 / 40 / 40"
+    assert [text.partition(":")[0] for text in facts["columns"]] == [
+        "rain",
+        "heat",
+        "yield",
+        "height",
+    ]
+    assert facts["label"] == "season"
+    assert (folder / "look.png").stat().st_size > 1000
 
 
 def test_units_of_a_condition_do_not_matter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,6 +126,8 @@ def test_mistakes_with_columns_are_one_sentence(phosphene, folder: Path, monkeyp
         ("sample", "one", "--given", "rain=much"),
         ("sample", "one", "--given", "missing.csv"),
         ("sample", "one", "--label", "wet"),
+        (*train, "--name", "x", "--context"),
+        (*train, "--name", "x", "--context", "label:rain"),
         ("evaluate", "one", "--data", "csv:given-nothing.csv"),
         ("train", "maf", "--resume", "--name", "one", "--context", "vector:heat"),
     ]

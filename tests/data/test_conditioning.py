@@ -46,7 +46,9 @@ def test_columns_move_from_the_examples_to_their_condition() -> None:
         ("image:a", ConfigError, "vector:COLUMN"),
         ("label:a,b", ConfigError, "one column"),
         (["label", "none"], ConfigError, "stands alone"),
-        (["label", "label"], ConfigError, "label:COLUMN"),
+        (["label", "label"], ConfigError, "names 'label' twice"),
+        (["vector:a", "vector:x0"], ConfigError, "stand together"),
+        ([], ConfigError, "context is empty"),
         ("vector:b", UnknownNameError, "column of 't' 'b'"),
         ("vector:a,a", ConfigError, "twice"),
         ("vector:a,x0,x1", ConfigError, "none is left to model"),
@@ -57,6 +59,12 @@ def test_bad_conditions_are_one_sentence(said: object, kind: type[Exception], pa
         Conditions.parse(said).applied(TABLE)  # type: ignore[arg-type]
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_names_with_commas_stand_in_quotes() -> None:
+    said = Conditions.parse('vector:"a, b",c')
+    assert said.columns == ("a, b", "c")
+    assert Conditions.parse(said.text) == said
 
 
 def test_images_have_no_columns() -> None:

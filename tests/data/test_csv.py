@@ -78,6 +78,13 @@ def test_labels_are_the_same_in_every_split(tmp_path: Path) -> None:
     rows = [f"{i},{'rare' if i == 7 else 'common'}" for i in range(40)]
     name = table(tmp_path / "t.csv", "a,kind", *rows)
     assert {ph.data.load(name, split).classes for split in SPLITS} == {("common", "rare")}
+    kinds = table(tmp_path / "k.csv", "a,kind", *(f"{i},{'xyyzzz'[i % 6]}" for i in range(60)))
+    for split in SPLITS:
+        data = ph.data.load(kinds, split)
+        assert data.y is not None
+        told = [data.classes[k] for k in data.y.tolist()]
+        assert told == ["xyyzzz"[int(a) % 6] for a in data.x[:, 0].tolist()]
+    assert data.label_name == "kind"
     numbers = table(tmp_path / "n.csv", "a,grade", *(f"{i / 7},{(i % 3) * 5}" for i in range(40)))
     assert ph.data.load(numbers).columns == ("a", "grade")
     graded = ph.data.load(f"{numbers}?label=grade")
@@ -149,6 +156,17 @@ def test_bad_tables_are_one_sentence(tmp_path: Path) -> None:
     refused(f"csv:{path}", DataError, "no text")
     path.write_bytes(b"")
     refused(f"csv:{path}", DataError, "empty")
+
+
+def test_truths_are_numbers_and_mixed_marks_of_decimals_are_refused(tmp_path: Path) -> None:
+    rows = [f"{i},{('True', 'false')[i % 2]},{('TRUE', 'FALSE')[i % 2]}" for i in range(30)]
+    data = ph.data.load(table(tmp_path / "t.csv", "a,b,c", *rows))
+    assert data.columns == ("a", "b", "c")
+    assert torch.equal(data.x[:, 1], 1 - data.x[:, 0] % 2)
+    mixed = table(tmp_path / "m.csv", "a;b", *(f"{i},5;2.137" for i in range(20)))
+    refused(mixed, DataError, "decimal commas in 'a'", "'2.137' in 'b'")
+    reals = table(tmp_path / "r.csv", "a,b", *(f"{i},{i / 3:.2f}" for i in range(20)))
+    refused(f"{reals}?label=b", DataError, "the label 'b' holds", "whole numbers")
 
 
 def test_rows_that_are_given_are_read_in_order(tmp_path: Path) -> None:

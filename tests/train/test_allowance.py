@@ -158,7 +158,7 @@ def test_examples_of_a_judgement_and_steps_between_two():
 
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
 def test_shares_that_are_none(share):
-    with pytest.raises(ConfigError, match="validation_share must be above 0 and at most 1"):
+    with pytest.raises(ConfigError, match="validation_share must be"):
         TrainSettings(validation_share=share)
 
 

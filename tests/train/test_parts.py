@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+import phosphene as ph
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.events import Evaluated, StepEnd, Warned
 from phosphene.train import probe
@@ -157,3 +158,23 @@ def test_damaged_files_are_one_sentence(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"schema": 99}))
     with pytest.raises(RunError, match="schema 99"):
         load(tmp_path)
+
+
+def test_a_table_prepares_its_model_with_the_moments_of_all_rows() -> None:
+    from phosphene.data.dataset import Dataset
+    from phosphene.train.source import DatasetSource
+
+    x = torch.arange(600.0).view(300, 2)
+    data = Dataset(
+        name="t", split="train", event=ph.Event.real(2), x=x, columns=("a", "b"),
+        vector=3 * x, vector_columns=("c", "d"),
+    )  # fmt: skip
+    source = DatasetSource(data, 16, seed=0)
+    batch = source.whole(ph.build("maf", data.event, hidden=(8,), layers=1))
+    assert len(batch) == 300
+    assert batch.moments is not None
+    assert batch.moments.mean.tolist() == x.double().mean(0).tolist()
+    assert source.context_moments is not None
+    assert source.context_moments.high.tolist() == (3 * x).amax(0).tolist()
+    plain = DatasetSource(ph.data.load("moons"), 16, seed=0)
+    assert len(plain.whole(ph.build("maf", ph.Event.real(2), hidden=(8,), layers=1))) == 16

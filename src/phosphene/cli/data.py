@@ -68,7 +68,7 @@ def _describe(arguments: Arguments) -> None:
     from phosphene.train.files import destination, replacing
 
     dataset = load(arguments.name, arguments.split)
-    facts = _facts(dataset)
+    facts = _of_table(dataset, arguments.name) if dataset.columns else _facts(dataset)
     if arguments.out is not None:
         out = destination(arguments.out, (".png",))
         with replacing(out) as aside:
@@ -89,8 +89,35 @@ def _describe(arguments: Arguments) -> None:
         note("--out FILE.png writes a picture of it")
 
 
+def _of_table(dataset: "Dataset", name: str) -> dict[str, Any]:
+    """What is said of a table: its columns one by one, and how many rows each split has."""
+    from phosphene.core.errors import PhospheneError
+    from phosphene.data import load
+
+    sizes = []
+    for split in ("train", "validation", "test"):
+        try:
+            sizes.append(f"{len(load(name, split)):,}")
+        except PhospheneError:
+            sizes.append("none")
+    moments = dataset.moments
+    assert moments is not None
+    parts = (moments.mean, moments.std, moments.low, moments.high)
+    every = zip(dataset.columns, *(part.tolist() for part in parts), strict=True)
+    columns = [f"{n}: mean {m:.4g}, sd {s:.4g}, {a:.6g} … {b:.6g}" for n, m, s, a, b in every]
+    facts, more = _facts(dataset), {"train / validation / test": " / ".join(sizes)}
+    for key in ("range", "mean"):
+        del facts[key]
+    return {**facts, **more, "columns": columns, "label": dataset.label_name}
+
+
 def _draw(dataset: "Dataset", out: "Path") -> None:
     """Write a picture of some examples, each beside the image that conditions it."""
+    if dataset.columns:
+        from phosphene.evaluate.table_plots import table_picture
+
+        table_picture({"": dataset.x}, dataset.columns).save(out, format="PNG")
+        return
     from phosphene.core.event import Event
     from phosphene.evaluate.plots import picture, picture_of_pairs
 

@@ -142,6 +142,14 @@ class Agent(Model):
             x, one = self._batched(observation)
             action = self.choose(x, greedy=greedy, generator=generator)
             return action[0] if one else action
+        if isinstance(observation, dict) or (
+            isinstance(observation, tuple)
+            and not all(isinstance(v, int | float) for v in observation)
+        ):
+            raise EventError(
+                f"act takes observations of {self.spec.observation} as one array, as environments "
+                f"of ph.decision.make give them, got a {type(observation).__name__}"
+            )
         given = torch.as_tensor(observation).to(self.device)
         return self.act(given, greedy=greedy, generator=generator).detach().cpu().numpy()
 

@@ -42,6 +42,8 @@ def each_row(sample: F) -> F:
         if not rows or not self.context:
             why = "is not conditioned on anything" if not self.context else "was given no context"
             raise ConfigError(f"each=True draws for each row of a context, and the model {why}")
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ConfigError(f"the number of draws of each row must be 1 or more, got {n!r}")
         total = max(rows)
         context = self.given(context, total)
         x = sample(self, total * n, context.repeat(n), **how)

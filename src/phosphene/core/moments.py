@@ -53,7 +53,7 @@ class Moments:
     def constant(self) -> list[int]:
         """The dimensions (flattened) that never vary, but for rounding."""
         size = torch.maximum(self.low.abs(), self.high.abs())
-        flat = (self.high - self.low <= 1e-12 * size).flatten()
+        flat = (self.high - self.low <= 1e-15 * size).flatten()
         return flat.nonzero()[:, 0].tolist()
 
     @property

@@ -1,5 +1,6 @@
 """Which parts of the data a model is told: labels, images, and columns of a table by name."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,8 @@ class Conditions:
         Conditions(names=('vector',), label=None, columns=('age', 'income'))
         >>> Conditions.parse(["label", "vector:age"]).text
         ('label', 'vector:age')
+
+    Names with a comma stand in double quotes: ``vector:"a, b",c``.
     """
 
     names: tuple[str, ...] = ()
@@ -43,13 +46,21 @@ class Conditions:
             ConfigError: It is written otherwise.
         """
         parts = [said] if isinstance(said, str) else list(said)
+        if not parts:
+            raise ConfigError("context is empty; 'none' is for nothing")
         names, label, columns = [], None, []
         for part in parts:
             kind, colon, rest = part.strip().partition(":")
-            asked = [name.strip() for name in rest.split(",")] if colon else []
+            asked = (
+                [name.strip() for name in (next(csv.reader([rest]), None) or [""])] if colon else []
+            )
             if kind not in _KINDS:
                 raise UnknownNameError("context", kind, _KINDS)
-            if kind in names or not all(asked) or (asked and kind in ("image", "none")):
+            if kind in names:
+                raise ConfigError(
+                    f"context names {kind!r} twice; columns stand together, as vector:a,b"
+                )
+            if not all(asked) or (asked and kind in ("image", "none")):
                 raise ConfigError(
                     f"context {part!r} is not label, label:COLUMN, vector, vector:COLUMN,COLUMN, "
                     "image or none"
@@ -67,7 +78,9 @@ class Conditions:
     @property
     def text(self) -> tuple[str, ...]:
         """As :meth:`parse` reads it."""
-        more = {"label": self.label or "", "vector": ",".join(self.columns)}
+        quoted = [f'"{name}"' if "," in name else name for name in self.columns]
+        label = f'"{self.label}"' if "," in (self.label or "") else self.label or ""
+        more = {"label": label, "vector": ",".join(quoted)}
         return tuple(f"{n}:{more[n]}" if more.get(n) else n for n in self.names) or ("none",)
 
     def applied(self, dataset: Dataset) -> Dataset:

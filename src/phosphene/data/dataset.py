@@ -35,6 +35,7 @@ class Dataset:
         x: Examples (n, *event.shape): uint8 (int64 above 256 levels) codes, or float32 reals.
         y: Labels (n,), int64; -1 where unknown; None when there are none.
         classes: The names of the labels.
+        label_name: What the label is called, where it is a column of a table.
         columns: The names of the values of an example, where it is a row of a table.
         vector: Reals (n, d) that belong to the examples, and condition them.
         vector_columns: Their names.
@@ -62,6 +63,7 @@ class Dataset:
     x: Tensor
     y: Tensor | None = None
     classes: tuple[str, ...] = ()
+    label_name: str = ""
     columns: tuple[str, ...] = ()
     vector: Tensor | None = None
     vector_columns: tuple[str, ...] = ()

@@ -4,13 +4,14 @@ A run folder may come from anybody. What it names is read as data; what it names
 or fetched is left alone, unless the caller trusts the run or names the same thing himself.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from phosphene.core.errors import EventError, RunError
+from phosphene.core.errors import EventError, PhospheneError, RunError
 from phosphene.data.conditioning import as_table, load_given
 from phosphene.data.dataset import Dataset
-from phosphene.data.loading import located, outward
+from phosphene.data.loading import located, outward, with_option
 from phosphene.decision.environments.table import code_named
 from phosphene.decision.environments.table import located as located_environment
 from phosphene.train.folder import Run
@@ -31,7 +32,11 @@ def data_of(run: Run, split: str) -> Dataset:
             "say which data to take: --data on the command line, data= in Python"
         )
     check_trusted(run)
-    dataset = arranged(run, load_given(_data(run), split, run.config.get("context")))
+    name = _data(run)
+    if run.said_data is not None and (label := run.config.get("label_name")):
+        with suppress(PhospheneError):  # data of another kind have their labels themselves
+            name = with_option(name, "label", label)
+    dataset = arranged(run, load_given(name, split, run.config.get("context")))
     dataset = replace(dataset, name=run.data)
     if split == "train" and run.said_data in (None, run.config.get("data")):
         run.notes += [text for text in (changed(run, dataset),) if text not in ("", *run.notes)]

@@ -147,7 +147,9 @@ def _check(
     dataset, test = load_split(data, "train"), load_split(data, "test")
     for row in rows:
         if row.kind != "model":
-            raise ConfigError(f"{row.name!r} is a {row.kind}; only models are compared")
+            raise ConfigError(
+                f"{row.name!r} is not a model of data: agents are compared with --env"
+            )
         chosen = select(row.name, data, recipe, dataset.event)
         build(row.name, dataset.event, context_for(dataset, chosen), **chosen.model)
     return test

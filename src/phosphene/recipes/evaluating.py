@@ -125,6 +125,11 @@ def _reference(run: Run) -> Dataset:
             run.notes = own.notes
         return found
     except PhospheneError:
+        if run.said_data is None and own.config.get("own_data"):
+            raise RunError(
+                f"{str(run.path)!r} was trained on a Dataset of somebody's own, called "
+                f"{run.data!r}; reference= says what it was trained on, to compare samples with"
+            ) from None
         if run.said_data is None:
             raise
         return data_of(run, "train")

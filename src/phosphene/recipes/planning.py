@@ -154,6 +154,7 @@ def plan_training(
         "columns": list(dataset.columns),
         "vector_columns": list(dataset.vector_columns),
         "classes": list(dataset.classes),
+        "label_name": dataset.label_name,
         # What turns samples into text and sound must not need the data.
         "tokenizer": encode(dataset.tokenizer),
         "sample_rate": dataset.sample_rate,
@@ -332,8 +333,11 @@ def context_for(dataset: Dataset, recipe: Recipe) -> ContextSpec | None:
     if not recipe.context:
         return None
     available = dataset.context
-    fit = next((r.data for r in recipes() if r.system == recipe.system), "")
+    fitting = (r.data for r in recipes() if r.system == recipe.system and r.context)
+    fit = next((data for data in fitting if data and data != dataset.name), "")
     hint = f"; {fit!r} has" if fit else ""
+    if dataset.columns:
+        hint = "; columns are named, as label:COLUMN or vector:COLUMN,COLUMN"
     for name in recipe.context:
         if name not in available.names:
             raise ConfigError(

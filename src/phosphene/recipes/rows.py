@@ -12,11 +12,11 @@ from torch import Tensor
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.core.model import Model
-from phosphene.data.adapters.csv import read_columns
+from phosphene.data.adapters.csv import read_columns, read_texts
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 
-__all__ = ["GivenRows", "given_rows", "label_number", "write_rows"]
+__all__ = ["GivenRows", "given_labels", "given_rows", "label_number", "write_rows"]
 
 GivenRows = str | Path | Mapping[str, float] | Tensor
 """Conditions: ``a=1,b=2``, a table with such columns, a mapping, or vectors (k, d)."""
@@ -73,6 +73,27 @@ def _written(text: str) -> dict[str, float]:
     return found
 
 
+def given_labels(run: Run, model: Model, given: GivenRows, n: int) -> list[int] | None:
+    """The classes of the rows of a table that is given, where it has the column of the label.
+
+    Raises:
+        ConfigError: A row has none of the classes that the model knows.
+    """
+    name, classes = run.config.get("label_name"), list(run.config.get("classes", ()))
+    if not name or not model.context.label or not isinstance(given, str | Path):
+        return None
+    path = str(given)
+    if not Path(path).expanduser().is_file():
+        return None
+    texts = read_texts(path, name)
+    if texts is None or len(texts) != n:
+        return None
+    for text in texts:
+        if text not in classes:
+            raise UnknownNameError(f"{name} in {path!r}", text, classes)
+    return [classes.index(text) for text in texts]
+
+
 def label_number(run: Run, model: Model, label: int | str) -> int:
     """A class by its name, or by its number.
 
@@ -85,6 +106,9 @@ def label_number(run: Run, model: Model, label: int | str) -> int:
     if isinstance(label, str) and label in classes:
         return classes.index(label)
     text = str(label).strip()
+    numbered = classes == [str(i) for i in range(count)]
+    if isinstance(label, str) and classes and not numbered and run.config.get("label_name"):
+        raise UnknownNameError("label", label, classes)
     if isinstance(label, str) and not text.removeprefix("-").isdecimal():
         raise UnknownNameError("label", label, classes or map(str, range(count)))
     number = int(text) if len(text) < 20 else count
@@ -100,6 +124,7 @@ def write_rows(
     context: Context | None = None,
     vector_columns: Sequence[str] = (),
     classes: Sequence[str] = (),
+    label_name: str = "",
 ) -> Path:
     """Write samples as CSV, each with its condition; numbers are as short as they can be."""
     if x.ndim != 2 or x.shape[1] != len(columns):
@@ -112,7 +137,7 @@ def write_rows(
         labels = context.label.tolist()
         named = [[classes[i] if 0 <= i < len(classes) else str(i)] for i in labels]
         parts.append(named)
-        heads.append("label")
+        heads.append(label_name or ("label" if "label" not in heads else "class"))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(heads)

@@ -1,6 +1,6 @@
 """Pictures, texts, sounds and arrays of what a run makes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,7 +25,7 @@ from phosphene.evaluate.subject import data_of
 from phosphene.evaluate.table_plots import table_picture
 from phosphene.nn.choosing import Choosing
 from phosphene.recipes.conditions import Given, conditioned_sheet, context_of, given_images
-from phosphene.recipes.rows import GivenRows, given_rows, write_rows
+from phosphene.recipes.rows import GivenRows, given_labels, given_rows, write_rows
 from phosphene.train.files import destination, replacing, write_atomically
 from phosphene.train.folder import Run
 
@@ -118,10 +118,14 @@ def sample(
         n, context, images = given_images(run, model, n, label, image)
     elif given is not None:
         vector = given_rows(run, model, given)
+        classes = given_labels(run, model, given, len(vector)) if label is None else None
         n = (1000 if len(vector) == 1 else 8) if n is None else n
         vector = vector.repeat_interleave(n, 0)
         n = len(vector)
         context = context_of(run, model, n, label, vector)
+        if classes is not None and context is not None:
+            every = torch.tensor(classes).repeat_interleave(n // len(classes))
+            context = replace(context, label=every)
     elif n is None and _columns(run):
         n = 1000
         context = context_of(run, model, n, label)
@@ -341,7 +345,8 @@ def _write_picture(path: Path, run: Run, drawn: Drawn) -> Path:
 
 
 def _write_table(path: Path, run: Run, drawn: Drawn) -> Path:
-    beside = run.config.get("vector_columns", ()), run.config.get("classes", ())
+    names = ("vector_columns", ()), ("classes", ()), ("label_name", "")
+    beside = [run.config.get(name, default) for name, default in names]
     given = dict((drawn.context or Context(label=drawn.labels)).parts())
     told = Context(**{k: v for k, v in given.items() if k in run.model.context.names})
     return write_rows(path, drawn.x, _columns(run), told, *beside)

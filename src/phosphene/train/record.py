@@ -162,6 +162,7 @@ _OPTIONAL: dict[str, tuple[Check, str]] = {
     "columns": (lambda v: _texts(v, 10_000), "texts"),
     "vector_columns": (lambda v: _texts(v, 10_000), "texts"),
     "classes": (lambda v: _texts(v, 100_000), "texts"),
+    "label_name": (_NAME, "text"),
     "tokenizer": (_or_none(_object), "an object or null"),
     "sample_rate": (_or_none(lambda v: _whole(v) and 0 < v < 10**9), "a whole number or null"),
     "threads": (_or_none(lambda v: _whole(v) and v > 0), "a whole number above 0"),

@@ -4,7 +4,6 @@ import array
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError, listed
 from phosphene.core.event import Event
+from phosphene.core.paths import expanded
 from phosphene.data.adapters.columns import narrowed
 from phosphene.data.adapters.text_table import (
     MISSING,
@@ -27,7 +27,7 @@ from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import admit, within_memory
 from phosphene.data.splits import ALIASES, locate
 
-__all__ = ["csv", "read_columns"]
+__all__ = ["csv", "read_columns", "read_texts"]
 
 Reals = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -48,6 +48,8 @@ class _Column:
     text: str = ""
     line: int = 0
     commas: bool = False
+    dotted: str = ""
+    fraction: str = ""
 
     def look(self, value: str, line: int, commas: bool) -> None:
         """Count one field."""
@@ -58,7 +60,9 @@ class _Column:
         if len(self.texts) <= _MOST_CLASSES:
             self.texts.setdefault(value, len(self.texts))
         self.filled += 1
-        if number_of(value) is not None:
+        if (number := number_of(value)) is not None:
+            self.dotted = self.dotted or (value if "." in value else "")
+            self.fraction = self.fraction or (value if number % 1 else "")
             return
         if commas and number_of(value.replace(",", ".", 1)) is not None:
             self.commas = True
@@ -105,7 +109,7 @@ def csv(
     """
     if missing not in (None, "drop"):
         raise ConfigError(f"option 'missing' of csv must be 'drop', got {missing!r}")
-    path = Path(argument).expanduser()
+    path = expanded(argument)
     files = {name: opened(argument, file, delimiter) for name, file in parts_of(path).items()}
     names = names_of(argument, files)
     columns = [_Column(name) for name in names]
@@ -190,6 +194,7 @@ class _Table:
 
     def check(self, drops: bool) -> None:
         """Refuse text, and values that are missing, unless their lines are left out."""
+        self._check_signs()
         texts = [self.columns[i] for i in self.numbers if self.columns[i].is_text]
         if texts:
             first, shown = texts[0], listed([repr(c.name) for c in texts], 5)
@@ -210,6 +215,16 @@ class _Table:
                 f"{self.source!r} lacks values in {shown}, the first in line "
                 f"{min(c.first_missing for c in gaps)}: fill them in, leave the column out with "
                 "?drop=COLUMN, or the lines with ?missing=drop"
+            )
+
+    def _check_signs(self) -> None:
+        """Refuse a table of decimal commas in which a point may be one or may group digits."""
+        comma = next((c for c in self.columns if c.commas), None)
+        point = next((c for c in self.columns if c.dotted and not c.is_text), None)
+        if comma is not None and point is not None:
+            raise DataError(
+                f"{self.source!r} has decimal commas in {comma.name!r} and {point.dotted!r} in "
+                f"{point.name!r}: write all numbers alike"
             )
 
     def dataset(self, files: dict[str, TextFile], split: Split, limit: int | None) -> Dataset:
@@ -239,6 +254,7 @@ class _Table:
             x=torch.from_numpy(x[index]),
             y=y,
             classes=classes,
+            label_name=self.label or "",
             columns=names,
             notes=(*self.notes, *wide),
         )
@@ -251,6 +267,11 @@ class _Table:
             raise DataError(
                 f"{self.source!r}: the label {self.label!r} takes more than {_MOST_CLASSES} values;"
                 " as a number it is a column, and --context vector:COLUMN conditions on it"
+            )
+        if column.fraction and not column.is_text:
+            raise DataError(
+                f"{self.source!r}: the label {self.label!r} holds {column.fraction!r}; labels are "
+                "text or whole numbers, and --context vector:COLUMN conditions on reals"
             )
         texts = list(column.texts)
         return tuple(sorted(texts, key=float) if not column.is_text else sorted(texts))
@@ -288,7 +309,7 @@ def read_columns(path: str, names: Sequence[str]) -> Reals:
     Raises:
         DataError: The file cannot be read, or a column is missing, lacks a value or holds text.
     """
-    file = opened(path, Path(path).expanduser(), None)
+    file = opened(path, expanded(path), None)
     known = names_of(path, {"": file})
     for name in names:
         if name not in known:
@@ -307,3 +328,14 @@ def read_columns(path: str, names: Sequence[str]) -> Reals:
     if not flat:
         raise DataError(f"{path!r} holds no row")
     return np.frombuffer(flat, np.float64).reshape(-1, len(names)).copy()
+
+
+@within_memory
+def read_texts(path: str, name: str) -> list[str] | None:
+    """A column of every row of a table as text; None where there is no such column."""
+    file = opened(path, expanded(path), None)
+    known = names_of(path, {"": file})
+    if name not in known:
+        return None
+    place = known.index(name)
+    return [row[place].strip() for _, row in rows_of(path, file, len(known))]

@@ -29,6 +29,7 @@ MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-", "."))
 _ENDINGS = (".csv", ".tsv", ".txt")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
 _MOST_COLUMNS = 10_000
+_TRUTH = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def number_of(text: str) -> float | None:
         >>> number_of("1e3"), number_of("1_000"), number_of("red")
         (1000.0, None, None)
     """
+    if text.lower() in _TRUTH:
+        return _TRUTH[text.lower()]
     if "_" in text:  # which Python reads as 1000
         return None
     try:
@@ -60,7 +63,9 @@ def value_of(text: str, commas: bool) -> float:
     """The number of a column that holds none but numbers; NaN where it is missing."""
     if text.lower() in MISSING:
         return math.nan
-    return float(text.replace(",", ".", 1) if commas else text)
+    number = number_of(text.replace(",", ".", 1) if commas else text)
+    assert number is not None, "looked at before"
+    return number
 
 
 def parts_of(path: Path) -> dict[str, Path]:
