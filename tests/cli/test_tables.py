@@ -89,12 +89,8 @@ def test_a_table_is_described_by_its_columns(phosphene, folder: Path, monkeypatc
     monkeypatch.chdir(folder)
     facts = phosphene("data", "csv:crops.csv", "--json", "--out", "look.png").json
     assert facts["train / validation / test"] == "320 / 40 / 40"
-    assert [text.partition(":")[0] for text in facts["columns"]] == [
-        "rain",
-        "heat",
-        "yield",
-        "height",
-    ]
+    named = [text.partition(":")[0] for text in facts["columns"]]
+    assert named == ["rain", "heat", "yield", "height"]
     assert facts["label"] == "season"
     assert (folder / "look.png").stat().st_size > 1000
 
