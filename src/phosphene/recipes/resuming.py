@@ -83,11 +83,12 @@ def plan_resume(
     told = record.get("labels") is None and record.get("labelled") is None
     place = record.get("directory")
     held_out, notes = held_out_of(dataset, data, judged, labelled=told, said=said, folder=place)
-    if isinstance(data, Dataset) and record.get("fingerprint") not in (None, dataset.fingerprint):
+    whole = dataset
+    dataset = labelled_again(dataset, record, str(run.path))
+    if isinstance(data, Dataset) and record.get("fingerprint") not in (None, whole.fingerprint):
         raise RunError(
             f"{str(run.path)!r} was trained on a Dataset with other examples than this one"
         )
-    dataset = labelled_again(dataset, record, str(run.path))
     spent = Budget.parse(record["budget"] if budget is None else budget)
     record["budget"] = str(spent)
     settings = decode(record["train"])
