@@ -104,11 +104,20 @@ def _of_table(dataset: "Dataset", name: str) -> dict[str, Any]:
     assert moments is not None
     parts = (moments.mean, moments.std, moments.low, moments.high)
     every = zip(dataset.columns, *(part.tolist() for part in parts), strict=True)
-    columns = [f"{n}: mean {m:.4g}, sd {s:.4g}, {a:.6g} … {b:.6g}" for n, m, s, a, b in every]
+    columns = [
+        f"{n}: mean {_digits(m)}, sd {s:.4g}, {_digits(a)} … {_digits(b)}, "
+        f"{len(dataset.x[:, i].unique()):,} values"
+        for i, (n, m, s, a, b) in enumerate(every)
+    ]
     facts, more = _facts(dataset), {"train / validation / test": " / ".join(sizes)}
     for key in ("range", "mean"):
         del facts[key]
     return {**facts, **more, "columns": columns, "label": dataset.label_name}
+
+
+def _digits(value: float) -> str:
+    """As many digits as tell apart what lies far from 0."""
+    return f"{value:.12g}" if abs(value) >= 1e6 else f"{value:.5g}"
 
 
 def _draw(dataset: "Dataset", out: "Path") -> None:
