@@ -1,6 +1,5 @@
 """Slow environments are stepped by several processes at once."""
 
-import statistics
 import time
 
 import pytest
@@ -26,7 +25,7 @@ class Waiting(gymnasium.Env):
         return self.observation_space.sample() * 0, 1.0, False, False, {}
 
     def work(self):
-        time.sleep(0.005)
+        time.sleep(0.02)  # long beside what a busy machine lets a process wait for its turn
 
 
 class Computing(Waiting):
@@ -49,7 +48,7 @@ def seconds(name: str, workers: int | None, rounds: int = 7) -> float:
         environment.step(action)
         times.append(time.perf_counter() - begun)
     environment.close()
-    return statistics.median(times)
+    return min(times)  # what is waited beside it is not the environments'
 
 
 def test_waiting_is_shared():
