@@ -126,6 +126,10 @@ def test_what_a_data_frame_writes_besides_is_left_out_and_said(tmp_path: Path) -
     assert data.columns == ("a", "b")
     assert any("number the lines" in note for note in data.notes)
     assert any("'empty'" in note for note in data.notes)
+    measured = ph.data.load(
+        table(tmp_path / "m.csv", ",a", *(f"{i / 3:.2f},{i}" for i in range(30)))
+    )
+    assert measured.columns == ("", "a")
 
 
 def test_seconds_since_1970_keep_their_resolution(tmp_path: Path) -> None:

@@ -156,9 +156,13 @@ def test_examples_of_a_judgement_and_steps_between_two():
     assert rows_of(1.0, 10_000, 128, 2000, every=None, usual=200) == (2000, 200)
 
 
-@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
-def test_shares_that_are_none(share):
-    with pytest.raises(ConfigError, match="validation_share must be"):
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(share, "above 0 and at most 1") for share in (0, -1, 1.5)]
+    + [(float("nan"), "a finite number")],
+)
+def test_shares_that_are_none(share, said):
+    with pytest.raises(ConfigError, match=f"validation_share must be {said}"):
         TrainSettings(validation_share=share)
 
 

@@ -85,11 +85,14 @@ def recipes() -> list[Recipe]:
         flows,
         pixels,
         sequences,
+        tables,
         transformer,
         vectors,
     )
 
-    families = (autoencoder, vectors, pixels, sequences, transformer, energy, flows, agents)
+    families = (
+        autoencoder, vectors, pixels, sequences, transformer, energy, flows, tables, agents,
+    )  # fmt: skip
     return [recipe for family in families for recipe in family.RECIPES]
 
 

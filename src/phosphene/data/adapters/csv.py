@@ -171,7 +171,8 @@ class _Table:
     def _counter(self, label: list[str]) -> set[str]:
         """A first column without a name that numbers the lines, as data frames write it."""
         first = self.columns[0]
-        if first.name not in ("", "Unnamed: 0") or first.name in label or first.is_text:
+        named = first.name not in ("", "Unnamed: 0") or first.name in label
+        if named or first.is_text or first.fraction or first.missing:
             return set()
         self.notes.append("the first column has no name and is taken to number the lines: left out")
         return {first.name}
