@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from benchmarks.common import Case, Row, Watch, arguments, installed, run_all, write_json
-from phosphene.core.events import Finished, Saved, Started, TrainingEvent
+from phosphene.api.train import train
+from phosphene.core.progress import Finished, Saved, Started, TrainingEvent
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import load
 from phosphene.generative.autoencoder.vae import VAE
-from phosphene.recipes.training import train
 from phosphene.train.building import build
 from phosphene.train.folder import Run
 from phosphene.train.settings import TrainSettings

@@ -19,11 +19,11 @@ from benchmarks.common import Case, Watch, installed
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.conditioner import VectorConditioner
-from phosphene.nn.flow.coupling import VectorCoupling
-from phosphene.nn.flow.monotone import Affine, FlooredAffine, Monotone
-from phosphene.nn.flow.spline import RationalQuadratic
-from phosphene.nn.flow.transform import Composition
+from phosphene.generative.flow.layers.conditioner import VectorConditioner
+from phosphene.generative.flow.layers.coupling import VectorCoupling
+from phosphene.generative.flow.layers.transform import Composition
+from phosphene.nn.monotone import Affine, FlooredAffine, Monotone
+from phosphene.nn.spline import RationalQuadratic
 
 __all__ = ["cases", "nflows_pair", "zuko_pair"]
 

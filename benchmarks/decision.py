@@ -25,14 +25,14 @@ from benchmarks import deep_agents, dynamic_programming, environments, tabular
 from benchmarks import stable_baselines as sb3
 from benchmarks.cleanrl_loops import DQNLoop, DQNSettings, PPOLoop, PPOSettings
 from benchmarks.common import Case, Row, arguments, installed, run_all, write_json
+from phosphene.api import train as training
 from phosphene.core.agent import Agent
 from phosphene.core.environment import Environment
-from phosphene.core.events import Evaluated, Saved, TrainingEvent
+from phosphene.core.progress import Evaluated, Saved, TrainingEvent
 from phosphene.core.rng import mix
 from phosphene.decision.environments.table import make, spec
 from phosphene.kernels.library import backend
-from phosphene.recipes import training
-from phosphene.recipes.recipe import select_for
+from phosphene.subjects.environment.choosing import select_for
 from phosphene.train.building import build
 
 __all__ = ["QUICK", "Entrant", "Result", "Size", "cases", "main", "race", "races"]

@@ -27,13 +27,13 @@ from benchmarks.common import (
     run_all,
     write_json,
 )
+from phosphene.api.train import train
 from phosphene.core.agent import Alone
-from phosphene.core.events import Saved, StepEnd, TrainingEvent
+from phosphene.core.progress import Saved, StepEnd, TrainingEvent
 from phosphene.decision.deep.dqn import DQN
 from phosphene.decision.deep.ppo import PPO
 from phosphene.decision.deep.sac import SAC
 from phosphene.decision.environments.table import make, spec
-from phosphene.recipes.training import train
 from phosphene.train.building import build
 
 __all__ = ["QUICK", "Size", "Threads", "cases", "main"]

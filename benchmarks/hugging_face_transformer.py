@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from benchmarks.common import Case, Watch
 from phosphene.core.context import Context
 from phosphene.core.event import Event
+from phosphene.generative.autoregressive.layers.transformer import Block, Norm
 from phosphene.generative.autoregressive.transformer import Transformer
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.transformer import Block, Norm
 
 __all__ = ["PEER", "cases", "like", "peer_model"]
 

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from benchmarks.common import Case, Row, Watch, arguments, installed, run_all, write_json
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.flow.layers.autoregressive import MaskedAutoregressive
+from phosphene.generative.flow.layers.transform import Composition
 from phosphene.kernels.library import backend, forced
-from phosphene.nn.flow.autoregressive import MaskedAutoregressive
-from phosphene.nn.flow.monotone import Affine, FlooredAffine, Monotone
-from phosphene.nn.flow.spline import RationalQuadratic
-from phosphene.nn.flow.transform import Composition
 from phosphene.nn.masked import MaskedLinear
+from phosphene.nn.monotone import Affine, FlooredAffine, Monotone
+from phosphene.nn.spline import RationalQuadratic
 
 __all__ = [
     "QUICK",

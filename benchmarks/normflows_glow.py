@@ -16,11 +16,11 @@ from benchmarks.common import Case, Watch
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.glow import Glow
-from phosphene.nn.flow.actnorm import ActNorm
-from phosphene.nn.flow.conditioner import ImageConditioner
-from phosphene.nn.flow.conv1x1 import InvertibleConv
-from phosphene.nn.flow.coupling import ChannelCoupling, Monotone
-from phosphene.nn.flow.transform import Transform
+from phosphene.generative.flow.layers.actnorm import ActNorm
+from phosphene.generative.flow.layers.conditioner import ImageConditioner
+from phosphene.generative.flow.layers.conv1x1 import InvertibleConv
+from phosphene.generative.flow.layers.coupling import ChannelCoupling, Monotone
+from phosphene.generative.flow.layers.transform import Transform
 
 __all__ = ["cases", "peer_of", "transplant"]
 

@@ -13,8 +13,8 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from torch import Tensor, nn
 
+from phosphene.generative.autoencoder.layers.likelihoods import soft_clamp
 from phosphene.generative.autoencoder.vae import VAE
-from phosphene.nn.likelihoods import soft_clamp
 from phosphene.nn.mlp import MLP
 
 __all__ = ["bounded", "copy_weights", "like_ours", "noise_given", "quiet"]

@@ -132,7 +132,7 @@ def adapters_table() -> str:
 
 def recipes_list(system: str | None = None) -> str:
     """Every recipe, or those of one system: the command, its settings, what it must reach."""
-    from phosphene.recipes.recipe import recipes
+    from phosphene.catalog.recipe import recipes
 
     rows = [r for r in recipes() if system in (None, r.system)]
     if not rows:
@@ -179,7 +179,7 @@ def _reaches(recipe: Any) -> str:
 
 def proofs_table() -> str:
     """Every statement that can be proved by running it."""
-    from phosphene.recipes.proofs import PROOFS
+    from phosphene.proofs import PROOFS
 
     return table(("proof", "command"), [(f"`{n}`", f"`phosphene prove {n}`") for n in PROOFS])
 

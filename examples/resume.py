@@ -8,7 +8,7 @@ import signal
 import torch
 
 import phosphene as ph
-from phosphene.core.events import StepEnd, TrainingEvent
+from phosphene.core.progress import StepEnd, TrainingEvent
 
 
 def interrupt(event: TrainingEvent) -> None:

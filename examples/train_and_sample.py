@@ -7,7 +7,7 @@ python examples/train_and_sample.py 60s        # better digits
 import sys
 
 import phosphene as ph
-from phosphene.recipes.sampling import sample, save_drawn
+from phosphene.api.sample import sample, save_drawn
 
 
 def main(budget: str = "300steps") -> None:

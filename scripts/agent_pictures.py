@@ -13,8 +13,8 @@ from PIL import Image
 import phosphene as ph
 from phosphene.decision.environments.table import make
 from phosphene.evaluate import plots
-from phosphene.evaluate.value_map import value_map
-from phosphene.recipes.playing import film
+from phosphene.subjects.environment.playing import film
+from phosphene.subjects.environment.value_map import value_map
 
 __all__ = ["agents", "learning", "value_maps"]
 

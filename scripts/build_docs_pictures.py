@@ -26,11 +26,13 @@ from PIL import Image
 from torch import Tensor
 
 import phosphene as ph
+from phosphene.catalog.recipe import recipes
 from phosphene.cli.main import main as cli
 from phosphene.evaluate import plots, super_resolution, transfers, views
 from phosphene.evaluate.likelihood import importance_weighted
 from phosphene.evaluate.table_plots import pairs
-from phosphene.recipes.recipe import recipes, select, select_for
+from phosphene.subjects.dataset.choosing import select
+from phosphene.subjects.environment.choosing import select_for
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "docs" / "_static"

@@ -169,7 +169,7 @@ def test_commands_in_documents_exist(command):
     """Each command, system, data set, proof and option of the documents is known."""
     from phosphene.cli.main import COMMANDS as known
     from phosphene.data.table import adapters, names
-    from phosphene.recipes.proofs import PROOFS
+    from phosphene.proofs import PROOFS
 
     if not command or command[0].startswith("-"):
         assert not command or command[0] in help_of()
@@ -208,7 +208,7 @@ def test_every_model_has_a_section():
 
 
 def test_every_proof_is_explained():
-    from phosphene.recipes.proofs import PROOFS
+    from phosphene.proofs import PROOFS
 
     text = "".join(page.read_text() for page in (ROOT / "docs" / "theory").glob("*.md"))
     for name in PROOFS:

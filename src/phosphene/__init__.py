@@ -34,11 +34,11 @@ _PUBLIC = {
     "PhospheneError": "phosphene.core.errors",
     "Run": "phosphene.train.folder",
     "build": "phosphene.train.building",
-    "compare": "phosphene.recipes.comparing",
-    "evaluate": "phosphene.recipes.evaluating",
+    "compare": "phosphene.api.compare",
+    "evaluate": "phosphene.api.evaluate",
     "load": "phosphene.train.folder",
     "systems": "phosphene.catalog",
-    "train": "phosphene.recipes.training",
+    "train": "phosphene.api.train",
 }
 _MODULES = ("data", "decision")
 
@@ -50,6 +50,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from phosphene import data, decision
+    from phosphene.api.compare import compare
+    from phosphene.api.evaluate import evaluate
+    from phosphene.api.train import train
     from phosphene.catalog import systems
     from phosphene.core.batch import Batch
     from phosphene.core.context import Context, ContextSpec
@@ -58,9 +61,6 @@ if TYPE_CHECKING:
     from phosphene.core.event import Event
     from phosphene.core.model import Model
     from phosphene.core.phase import Loss, Phase
-    from phosphene.recipes.comparing import compare
-    from phosphene.recipes.evaluating import evaluate
-    from phosphene.recipes.training import train
     from phosphene.train.building import build
     from phosphene.train.folder import Run, load
 

@@ -99,7 +99,7 @@ def test_agents_and_models_are_not_mixed_up():
 
 def test_more_processes_than_environments(tmp_path, monkeypatch):
     """Found before anything waits for the other processes."""
-    from phosphene.recipes.acting import Practice, plan_agent
+    from phosphene.subjects.environment.subject import Practice, plan_agent
     from phosphene.train.runtime import Runtime
 
     plan = plan_agent(

@@ -195,7 +195,7 @@ def test_runs_cannot_be_made(refused, here):
 
 
 def test_a_full_disk_is_one_sentence(refused, run, monkeypatch):
-    from phosphene.recipes import evaluating
+    from phosphene.api import evaluate as evaluating
 
     def full(path, text):
         raise OSError(28, "No space left on device", str(path))

@@ -7,8 +7,8 @@ import torch
 
 from benchmarks import coupling_flows, flow, masked_flows, normflows_glow
 from benchmarks.common import installed, run_all, write_json
-from phosphene.nn.flow.monotone import Affine
-from phosphene.nn.flow.spline import RationalQuadratic
+from phosphene.nn.monotone import Affine
+from phosphene.nn.spline import RationalQuadratic
 
 MAKERS = {"zuko": coupling_flows.zuko_pair, "nflows": coupling_flows.nflows_pair}
 

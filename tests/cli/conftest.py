@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from phosphene.api.train import train
 from phosphene.cli.main import main
-from phosphene.recipes.training import train
 from phosphene.train.folder import Run
 
 

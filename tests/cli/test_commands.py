@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 import phosphene as ph
+from phosphene.api.export import export, part_of
+from phosphene.api.sample import interpolate, sample, translate, traverse
 from phosphene.catalog import systems
-from phosphene.recipes.exporting import export, part_of
-from phosphene.recipes.sampling import interpolate, sample, translate, traverse
 
 
 def test_systems_lists_every_row(phosphene):
@@ -215,8 +215,8 @@ def test_doctor_finds_the_machine_and_intact_data(phosphene):
 
 
 def test_prove_runs_lists_and_fails_with_1(phosphene, monkeypatch):
-    from phosphene.recipes import proofs
-    from phosphene.recipes.proofs.proof import Proof, equal
+    from phosphene import proofs
+    from phosphene.proofs.proof import Proof, equal
 
     assert "kl-divergence" in phosphene("prove").out
     assert phosphene("prove", "kl-divergence").code == 0

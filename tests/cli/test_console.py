@@ -5,7 +5,7 @@ from io import StringIO
 from rich.console import Console
 
 from phosphene.cli.console import ScoringConsole, TrainingConsole, clock, number
-from phosphene.core.events import (
+from phosphene.core.progress import (
     Evaluated,
     Finished,
     Resumed,

@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 import phosphene as ph
+from phosphene.api.evaluate import evaluate, read_scores
 from phosphene.core.event import Event
 from phosphene.evaluate import page, plots, views
 from phosphene.evaluate.comparison import Entry, grouped, write_comparison
 from phosphene.evaluate.meaning import METRICS, meaning
 from phosphene.evaluate.report import write_report
 from phosphene.evaluate.score import Score
-from phosphene.recipes.evaluating import evaluate, read_scores
 
 SCORES = {
     "iwae_nll": Score(18.1, "importance-weighted", 0.2, note="500 particles"),

@@ -10,7 +10,7 @@ import torch
 import phosphene as ph
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.tables import coverage, each
-from phosphene.recipes.rows import given_rows
+from phosphene.subjects.dataset.rows import given_rows
 from phosphene.train.folder import Run
 
 SMALL = {

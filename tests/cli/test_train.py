@@ -16,7 +16,7 @@ def test_only_given_flags_override_the_recipe(phosphene, here, monkeypatch):
         seen.update(options, system=system)
         raise ValueError
 
-    monkeypatch.setattr("phosphene.recipes.training.train", train)
+    monkeypatch.setattr("phosphene.api.train.train", train)
     phosphene(
         "train", "vae", "--model.hidden", "40", "30", "--train.lr=0.01", "--train.batch_size", "128"
     )
@@ -29,7 +29,7 @@ def test_only_given_flags_override_the_recipe(phosphene, here, monkeypatch):
 
 
 def test_help_of_a_system_lists_its_settings_with_the_recipes_values(phosphene):
-    from phosphene.recipes.recipe import select
+    from phosphene.subjects.dataset.choosing import select
 
     text = " ".join(phosphene("train", "vae", "--help").out.replace("│", " ").split())
     for flag in ("--model.latent-dim", "--model.hidden", "--train.lr", "--budget", "--resume"):

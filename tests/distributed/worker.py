@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from phosphene.core.events import StepEnd
+from phosphene.core.progress import StepEnd
 from phosphene.core.rng import seeded
 from phosphene.train import checkpoint
 from phosphene.train.engine import Engine

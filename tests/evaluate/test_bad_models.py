@@ -21,10 +21,10 @@ from phosphene.data.tokenizers import ByteTokenizer, CharacterTokenizer
 from phosphene.decision.playing import Played
 from phosphene.evaluate.features import make_features
 from phosphene.evaluate.meaning import METRICS
-from phosphene.evaluate.returns import score_episodes, score_last, steps_of
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.scoring import _conditional_accuracy, _sampled, draw, evaluate_model
 from phosphene.evaluate.super_resolution import super_resolution
+from phosphene.subjects.environment.scores import score_episodes, score_last, steps_of
 from tests.evaluate.test_good_and_bad_likelihoods import Kernels
 from tests.evaluate.test_super_resolution import Toy as Enlarging
 from tests.evaluate.test_super_resolution import pairs as enlarged

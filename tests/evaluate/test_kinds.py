@@ -12,7 +12,7 @@ from phosphene.evaluate.likelihood import likelihood
 from phosphene.evaluate.scoring import divergence
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.generative.autoregressive.nade import NADE
-from phosphene.generative.code_prior import CodePrior
+from phosphene.generative.composed.code_prior import CodePrior
 from tests.laws.completion import shaken
 from tests.laws.support import context_of, data_of, lived
 from tests.laws.test_laws import CASES

@@ -22,13 +22,13 @@ from phosphene.evaluate.fidelity import compare_sets
 from phosphene.evaluate.latents import aggregate_mmd, path_distance
 from phosphene.evaluate.likelihood import likelihood
 from phosphene.evaluate.neighbors import manifolds, memorization_ratio
-from phosphene.evaluate.returns import score_episodes
 from phosphene.evaluate.score import Score, standard_error
 from phosphene.evaluate.scoring import _conditional_accuracy, divergence, reconstruction
 from phosphene.evaluate.super_resolution import _decibels
 from phosphene.evaluate.two_sample import classifier_two_sample_test
 from phosphene.generative.energy.boltzmann import BoltzmannMachine
 from phosphene.generative.energy.rbm import RBM
+from phosphene.subjects.environment.scores import score_episodes
 from tests.evaluate.test_bad_models import Eyes, drawn
 from tests.evaluate.toys import Annealed, Bounded, Independent, LinearGaussian
 from tests.helpers.tiny import tiny_digits

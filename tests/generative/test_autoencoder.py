@@ -12,8 +12,8 @@ from phosphene.core.model import load_tensors, tensors
 from phosphene.core.protocols import Encodes, Samples
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoencoder.autoencoder import Autoencoder
-from phosphene.nn.scaling import Scaling
-from phosphene.recipes.proofs.fitting import fit
+from phosphene.generative.autoencoder.layers.scaling import Scaling
+from phosphene.proofs.fitting import fit
 
 EVENTS = [Event.binary(6), Event.image(1, 8, levels=2), Event.image(3, (6, 5)), Event.real(2, 3)]
 

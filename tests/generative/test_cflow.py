@@ -12,8 +12,8 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.cflow import CFlow
-from phosphene.nn.flow.conditioner import ImageConditioner
-from phosphene.nn.flow.steered import States
+from phosphene.generative.flow.layers.conditioner import ImageConditioner
+from phosphene.generative.flow.layers.steered import States
 from tests.helpers.tiny import examples
 
 CODES = Event.image(3, 8, levels=32)

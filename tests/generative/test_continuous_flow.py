@@ -16,14 +16,14 @@ from phosphene.data.dataset import Dataset
 from phosphene.evaluate.likelihood import likelihood
 from phosphene.evaluate.scoring import divergence
 from phosphene.generative.flow.continuous import ContinuousFlow
-from phosphene.nn.flow.continuous import (
+from phosphene.generative.flow.layers.continuous import (
     Continuous,
     carry,
     flow_log_prob,
     probes_of,
     value_and_traces,
 )
-from phosphene.nn.flow.velocity import VelocityNetwork
+from phosphene.generative.flow.layers.velocity import VelocityNetwork
 from phosphene.nn.ode import Solver
 
 TIGHT = Solver(rtol=1e-11, atol=1e-11)

@@ -12,7 +12,7 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoencoder.denoising import DenoisingAutoencoder
-from phosphene.recipes.proofs.fitting import fit
+from phosphene.proofs.fitting import fit
 
 S = torch.tensor([[1.0, 0.5, 0.0], [0.5, 0.8, -0.2], [0.0, -0.2, 0.4]], dtype=torch.float64)
 M = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)

@@ -11,11 +11,11 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.conditioner import VectorConditioner
-from phosphene.nn.flow.coupling import VectorCoupling
-from phosphene.nn.flow.dequantize import VariationalDequantizer
-from phosphene.nn.flow.monotone import Affine
-from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.generative.flow.layers.conditioner import VectorConditioner
+from phosphene.generative.flow.layers.coupling import VectorCoupling
+from phosphene.generative.flow.layers.dequantize import VariationalDequantizer
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.nn.monotone import Affine
 
 PAIR = Event.image(1, (1, 2), levels=4)
 STATES = torch.cartesian_prod(torch.arange(4), torch.arange(4)).reshape(16, 1, 1, 2)

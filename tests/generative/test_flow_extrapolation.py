@@ -12,10 +12,10 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.bases import Learned
-from phosphene.nn.flow.monotone import held
-from phosphene.nn.flow.split import Split
-from phosphene.recipes.proofs.fitting import fit
+from phosphene.generative.flow.layers.bases import Learned
+from phosphene.generative.flow.layers.split import Split
+from phosphene.nn.monotone import held
+from phosphene.proofs.fitting import fit
 from tests.laws import small
 
 D = 8

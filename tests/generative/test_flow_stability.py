@@ -15,7 +15,7 @@ from phosphene.data.loading import load
 from phosphene.generative.flow.flow import Flow
 from phosphene.generative.flow.glow import Glow
 from phosphene.generative.flow.realnvp import RealNVP
-from phosphene.recipes.proofs.fitting import fit
+from phosphene.proofs.fitting import fit
 from tests.laws import small
 
 ROWS = [row for row in systems("flow") if "real" in row.events]

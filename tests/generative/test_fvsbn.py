@@ -95,8 +95,8 @@ def test_it_equals_independent_logistic_regressions() -> None:
 
 
 def test_the_engine_takes_lbfgs(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from phosphene.api.train import train
     from phosphene.data.dataset import Dataset
-    from phosphene.recipes.training import train
 
     x = _data().to(torch.uint8)
     event = Event.binary(x.shape[1])

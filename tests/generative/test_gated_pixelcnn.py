@@ -10,7 +10,7 @@ from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoregressive.autoregressive import free_running, teacher_forcing
 from phosphene.generative.autoregressive.gated_pixelcnn import GatedPixelCNN, gate
 from phosphene.generative.autoregressive.pixel_windows import Gates
-from phosphene.recipes.proofs.blind_spot import prove, reach, seen
+from phosphene.proofs.blind_spot import prove, reach, seen
 
 TINY = {"channels": 6, "layers": 2, "first_kernel": 5}
 

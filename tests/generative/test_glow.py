@@ -9,8 +9,8 @@ from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.glow import Glow
+from phosphene.generative.flow.layers.coupling import ChannelCoupling
 from phosphene.generative.flow.realnvp import RealNVP
-from phosphene.nn.flow.coupling import ChannelCoupling
 
 EVENT = Event.image(1, 8, levels=17)
 

@@ -9,8 +9,8 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.autoregressive.layers import image_lstm as recurrent
 from phosphene.generative.autoregressive.multiscale_pixelrnn import MultiscalePixelRNN
-from phosphene.nn import recurrent
 
 
 def small(event: Event, **settings: object) -> MultiscalePixelRNN:

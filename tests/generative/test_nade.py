@@ -11,9 +11,13 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.autoregressive.layers import running_sums as running
+from phosphene.generative.autoregressive.layers import sparse_sums as running_changes
+from phosphene.generative.autoregressive.layers.running_sums import (
+    running_hidden,
+    running_hidden_reference,
+)
 from phosphene.generative.autoregressive.nade import NADE
-from phosphene.nn import running, running_changes
-from phosphene.nn.running import running_hidden, running_hidden_reference
 from tests.helpers.tiny import examples
 
 SHAPES = ((7, 3, 1, 1, 5), (6, 3, 1, 3, 4), (5, 2, 3, 4, 3), (37, 2, 1, 2, 3), (1, 2, 1, 1, 2))

@@ -9,9 +9,9 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d, channel_blocks
 from phosphene.generative.autoregressive.pixelcnn import PixelCNN
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.masked_conv import MaskedConv2d, channel_blocks
 
 COLORS = Event.image(3, (3, 4), levels=4)
 TINY = {"channels": 6, "blocks": 2, "first_kernel": 5}

@@ -11,7 +11,7 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoregressive.pixelcnn_pp import PixelCNNPlusPlus
-from phosphene.recipes.proofs.blind_spot import reach, seen
+from phosphene.proofs.blind_spot import reach, seen
 
 TINY = {"channels": 4, "blocks": 1, "components": 3}
 

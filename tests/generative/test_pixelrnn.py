@@ -7,8 +7,8 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.autoregressive.layers import image_lstm as recurrent
 from phosphene.generative.autoregressive.pixelrnn import PixelRNN
-from phosphene.nn import recurrent
 
 Pixel = tuple[int, int]
 

@@ -5,15 +5,15 @@ import math
 import pytest
 import torch
 
+from phosphene.catalog.recipe import recipes
 from phosphene.core.batch import Batch
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.flow.layers.bases import Logistic
 from phosphene.generative.flow.neural_spline import NeuralSpline
 from phosphene.generative.flow.nice import NICE
-from phosphene.nn.flow.bases import Logistic
-from phosphene.recipes.recipe import recipes
 
 
 def test_nice_changes_volumes_alike_everywhere() -> None:

@@ -9,9 +9,13 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.autoregressive.layers.causal import CausalConv
+from phosphene.generative.autoregressive.layers.temporal import (
+    TemporalBlock,
+    TemporalNetwork,
+    TemporalSteps,
+)
 from phosphene.generative.autoregressive.tcn import TCN
-from phosphene.nn.causal import CausalConv
-from phosphene.nn.temporal import TemporalBlock, TemporalNetwork, TemporalSteps
 
 SMALL = {"channels": 16, "blocks": 3, "kernel": 2}
 

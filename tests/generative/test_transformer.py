@@ -8,11 +8,11 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.autoregressive.layers.decoding import Decoding
+from phosphene.generative.autoregressive.layers.positions import Rotary
+from phosphene.generative.autoregressive.layers.transformer import Block, Norm, drop_features
 from phosphene.generative.autoregressive.transformer import Transformer
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.decoding import Decoding
-from phosphene.nn.positions import Rotary
-from phosphene.nn.transformer import Block, Norm, drop_features
 
 SIZES = {"width": 8, "depth": 2, "heads": 2}
 EVENTS = [

@@ -9,8 +9,14 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.generative.autoregressive.layers.causal import (
+    CausalConv,
+    Window,
+    causal_conv,
+    gate,
+    receptive_field,
+)
 from phosphene.generative.autoregressive.wavenet import WaveNet
-from phosphene.nn.causal import CausalConv, Window, causal_conv, gate, receptive_field
 
 SMALL = {"layers": 3, "stacks": 2, "channels": 4, "skip": 5}
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from phosphene.core.context import Context, ContextSpec
+from phosphene.generative.flow.layers import conditioner
+from phosphene.generative.flow.layers.conditioner import ImageConditioner
 from phosphene.kernels.image_net import (
     ImageNetArrays,
     image_net,
@@ -14,8 +16,6 @@ from phosphene.kernels.image_net import (
     packed,
 )
 from phosphene.kernels.library import backend, forced
-from phosphene.nn.flow import conditioner
-from phosphene.nn.flow.conditioner import ImageConditioner
 
 pytestmark = pytest.mark.skipif(backend().library is None, reason=backend().why)
 

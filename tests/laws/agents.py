@@ -19,7 +19,7 @@ from phosphene.catalog import System
 from phosphene.core.agent import Agent, Alone
 from phosphene.core.config import decode, encode
 from phosphene.core.errors import ConfigError, EventError
-from phosphene.core.events import StepEnd
+from phosphene.core.progress import StepEnd
 from phosphene.decision.environments.table import make, spec
 from tests.laws.support import one_sentence
 

@@ -18,8 +18,8 @@ from phosphene.core.protocols import Likelihood
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.completion import Known
 from phosphene.generative.autoregressive.fvsbn import FVSBN
-from phosphene.nn.condition import ConditionBias
-from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.nn.conditional import ConditionBias
 from tests.laws.toys import Chain, Coins, Mixture, Patches, Shear, TinyVAE, Toy, bernoulli, flip
 
 BROKEN: dict[Any, frozenset[str]] = {}

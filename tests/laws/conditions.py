@@ -15,14 +15,14 @@ from phosphene.core.context import Context
 from phosphene.core.model import Model
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.cflow import CFlow
-from phosphene.nn.condition import ConditionBias
-from phosphene.nn.flow.actnorm import ActNorm
-from phosphene.nn.flow.bases import Learned
-from phosphene.nn.flow.conv1x1 import InvertibleConv, NormConv
-from phosphene.nn.flow.linear import Diagonal, LULinear
-from phosphene.nn.flow.split import Split
-from phosphene.nn.flow.steered import States, Steered
-from phosphene.nn.flow.transform import Transform
+from phosphene.generative.flow.layers.actnorm import ActNorm
+from phosphene.generative.flow.layers.bases import Learned
+from phosphene.generative.flow.layers.conv1x1 import InvertibleConv, NormConv
+from phosphene.generative.flow.layers.linear import Diagonal, LULinear
+from phosphene.generative.flow.layers.split import Split
+from phosphene.generative.flow.layers.steered import States, Steered
+from phosphene.generative.flow.layers.transform import Transform
+from phosphene.nn.conditional import ConditionBias
 from tests.laws.support import Make, batch_of, context_of, data_of, law, lived
 
 _TELL_NOTHING = (ActNorm, InvertibleConv, NormConv, LULinear, Diagonal)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import phosphene as ph
-from phosphene.recipes.playing import random_returns
-from phosphene.recipes.recipe import recipes
+from phosphene.catalog.recipe import recipes
+from phosphene.subjects.environment.playing import random_returns
 
 NUMBERED = [recipe for recipe in recipes() if recipe.reaches and recipe.env]
 SEEDS = 5

@@ -7,7 +7,7 @@ import torch
 import phosphene as ph
 from phosphene.core.rng import seeded
 from phosphene.generative.flow.realnvp import RealNVP
-from phosphene.recipes.proofs.fitting import fit
+from phosphene.proofs.fitting import fit
 
 SEEDS, STEPS = 5, 150
 

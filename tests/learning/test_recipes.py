@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import phosphene as ph
+from phosphene.catalog.recipe import recipes
 from phosphene.evaluate.likelihood import likelihood
 from phosphene.evaluate.super_resolution import super_resolution
-from phosphene.recipes.recipe import recipes
 
 NUMBERED = [recipe for recipe in recipes() if recipe.reaches and recipe.data]
 

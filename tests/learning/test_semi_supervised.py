@@ -24,7 +24,7 @@ from phosphene.data.dataset import Dataset
 from phosphene.data.labels import oversample_labelled
 from phosphene.evaluate.features import ClassifierFeatures
 from phosphene.evaluate.latents import linear_probe
-from phosphene.nn.shift import shift_images
+from phosphene.generative.autoencoder.layers.shift import shift_images
 
 DATA, LABELS, SEEDS = "mnist-binary", 100, (11, 12, 13, 14)
 

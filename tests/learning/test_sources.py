@@ -13,7 +13,7 @@ from phosphene.data.sources import source
 from phosphene.generative.autoregressive.tcn import TCN
 from phosphene.generative.autoregressive.transformer import Transformer
 from phosphene.generative.autoregressive.wavenet import WaveNet
-from phosphene.recipes.proofs.fitting import fit
+from phosphene.proofs.fitting import fit
 
 WAVENET = {"layers": 3, "channels": 16, "skip": 32, "components": 2}
 TCN_SETTINGS = {"channels": 64, "blocks": 2, "kernel": 2}

@@ -6,10 +6,10 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from phosphene.core.rng import generator
-from phosphene.nn.flow.affine_move import affine_move, places_of
-from phosphene.nn.flow.conditioner import VectorConditioner
-from phosphene.nn.flow.coupling import VectorCoupling
-from phosphene.nn.flow.monotone import Affine, FlooredAffine, Monotone
+from phosphene.generative.flow.layers.affine_move import affine_move, places_of
+from phosphene.generative.flow.layers.conditioner import VectorConditioner
+from phosphene.generative.flow.layers.coupling import VectorCoupling
+from phosphene.nn.monotone import Affine, FlooredAffine, Monotone
 
 MASKS = {
     "alternating": [True, False, True, False, True],

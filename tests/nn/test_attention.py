@@ -7,7 +7,7 @@ import torch
 
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.rng import generator, seeded
-from phosphene.nn.attention import (
+from phosphene.generative.autoregressive.layers.attention import (
     KeyValueCache,
     MultiHeadAttention,
     attention,
@@ -15,7 +15,7 @@ from phosphene.nn.attention import (
     causal_mask,
     fused_attention,
 )
-from phosphene.nn.positions import Rotary
+from phosphene.generative.autoregressive.layers.positions import Rotary
 
 
 def normal(*shape, seed=0, dtype=torch.float64):

@@ -9,7 +9,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
-from phosphene.nn.flow.bases import BASES, Learned, Mixture, StudentT, build_base
+from phosphene.generative.flow.layers.bases import BASES, Learned, Mixture, StudentT, build_base
 
 N = 20_000
 

@@ -10,17 +10,17 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
-from phosphene.nn.flow.actnorm import ActNorm
-from phosphene.nn.flow.conditioner import ImageConditioner
-from phosphene.nn.flow.conv1x1 import InvertibleConv, NormConv
-from phosphene.nn.flow.coupling import ChannelCoupling, CheckerboardCoupling
-from phosphene.nn.flow.injector import AffineInjector
-from phosphene.nn.flow.monotone import Additive, Affine
-from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels
-from phosphene.nn.flow.permute import Permute
-from phosphene.nn.flow.split import Split
-from phosphene.nn.flow.squeeze import Squeeze
-from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.generative.flow.layers.actnorm import ActNorm
+from phosphene.generative.flow.layers.conditioner import ImageConditioner
+from phosphene.generative.flow.layers.conv1x1 import InvertibleConv, NormConv
+from phosphene.generative.flow.layers.coupling import ChannelCoupling, CheckerboardCoupling
+from phosphene.generative.flow.layers.injector import AffineInjector
+from phosphene.generative.flow.layers.multiscale import Level, MultiScale, check_levels
+from phosphene.generative.flow.layers.permute import Permute
+from phosphene.generative.flow.layers.split import Split
+from phosphene.generative.flow.layers.squeeze import Squeeze
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.nn.monotone import Additive, Affine
 
 SPEC = ContextSpec(label=3, vector=Event.real(2), image=Event.image(1, 2, levels=4))
 PLAIN = ContextSpec()

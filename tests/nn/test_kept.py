@@ -11,10 +11,10 @@ from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.energy.rbm import RBM
 from phosphene.generative.flow.glow import Glow
-from phosphene.nn.flow.autoregressive import MaskedAutoregressive
-from phosphene.nn.flow.conditioner import ImageConditioner
-from phosphene.nn.flow.conv1x1 import InvertibleConv, NormConv
-from phosphene.nn.flow.monotone import Affine
+from phosphene.generative.flow.layers.autoregressive import MaskedAutoregressive
+from phosphene.generative.flow.layers.conditioner import ImageConditioner
+from phosphene.generative.flow.layers.conv1x1 import InvertibleConv, NormConv
+from phosphene.nn.monotone import Affine
 
 Change = Callable[[nn.Module, dict[str, Tensor]], object]
 

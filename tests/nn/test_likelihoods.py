@@ -8,7 +8,7 @@ from torch.distributions import Normal
 
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
-from phosphene.nn.likelihoods import (
+from phosphene.generative.autoencoder.layers.likelihoods import (
     Bernoulli,
     Categorical,
     DiscretizedGaussian,

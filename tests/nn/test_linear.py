@@ -5,9 +5,9 @@ import torch
 
 from phosphene.core.errors import ConfigError
 from phosphene.core.rng import generator
-from phosphene.nn.flow.linear import Diagonal, Flattened, LULinear
-from phosphene.nn.flow.residual import ResidualConditioner
-from phosphene.nn.flow.transform import Transform
+from phosphene.generative.flow.layers.linear import Diagonal, Flattened, LULinear
+from phosphene.generative.flow.layers.residual import ResidualConditioner
+from phosphene.generative.flow.layers.transform import Transform
 
 
 def moved(layer: Transform) -> Transform:

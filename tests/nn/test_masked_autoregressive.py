@@ -9,11 +9,11 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.generative.flow.iaf import IAF
+from phosphene.generative.flow.layers.autoregressive import MaskedAutoregressive
 from phosphene.generative.flow.maf import MAF
 from phosphene.kernels.library import backend, forced
-from phosphene.nn.flow.autoregressive import MaskedAutoregressive
-from phosphene.nn.flow.monotone import Additive, Affine, FlooredAffine
-from phosphene.nn.flow.spline import RationalQuadratic
+from phosphene.nn.monotone import Additive, Affine, FlooredAffine
+from phosphene.nn.spline import RationalQuadratic
 
 MONOTONES = {
     "additive": Additive(),

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from phosphene.core.rng import generator
-from phosphene.nn.flow.means import MeansAndShares
+from phosphene.generative.flow.layers.mean_pyramid import MeansAndShares
 
 
 def logits(shape, scale=3.0, dtype=torch.float64):

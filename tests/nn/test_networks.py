@@ -7,13 +7,13 @@ from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
+from phosphene.generative.autoencoder.layers.networks import build_decoder, build_encoder
+from phosphene.generative.autoencoder.layers.shift import shift_images
 from phosphene.nn.activations import ACTIVATIONS, activation_named
-from phosphene.nn.condition import ConditionEmbedding, LabelEmbedding
+from phosphene.nn.conditional import ConditionEmbedding, LabelEmbedding
 from phosphene.nn.conv import ResidualBlock
 from phosphene.nn.mlp import MLP
-from phosphene.nn.networks import build_decoder, build_encoder
 from phosphene.nn.noise import dropout
-from phosphene.nn.shift import shift_images
 
 IMAGES = [
     Event.image(1, 8),

@@ -5,7 +5,13 @@ import torch
 
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.rng import generator
-from phosphene.nn.positions import LearnedPositions, Rotary, rotate, shift_matrix, sinusoidal
+from phosphene.generative.autoregressive.layers.positions import (
+    LearnedPositions,
+    Rotary,
+    rotate,
+    shift_matrix,
+    sinusoidal,
+)
 
 
 def normal(*shape, seed=0):

@@ -7,7 +7,7 @@ from sklearn.cluster import KMeans
 
 from phosphene.core.errors import ConfigError
 from phosphene.core.rng import generator
-from phosphene.nn.quantize import Codebook, FiniteScalars, perplexity
+from phosphene.generative.autoencoder.layers.quantize import Codebook, FiniteScalars, perplexity
 
 
 def points(n: int, d: int, seed: int = 0) -> torch.Tensor:

@@ -9,9 +9,9 @@ from torch import nn
 from torch.autograd import forward_ad
 
 from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.decision.deep.layers.quick_mlp import QuickMLP, QuickTape, quick_mlps
 from phosphene.kernels.library import ACTIVATION_CODES, backend, forced
 from phosphene.nn.activations import ACTIVATIONS
-from phosphene.nn.quick_mlp import QuickMLP, QuickTape, quick_mlps
 
 native = pytest.mark.skipif(backend().library is None, reason=backend().why)
 

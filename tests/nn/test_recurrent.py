@@ -4,8 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from phosphene.nn.line_scan import Lines, lstm_cell, scan_lines
-from phosphene.nn.recurrent import ColorLinear, DiagonalBiLSTM, RowLSTM, color_mask
+from phosphene.generative.autoregressive.layers.image_lstm import (
+    ColorLinear,
+    DiagonalBiLSTM,
+    RowLSTM,
+    color_mask,
+)
+from phosphene.generative.autoregressive.layers.line_scan import Lines, lstm_cell, scan_lines
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -7,12 +7,12 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.rng import seeded
-from phosphene.nn.flow.planar import Planar
-from phosphene.nn.flow.radial import Radial
-from phosphene.nn.flow.roots import increasing_root
-from phosphene.nn.flow.stacks import above_minus_one, stack
-from phosphene.nn.flow.sylvester import Sylvester
-from phosphene.nn.flow.transform import Inverted
+from phosphene.generative.flow.layers.planar import Planar
+from phosphene.generative.flow.layers.radial import Radial
+from phosphene.generative.flow.layers.roots import increasing_root
+from phosphene.generative.flow.layers.stacks import above_minus_one, stack
+from phosphene.generative.flow.layers.sylvester import Sylvester
+from phosphene.generative.flow.layers.transform import Inverted
 
 MAKERS = {
     "planar": lambda d, **k: Planar(d, **k),

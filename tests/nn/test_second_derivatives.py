@@ -11,19 +11,19 @@ from torch.autograd import gradgradcheck
 
 import phosphene
 from phosphene.core.rng import generator, seeded
+from phosphene.decision.deep.layers.quick_mlp import QuickMLP
+from phosphene.generative.autoencoder.layers.quantize import _straight_through
+from phosphene.generative.autoregressive.layers.causal import causal_conv, gate
+from phosphene.generative.autoregressive.layers.line_scan import Lines, scan_lines
+from phosphene.generative.autoregressive.layers.running_sums import running_hidden
 from phosphene.generative.autoregressive.rnade import _ScaledGradient
+from phosphene.generative.flow.layers.affine_move import affine_move
+from phosphene.generative.flow.layers.roots import increasing_root
 from phosphene.kernels.surrogate import Moments, Weights, clipped_surrogate
 from phosphene.kernels.td_error import td_error
-from phosphene.nn.causal import causal_conv, gate
-from phosphene.nn.flow.affine_move import affine_move
-from phosphene.nn.flow.monotone import Affine
-from phosphene.nn.flow.roots import increasing_root
-from phosphene.nn.flow.spline import RationalQuadratic
-from phosphene.nn.line_scan import Lines, scan_lines
+from phosphene.nn.monotone import Affine
 from phosphene.nn.ode import Solver, odeint
-from phosphene.nn.quantize import _straight_through
-from phosphene.nn.quick_mlp import QuickMLP
-from phosphene.nn.running import running_hidden
+from phosphene.nn.spline import RationalQuadratic
 from phosphene.nn.staircase import Staircase, masked_linear
 
 Case = tuple[Callable[..., Tensor | tuple[Tensor, ...]], tuple[Tensor, ...]]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.rng import generator
-from phosphene.nn.flow.spline import RationalQuadratic
+from phosphene.nn.spline import RationalQuadratic
 
 ZUKO = {"min_width": 0.0, "min_height": 0.0, "min_slope": 0.0, "slopes": "exp"}
 KINDS: list[dict[str, Any]] = [

@@ -10,8 +10,8 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.bases import StudentT
-from phosphene.nn.flow.whiten import Whiten, shrunk_covariance
+from phosphene.generative.flow.layers.bases import StudentT
+from phosphene.generative.flow.layers.whiten import Whiten, shrunk_covariance
 
 D = 5
 ROWS = [row for row in systems("flow") if "real" in row.events]

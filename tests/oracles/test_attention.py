@@ -6,8 +6,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from phosphene.core.rng import generator, seeded
-from phosphene.nn.attention import MultiHeadAttention, attention, causal_mask
-from phosphene.nn.transformer import Block, Norm
+from phosphene.generative.autoregressive.layers.attention import (
+    MultiHeadAttention,
+    attention,
+    causal_mask,
+)
+from phosphene.generative.autoregressive.layers.transformer import Block, Norm
 
 
 def normal(*shape, seed=0, dtype=torch.float64):

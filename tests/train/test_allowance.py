@@ -8,8 +8,8 @@ import torch
 
 import phosphene as ph
 from phosphene.core.errors import ConfigError, RunError
-from phosphene.core.events import Evaluated, Finished, StepEnd, StopTraining, Warned
-from phosphene.recipes.acting import Episodes
+from phosphene.core.progress import Evaluated, Finished, StepEnd, StopTraining, Warned
+from phosphene.subjects.environment.subject import Episodes
 from phosphene.train.allowance import Allowance, rows_of
 from phosphene.train.settings import Budget, TrainSettings
 

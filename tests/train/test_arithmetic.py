@@ -11,9 +11,9 @@ from torch import nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.event import Event
-from phosphene.core.events import Evaluated, StepEnd
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
+from phosphene.core.progress import Evaluated, StepEnd
 from phosphene.train.ema import EMA
 from phosphene.train.runtime import Runtime
 from phosphene.train.schedule import factor

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from phosphene.core.errors import ConfigError, DivergedError, RunError
-from phosphene.core.events import Evaluated, Finished, StepEnd
+from phosphene.core.progress import Evaluated, Finished, StepEnd
 from phosphene.core.rng import seeded
 from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime

@@ -11,7 +11,7 @@ from phosphene.core.model import Model
 from phosphene.data.dataset import Dataset
 from phosphene.generative.autoregressive.fvsbn import FVSBN
 from phosphene.generative.autoregressive.made import MADE
-from phosphene.generative.code_prior import CodePrior
+from phosphene.generative.composed.code_prior import CodePrior
 from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings

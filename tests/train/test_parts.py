@@ -7,7 +7,7 @@ import torch
 
 import phosphene as ph
 from phosphene.core.errors import ConfigError, RunError
-from phosphene.core.events import Evaluated, StepEnd, Warned
+from phosphene.core.progress import Evaluated, StepEnd, Warned
 from phosphene.train import probe
 from phosphene.train.compiling import compiled
 from phosphene.train.files import write_atomically

@@ -16,9 +16,10 @@ import pytest
 import torch
 
 import phosphene as ph
+from phosphene.api import export as exporting
+from phosphene.api import sample as sampling
 from phosphene.core.errors import EventError, PhospheneError, RunError
 from phosphene.data.dataset import Dataset
-from phosphene.recipes import exporting, sampling
 from phosphene.train import folder as folders
 from phosphene.train.checkpoint import Checkpoints, latest_checkpoint
 from phosphene.train.engine import Engine

@@ -1,24 +1,40 @@
 """The table of all systems. It imports no torch, so that listing it is instant.
 
-A row is enough to find, build, test and document a system. Outside packages add rows by an entry
-point of the group ``phosphene.systems`` that names a list of :class:`System`.
+A family is a folder of a room of models, with its rows in ``systems.py`` and its recipes beside
+them; a folder is found because it is there. Outside packages add rows by an entry point of the
+group ``phosphene.systems`` that names a list of :class:`System`.
 """
 
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 
-from phosphene.catalog import autoencoder, autoregressive, decision, energy, flow
 from phosphene.catalog.system import System
 
-__all__ = ["System", "able", "find", "systems"]
+__all__ = ["System", "able", "families", "find", "systems"]
 
-_FAMILIES = (autoencoder, autoregressive, energy, flow, decision)
+
+@cache
+def families() -> tuple[str, ...]:
+    """The folders of this package that hold rows, as dotted names, in their order.
+
+    Example:
+        >>> families()[0]
+        'phosphene.generative.autoencoder'
+    """
+    root = Path(__file__).parent.parent
+    names = [
+        f"phosphene.{file.parent.relative_to(root).as_posix().replace('/', '.')}"
+        for file in root.glob("*/*/systems.py")
+    ]
+    return tuple(sorted(names, key=lambda name: (import_module(f"{name}.systems").PLACE, name)))
 
 
 @cache
 def _table() -> dict[str, System]:
     table: dict[str, System] = {}
-    own = [row for family in _FAMILIES for row in family.SYSTEMS]
+    own = [row for name in families() for row in import_module(f"{name}.systems").SYSTEMS]
     outside = [row for point in entry_points(group="phosphene.systems") for row in point.load()]
     for row in (*own, *outside):
         assert row.name not in table, f"two systems are called {row.name!r}"

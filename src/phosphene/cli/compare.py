@@ -15,7 +15,7 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.ranges import COUNT
 
 if TYPE_CHECKING:
-    from phosphene.recipes.comparing import Comparison
+    from phosphene.api.compare import Comparison
 
 _SHOWN = ("bits_per_dim", "frechet_distance", "precision", "recall", "psnr")
 
@@ -71,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
         if mentioned(argv, "--data"):
             raise ConfigError("systems are compared on --data or in --env, not in both")
         return _agents(arguments)
-    from phosphene.recipes.comparing import compare
+    from phosphene.api.compare import compare
 
     notes = screen(stderr=True)
 
@@ -111,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _agents(arguments: Arguments) -> int:
-    from phosphene.recipes.comparing_agents import compare_agents
+    from phosphene.api.compare_agents import compare_agents
 
     assert arguments.env is not None
     notes = screen(stderr=True)

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from phosphene.cli.output import screen
 from phosphene.cli.text import written
-from phosphene.core.events import (
+from phosphene.core.progress import (
     Evaluated,
     Finished,
     Resumed,
@@ -59,7 +59,7 @@ def number(value: float) -> str:
 
 @dataclass
 class TrainingConsole:
-    """A listener for :mod:`phosphene.core.events` that writes to stderr.
+    """A listener for :mod:`phosphene.core.progress` that writes to stderr.
 
     Args:
         every: Seconds between lines where stderr is no terminal.

@@ -38,10 +38,10 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Train, score, report."""
     arguments = parse(Arguments, argv, "phosphene demo")
+    from phosphene.api.evaluate import evaluate
+    from phosphene.api.occupying import folder_of_runs
+    from phosphene.api.train import train
     from phosphene.evaluate.report import write_report
-    from phosphene.recipes.evaluating import evaluate
-    from phosphene.recipes.occupying import folder_of_runs
-    from phosphene.recipes.training import train
 
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     named: AbstractContextManager[Path] = nullcontext(Path(arguments.name or ""))

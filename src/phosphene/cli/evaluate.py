@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
     """Score a run."""
     arguments = parse(Arguments, argv, "phosphene evaluate")
     run = open_run(arguments.run, data=arguments.data, env=arguments.env, trust=arguments.trust)
-    from phosphene.recipes.evaluating import evaluate
+    from phosphene.api.evaluate import evaluate
 
     with ScoringConsole() as told:
         scores = evaluate(

@@ -48,7 +48,8 @@ def main(argv: Sequence[str]) -> int:
     """Export a run."""
     arguments = parse(Arguments, argv, "phosphene export")
     run = open_run(arguments.run, data=arguments.data, env=arguments.env, trust=arguments.trust)
-    from phosphene.recipes import exporting, sampling
+    from phosphene.api import export as exporting
+    from phosphene.api import sample as sampling
 
     written = []
     if arguments.samples:

@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     """Play, and name the file."""
     arguments = parse(Arguments, argv, "phosphene play")
     run = open_run(arguments.run, env=arguments.env, trust=arguments.trust)
-    from phosphene.recipes.playing import check_film, film, write_film
+    from phosphene.subjects.environment.playing import check_film, film, write_film
 
     out = expanded(arguments.out) if arguments.out else run.place("play.gif")
     check_film(out)

@@ -12,7 +12,7 @@ from phosphene.cli.text import written
 from phosphene.core.ranges import SEED
 
 if TYPE_CHECKING:
-    from phosphene.recipes.proofs.proof import Proof
+    from phosphene.proofs.proof import Proof
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """List the proofs, or run some."""
     from phosphene.catalog import systems
-    from phosphene.recipes.proofs import PROOFS, run
+    from phosphene.proofs import PROOFS, run
 
     arguments = parse(Arguments, argv, "phosphene prove")
     if not arguments.name and not arguments.all:

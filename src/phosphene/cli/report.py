@@ -39,8 +39,8 @@ def main(argv: Sequence[str]) -> int:
     """Write the report and print its path."""
     arguments = parse(Arguments, argv, "phosphene report")
     run = open_run(arguments.run, data=arguments.data, env=arguments.env, trust=arguments.trust)
-    from phosphene.recipes.evaluating import evaluate, read_scores
-    from phosphene.recipes.reporting import report
+    from phosphene.api.evaluate import evaluate, read_scores
+    from phosphene.api.report import report
 
     other = arguments.again or arguments.data is not None or arguments.env is not None
     scores = {} if other else read_scores(run)

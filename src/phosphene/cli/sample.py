@@ -13,7 +13,7 @@ from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.ranges import COUNT, SEED
 
 if TYPE_CHECKING:
-    from phosphene.recipes.sampling import Drawn
+    from phosphene.api.sample import Drawn
     from phosphene.train.folder import Run
 
 
@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
             f"{str(run.path)!r} is the run of an agent, which draws no samples; "
             f"'phosphene play {arguments.run}' shows it at work"
         )
-    from phosphene.recipes import sampling
+    from phosphene.api import sample as sampling
 
     drawn = _draw(arguments, run)
     written = sampling.save_drawn(run, drawn, arguments.out, arguments.npz)
@@ -109,7 +109,7 @@ def _check(arguments: Arguments) -> None:
 
 
 def _draw(arguments: Arguments, run: "Run") -> "Drawn":
-    from phosphene.recipes import sampling
+    from phosphene.api import sample as sampling
 
     seed, rows = arguments.seed, arguments.number or 8
     chosen: dict[str, Any] = {

@@ -44,7 +44,7 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Solve, and show values."""
     arguments = parse(Arguments, argv, "phosphene solve")
-    from phosphene.recipes.solving import process, solve
+    from phosphene.api.solve import process, solve
     from phosphene.train.files import destination, write_atomically
 
     mdp = process(arguments.env)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     solution = solve(arguments.solver, mdp, gamma=arguments.gamma, tolerance=arguments.tolerance)
     if out is not None:
         from phosphene.evaluate.plots import png
-        from phosphene.evaluate.value_map import value_map
+        from phosphene.subjects.environment.value_map import value_map
 
         assert mdp.grid is not None
         figure = value_map(mdp.grid, solution.values, solution.policy)

@@ -14,7 +14,7 @@ from phosphene.cli.parsing import argument_help, expressible, mentioned, options
 from phosphene.cli.text import written
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError
-from phosphene.core.events import Finished
+from phosphene.core.progress import Finished
 from phosphene.core.ranges import COUNT, SEED
 from phosphene.train.settings import TrainSettings
 
@@ -89,7 +89,9 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Train, and say where the run lies."""
     from phosphene import catalog
-    from phosphene.recipes.recipe import check_subject, select, select_for
+    from phosphene.api.subject_of import check_subject
+    from phosphene.subjects.dataset.choosing import select
+    from phosphene.subjects.environment.choosing import select_for
 
     plain = plain_arguments()
     first = parse(plain, [a for a in argv if a not in ("-h", "--help")], PROG, strict=False)
@@ -128,7 +130,7 @@ def plain_arguments() -> Any:
 
 
 def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Run":
-    from phosphene.recipes.training import train
+    from phosphene.api.train import train
 
     # What was not given is left to the recipe, or to the run that is resumed.
     def top(name: str) -> Any:

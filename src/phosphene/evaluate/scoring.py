@@ -38,7 +38,7 @@ from phosphene.evaluate.likelihood import (
 )
 from phosphene.evaluate.score import Score, mean_score, standard_error
 from phosphene.evaluate.super_resolution import super_resolution, super_resolves
-from phosphene.nn.quantize import perplexity
+from phosphene.generative.autoencoder.layers.quantize import perplexity
 
 __all__ = ["Scores", "divergence", "draw", "evaluate_model", "reconstruction"]
 

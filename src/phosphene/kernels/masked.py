@@ -98,7 +98,7 @@ class Head:
         limit: Of log-scales.
         options: Of ``softplus`` and ``sigmoid`` (floor, offset); of ``spline`` (bound, limit of raw
             parameters or 0, floors of widths and heights, least slope, offset of raw slopes, raw
-            slope at the ends, 1 for exponential slopes), see ``phosphene.nn.flow.spline``.
+            slope at the ends, 1 for exponential slopes), see ``phosphene.nn.spline``.
     """
 
     kind: HeadKind

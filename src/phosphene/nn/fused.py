@@ -18,9 +18,9 @@ from phosphene.nn.conditionals import (
     GaussianMixture,
     LogisticMixture,
 )
-from phosphene.nn.flow.monotone import Additive, Affine, FlooredAffine, Monotone
-from phosphene.nn.flow.spline import RationalQuadratic
 from phosphene.nn.masked import MaskedMLP, SortedMLP
+from phosphene.nn.monotone import Additive, Affine, FlooredAffine, Monotone
+from phosphene.nn.spline import RationalQuadratic
 
 __all__ = ["invert_masked", "sample_masked"]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from phosphene.core.batch import Batch
-from phosphene.core.events import Listener, Warned
+from phosphene.core.progress import Listener, Warned
 from phosphene.train.turns import LossFunction
 
 __all__ = ["compiled"]

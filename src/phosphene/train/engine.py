@@ -13,7 +13,8 @@ from torch import Tensor
 from phosphene.core.agent import Experience
 from phosphene.core.batch import Batch
 from phosphene.core.errors import DivergedError, PhospheneError, RunError
-from phosphene.core.events import (
+from phosphene.core.model import Model, tensors
+from phosphene.core.progress import (
     Evaluated,
     Finished,
     Listener,
@@ -24,7 +25,6 @@ from phosphene.core.events import (
     TrainingEvent,
     Warned,
 )
-from phosphene.core.model import Model, tensors
 from phosphene.train.checkpoint import Checkpoints
 from phosphene.train.ema import EMA
 from phosphene.train.files import full

@@ -12,7 +12,7 @@ from phosphene.core.agent import Alone
 from phosphene.core.batch import Noise
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
-from phosphene.core.events import StepEnd
+from phosphene.core.progress import StepEnd
 from phosphene.decision.deep.observations import RunningScale
 from phosphene.decision.deep.rollouts import RolloutBatch
 from phosphene.decision.environments.table import make, spec

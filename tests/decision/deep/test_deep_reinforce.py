@@ -14,8 +14,8 @@ from phosphene.decision.deep.reinforce import REINFORCE, returns_to_go
 from phosphene.decision.deep.whole_episodes import EpisodeBatch
 from phosphene.decision.environments.cartpole import CartPole
 from phosphene.decision.environments.vectorized import VectorEnvironment
-from phosphene.recipes.proofs import baseline, lqr, policy_gradient
-from phosphene.recipes.proofs.tiny_mdp import (
+from phosphene.proofs import baseline, lqr, policy_gradient
+from phosphene.proofs.tiny_mdp import (
     HORIZON,
     SPEC,
     TinyMDP,

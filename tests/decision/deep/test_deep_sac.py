@@ -14,7 +14,7 @@ from phosphene.core.batch import Noise
 from phosphene.core.environment import EnvSpec, Step
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
-from phosphene.core.events import StepEnd
+from phosphene.core.progress import StepEnd
 from phosphene.decision.deep.replay import TransitionBatch
 from phosphene.decision.deep.sac import SAC
 from phosphene.decision.environments.table import make

@@ -13,7 +13,7 @@ from phosphene.decision.deep.masks import at_random
 from phosphene.decision.environments.gym import GymEnvironment
 from phosphene.decision.environments.table import make, spec
 from phosphene.decision.playing import play
-from phosphene.recipes.playing import random_returns
+from phosphene.subjects.environment.playing import random_returns
 
 gymnasium = pytest.importorskip("gymnasium")
 spaces = gymnasium.spaces

@@ -18,7 +18,7 @@ from phosphene.decision.environments.gym import GymEnvironment
 from phosphene.decision.environments.pixels import as_picture
 from phosphene.decision.environments.spaces import acting_of, seeing_of
 from phosphene.decision.environments.table import make
-from phosphene.recipes.playing import film, random_returns
+from phosphene.subjects.environment.playing import film, random_returns
 
 gymnasium = pytest.importorskip("gymnasium")
 spaces = gymnasium.spaces

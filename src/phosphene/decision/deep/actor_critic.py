@@ -10,9 +10,9 @@ from phosphene.core.agent import Agent
 from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.decision.deep.distributions import Categorical, Distribution, Gaussian
+from phosphene.decision.deep.layers.quick_mlp import QuickMLP, quick_mlps
 from phosphene.decision.deep.masks import forbid
 from phosphene.decision.deep.observations import Eyes
-from phosphene.nn.quick_mlp import QuickMLP, quick_mlps
 
 __all__ = ["ActorCritic", "Bounds", "check_discount"]
 

@@ -9,11 +9,11 @@ from phosphene.core.phase import Loss, Phase
 from phosphene.core.ranges import Count, NotNegative, Positive
 from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
 from phosphene.decision.deep.distributions import Gaussian
+from phosphene.decision.deep.layers.quick_mlp import quick_mlps
 from phosphene.decision.deep.masks import forbid
 from phosphene.decision.deep.observations import RunningScale
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts, batches_of
 from phosphene.kernels.surrogate import Moments, Weights, assembled, clipped_surrogate
-from phosphene.nn.quick_mlp import quick_mlps
 
 __all__ = ["PPO"]
 

@@ -9,10 +9,10 @@ from phosphene.core.agent import Agent
 from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.decision.deep.actor_critic import check_discount
+from phosphene.decision.deep.layers.quick_mlp import QuickMLP, quick_mlps
 from phosphene.decision.deep.masks import at_random, forbid
 from phosphene.decision.deep.observations import Eyes
 from phosphene.decision.deep.replay import Replay
-from phosphene.nn.quick_mlp import QuickMLP, quick_mlps
 
 __all__ = ["QAgent", "QNetwork"]
 

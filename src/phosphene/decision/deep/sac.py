@@ -15,9 +15,9 @@ from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.ranges import Count, Natural
 from phosphene.decision.deep.actor_critic import Bounds, check_discount
 from phosphene.decision.deep.distributions import SquashedGaussian
+from phosphene.decision.deep.layers.quick_mlp import QuickMLP, quick_mlps
 from phosphene.decision.deep.observations import Eyes
 from phosphene.decision.deep.replay import Replay, TransitionBatch
-from phosphene.nn.quick_mlp import QuickMLP, quick_mlps
 
 __all__ = ["SAC", "TwinCritic"]
 

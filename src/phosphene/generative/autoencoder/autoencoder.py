@@ -14,10 +14,14 @@ from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
 from phosphene.core.ranges import Natural
+from phosphene.generative.autoencoder.layers.networks import (
+    NetworkName,
+    build_decoder,
+    build_encoder,
+)
+from phosphene.generative.autoencoder.layers.scaling import Scaling
 from phosphene.generative.autoencoder.prior import LatentPrior
-from phosphene.nn.networks import NetworkName, build_decoder, build_encoder
 from phosphene.nn.noise import Uniform
-from phosphene.nn.scaling import Scaling
 
 __all__ = ["Autoencoder"]
 

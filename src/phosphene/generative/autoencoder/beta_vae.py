@@ -9,9 +9,9 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count, Natural, NotNegative, Positive
+from phosphene.generative.autoencoder.layers.likelihoods import OutputName, Variance
+from phosphene.generative.autoencoder.layers.networks import NetworkName
 from phosphene.generative.autoencoder.vae import VAE
-from phosphene.nn.likelihoods import OutputName, Variance
-from phosphene.nn.networks import NetworkName
 
 __all__ = ["BetaVAE"]
 

@@ -13,10 +13,10 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.ranges import Count, Natural, Positive
+from phosphene.generative.autoencoder.layers.likelihoods import OutputName, Variance
+from phosphene.generative.autoencoder.layers.networks import NetworkName
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.nn.gaussian import kl_to_standard
-from phosphene.nn.likelihoods import OutputName, Variance
-from phosphene.nn.networks import NetworkName
 
 __all__ = ["ConstrainedVAE"]
 

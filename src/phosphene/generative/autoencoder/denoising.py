@@ -13,7 +13,7 @@ from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
 from phosphene.core.ranges import Natural, Positive
 from phosphene.generative.autoencoder.autoencoder import Autoencoder
-from phosphene.nn.networks import NetworkName
+from phosphene.generative.autoencoder.layers.networks import NetworkName
 
 __all__ = ["DenoisingAutoencoder"]
 

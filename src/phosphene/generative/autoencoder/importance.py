@@ -5,9 +5,9 @@ from typing import Literal
 from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count, Natural, Positive
+from phosphene.generative.autoencoder.layers.likelihoods import OutputName, Variance
+from phosphene.generative.autoencoder.layers.networks import NetworkName
 from phosphene.generative.autoencoder.vae import VAE
-from phosphene.nn.likelihoods import OutputName, Variance
-from phosphene.nn.networks import NetworkName
 
 __all__ = ["ImportanceWeightedAutoencoder"]
 

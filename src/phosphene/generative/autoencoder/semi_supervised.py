@@ -15,12 +15,21 @@ from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import Likelihood
 from phosphene.core.ranges import Positive
+from phosphene.generative.autoencoder.layers.likelihoods import (
+    OutputName,
+    Variance,
+    build_output,
+    soft_clamp,
+)
+from phosphene.generative.autoencoder.layers.networks import (
+    NetworkName,
+    build_decoder,
+    build_encoder,
+)
+from phosphene.generative.autoencoder.layers.shift import shift_images
 from phosphene.nn.activations import activation_named
 from phosphene.nn.gaussian import kl_to_standard
-from phosphene.nn.likelihoods import OutputName, Variance, build_output, soft_clamp
-from phosphene.nn.networks import NetworkName, build_decoder, build_encoder
 from phosphene.nn.noise import Uniform
-from phosphene.nn.shift import shift_images
 
 __all__ = ["SemiSupervisedVAE"]
 

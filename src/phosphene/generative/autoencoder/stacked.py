@@ -16,12 +16,12 @@ from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import Likelihood
 from phosphene.core.ranges import Positive
+from phosphene.generative.autoencoder.layers.likelihoods import OutputName, Variance
+from phosphene.generative.autoencoder.layers.networks import NetworkName
+from phosphene.generative.autoencoder.layers.shift import shift_images
 from phosphene.generative.autoencoder.semi_supervised import SemiSupervisedVAE
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.nn.gaussian import log_normal
-from phosphene.nn.likelihoods import OutputName, Variance
-from phosphene.nn.networks import NetworkName
-from phosphene.nn.shift import shift_images
 
 __all__ = ["StackedSemiSupervisedVAE"]
 

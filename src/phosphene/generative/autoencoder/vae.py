@@ -16,6 +16,17 @@ from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.protocols import Likelihood
 from phosphene.core.ranges import Count, Natural, Positive
+from phosphene.generative.autoencoder.layers.likelihoods import (
+    OutputName,
+    Variance,
+    build_output,
+    soft_clamp,
+)
+from phosphene.generative.autoencoder.layers.networks import (
+    NetworkName,
+    build_decoder,
+    build_encoder,
+)
 from phosphene.generative.autoencoder.particles import (
     log_mean_exp,
     log_ratio,
@@ -24,10 +35,8 @@ from phosphene.generative.autoencoder.particles import (
 )
 from phosphene.generative.autoencoder.prior import LatentPrior
 from phosphene.nn.augment import DISTORTIONS, distort_images, random_distortions
-from phosphene.nn.condition import ConditionEmbedding
+from phosphene.nn.conditional import ConditionEmbedding
 from phosphene.nn.gaussian import kl_to_standard, log_standard_normal
-from phosphene.nn.likelihoods import OutputName, Variance, build_output, soft_clamp
-from phosphene.nn.networks import NetworkName, build_decoder, build_encoder
 from phosphene.nn.noise import Uniform
 
 __all__ = ["VAE"]

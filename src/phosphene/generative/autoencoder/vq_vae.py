@@ -13,9 +13,14 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.ranges import Count, Natural, NotNegative, Within
-from phosphene.nn.grid import GridDecoder, GridEncoder, grid_of
-from phosphene.nn.likelihoods import OutputName, build_output
-from phosphene.nn.quantize import Codebook, FiniteScalars, Quantized, perplexity
+from phosphene.generative.autoencoder.layers.grid import GridDecoder, GridEncoder, grid_of
+from phosphene.generative.autoencoder.layers.likelihoods import OutputName, build_output
+from phosphene.generative.autoencoder.layers.quantize import (
+    Codebook,
+    FiniteScalars,
+    Quantized,
+    perplexity,
+)
 
 __all__ = ["VQVAE"]
 

@@ -8,7 +8,7 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.order_agnostic import OrderAgnostic
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.conditionals import ConditionalName, build_conditional
 from phosphene.nn.conv import ResidualBlock
 from phosphene.nn.noise import Uniform

@@ -12,7 +12,7 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.conditionals import Bernoulli
 from phosphene.nn.noise import Uniform
 

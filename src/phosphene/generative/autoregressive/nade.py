@@ -12,9 +12,11 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
+from phosphene.generative.autoregressive.layers.activations import ACTIVATIONS
+from phosphene.generative.autoregressive.layers.running_sums import check_activation, running_hidden
 from phosphene.kernels.nade import nade_sample, nade_usable
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.conditionals import (
     Bernoulli,
     Categorical,
@@ -23,8 +25,6 @@ from phosphene.nn.conditionals import (
     build_conditional,
 )
 from phosphene.nn.noise import Uniform, check_probability, dropout
-from phosphene.nn.running import check_activation, running_hidden
-from phosphene.nn.running_activations import ACTIVATIONS
 
 __all__ = ["NADE", "Chain", "NADEBase"]
 
@@ -218,7 +218,7 @@ class NADE(NADEBase):
     layers share their weights, so that each follows from the one before by adding one column:
     a_{i+1} = a_i + W_i x_i. A likelihood or a sample takes O(D H). Training goes over all
     conditionals at once and holds few of the hidden layers at a time
-    (:func:`~phosphene.nn.running.running_hidden`).
+    (:func:`~phosphene.generative.autoregressive.layers.running_sums.running_hidden`).
 
     In several orders it is a mixture of as many NADEs, each with weights of its own. Given a label,
     the biases b and c are the label's.

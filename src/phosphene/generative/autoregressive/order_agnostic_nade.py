@@ -15,7 +15,7 @@ from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.order_agnostic import OrderAgnostic, RowStepper
 from phosphene.nn.activations import activation_named
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.conditionals import Categorical, ConditionalName, build_conditional
 from phosphene.nn.mlp import check_widths
 from phosphene.nn.noise import Uniform, check_probability, dropout

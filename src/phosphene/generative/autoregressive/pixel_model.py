@@ -11,7 +11,7 @@ from phosphene.core.phase import Loss
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.generative.autoregressive.pixel_windows import Unrolled
 from phosphene.nn.augment import DISTORTIONS, distort_images, random_distortions
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.conditionals import Conditional
 from phosphene.nn.noise import Uniform, check_probability
 

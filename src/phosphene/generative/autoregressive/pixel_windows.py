@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.event import Event
-from phosphene.nn.masked_conv import MaskedConv2d, channel_blocks
+from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d, channel_blocks
 
 __all__ = ["Buffer", "Gates", "Mirror", "Rows", "Unrolled", "constant_of"]
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count
+from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d, odd, zero_output
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
     PixelModel,
@@ -16,7 +17,6 @@ from phosphene.generative.autoregressive.pixel_model import (
 )
 from phosphene.generative.autoregressive.pixel_windows import Buffer, Unrolled
 from phosphene.nn.conditionals import ConditionalName, build_conditional
-from phosphene.nn.masked_conv import MaskedConv2d, odd, zero_output
 from phosphene.nn.noise import Uniform, dropout
 
 __all__ = ["PixelCNN"]

@@ -11,6 +11,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Stepper
+from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d, odd, zero_output
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
     PixelModel,
@@ -25,7 +26,6 @@ from phosphene.generative.autoregressive.pixel_windows import (
     constant_of,
 )
 from phosphene.nn.conditionals import LogisticBins
-from phosphene.nn.masked_conv import MaskedConv2d, odd, zero_output
 from phosphene.nn.noise import Uniform, dropout
 from phosphene.nn.output import wide
 

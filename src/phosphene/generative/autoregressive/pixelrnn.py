@@ -11,6 +11,12 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Stepper
+from phosphene.generative.autoregressive.layers.image_lstm import (
+    ColorLinear,
+    DiagonalBiLSTM,
+    RowLSTM,
+)
+from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
     PixelModel,
@@ -18,9 +24,7 @@ from phosphene.generative.autoregressive.pixel_model import (
     image_of_codes,
 )
 from phosphene.nn.conditionals import ConditionalName, build_conditional
-from phosphene.nn.masked_conv import MaskedConv2d
 from phosphene.nn.noise import Uniform, dropout
-from phosphene.nn.recurrent import ColorLinear, DiagonalBiLSTM, RowLSTM
 
 __all__ = ["LayerName", "PixelRNN", "PixelWalk", "RecurrentPixels"]
 

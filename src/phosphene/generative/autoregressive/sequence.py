@@ -9,7 +9,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.moments import Moments
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
-from phosphene.nn.causal import PastValues
+from phosphene.generative.autoregressive.layers.causal import PastValues
 from phosphene.nn.conditionals import Conditional
 from phosphene.nn.noise import Uniform
 

@@ -5,11 +5,11 @@ from torch import Tensor
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count
+from phosphene.generative.autoregressive.layers.temporal import TemporalNetwork, TemporalSteps
 from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.conditionals import ConditionalName, build_conditional
 from phosphene.nn.noise import Uniform
-from phosphene.nn.temporal import TemporalNetwork, TemporalSteps
 
 __all__ = ["TCN"]
 
@@ -18,8 +18,8 @@ class TCN(CausalSequence):
     """Residual blocks h_{l+1} = relu(h_l + F_l(h_l)), F two causal convolutions of dilation 2^l.
 
     By Bai, Kolter and Koltun (2018): weight-normalized convolutions, each followed by a relu and
-    spatial dropout (:class:`phosphene.nn.temporal.TemporalBlock`), and a linear map to the
-    parameters of each conditional. A value is predicted from the
+    spatial dropout (``TemporalBlock``), and a linear map to the parameters of
+    each conditional. A value is predicted from the
 
         RF = 1 + 2 (kernel - 1) (2^blocks - 1)
 

@@ -12,13 +12,23 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count, Positive
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
+from phosphene.generative.autoregressive.layers.decoding import Decoding
+from phosphene.generative.autoregressive.layers.positions import (
+    LearnedPositions,
+    Rotary,
+    sinusoidal,
+)
+from phosphene.generative.autoregressive.layers.transformer import (
+    Block,
+    FeedForwardName,
+    Norm,
+    NormName,
+    drop_features,
+)
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.conditionals import Categorical, ConditionalName, build_conditional
-from phosphene.nn.decoding import Decoding
 from phosphene.nn.noise import Uniform, check_probability
-from phosphene.nn.positions import LearnedPositions, Rotary, sinusoidal
-from phosphene.nn.transformer import Block, FeedForwardName, Norm, NormName, drop_features
 
 __all__ = ["PositionsName", "Transformer"]
 

@@ -9,11 +9,17 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count
+from phosphene.generative.autoregressive.layers.causal import (
+    Window,
+    causal_conv,
+    check_counts,
+    gate,
+    receptive_field,
+)
 from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
 from phosphene.kernels.wavenet import WavenetArrays, wavenet_sample, wavenet_usable
-from phosphene.nn.causal import Window, causal_conv, check_counts, gate, receptive_field
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.condition import ConditionBias
+from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.conditionals import Categorical, ConditionalName, build_conditional
 from phosphene.nn.noise import Uniform
 
@@ -35,7 +41,7 @@ class WaveNet(CausalSequence):
     ``taps`` (L, kernel, C, 2 C), the oldest tap first and the present last; ``bias`` (L, 2 C);
     ``residual`` (L - 1, C, C); ``skip`` (L C, skip), layer by layer; ``skip_bias`` (skip,). All
     map rows: y = x @ W. Of the 2 C outputs of a tap the first C are the tanh's, *doubled*
-    (:func:`phosphene.nn.causal.gate`: z = (2 sigmoid(a) - 1) sigmoid(b)), the others the
+    (``layers.causal.gate``: z = (2 sigmoid(a) - 1) sigmoid(b)), the others the
     sigmoid's. What stands for the value before is ``past.table[code]`` (for reals the standardized
     value times ``past.table[0]``), and ``past.start`` for the first.
 

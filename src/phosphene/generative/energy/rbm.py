@@ -21,7 +21,7 @@ from phosphene.generative.energy.annealed import (
     sigmoid_schedule,
 )
 from phosphene.generative.energy.units import FEW, BinaryUnits, at_least, binary_states, flip
-from phosphene.nn.kept import Snapshot
+from phosphene.nn.cached import Snapshot
 
 __all__ = ["RBM"]
 

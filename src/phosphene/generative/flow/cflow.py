@@ -13,15 +13,21 @@ from phosphene.core.event import Event
 from phosphene.core.phase import Loss
 from phosphene.core.ranges import NotNegative
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.actnorm import ActNorm
-from phosphene.nn.flow.conditioner import ImageConditioner
-from phosphene.nn.flow.conv1x1 import InvertibleConv
-from phosphene.nn.flow.coupling import ChannelCoupling
-from phosphene.nn.flow.monotone import Affine
-from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels
-from phosphene.nn.flow.split import Split
-from phosphene.nn.flow.steered import Recorded, States, Steered, SteeredSplit, recorded
-from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.generative.flow.layers.actnorm import ActNorm
+from phosphene.generative.flow.layers.conditioner import ImageConditioner
+from phosphene.generative.flow.layers.conv1x1 import InvertibleConv
+from phosphene.generative.flow.layers.coupling import ChannelCoupling
+from phosphene.generative.flow.layers.multiscale import Level, MultiScale, check_levels
+from phosphene.generative.flow.layers.split import Split
+from phosphene.generative.flow.layers.steered import (
+    Recorded,
+    States,
+    Steered,
+    SteeredSplit,
+    recorded,
+)
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.nn.monotone import Affine
 
 __all__ = ["CFlow"]
 

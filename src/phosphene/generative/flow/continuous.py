@@ -13,9 +13,15 @@ from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
 from phosphene.core.rng import generator as seeded_generator
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.continuous import TRACES, Continuous, Flowed, probes_of, standard_error
-from phosphene.nn.flow.transform import Composition
-from phosphene.nn.flow.velocity import VelocityNetwork
+from phosphene.generative.flow.layers.continuous import (
+    TRACES,
+    Continuous,
+    Flowed,
+    probes_of,
+    standard_error,
+)
+from phosphene.generative.flow.layers.transform import Composition
+from phosphene.generative.flow.layers.velocity import VelocityNetwork
 from phosphene.nn.ode import Solver
 
 __all__ = ["ContinuousFlow"]

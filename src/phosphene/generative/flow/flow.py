@@ -18,11 +18,11 @@ from phosphene.core.protocols import Likelihood, available_if
 from phosphene.core.ranges import Count
 from phosphene.data.codecs import Chain, Codec, Dequantize, Logit, Standardize
 from phosphene.data.equalize import Equalize
-from phosphene.nn.flow.bases import Base, Uniform, build_base
-from phosphene.nn.flow.dequantize import DEQUANTIZATIONS, build_dequantizer
-from phosphene.nn.flow.squash import Sigmoid
-from phosphene.nn.flow.transform import Composition, Transform
-from phosphene.nn.flow.whiten import Whiten
+from phosphene.generative.flow.layers.bases import Base, Uniform, build_base
+from phosphene.generative.flow.layers.dequantize import DEQUANTIZATIONS, build_dequantizer
+from phosphene.generative.flow.layers.squash import Sigmoid
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.generative.flow.layers.whiten import Whiten
 
 __all__ = ["Flow"]
 
@@ -54,7 +54,7 @@ class Flow(Model):
         dequantization: Where in its bin a code lies: ``uniform``, or ``variational``, a learned
             q(u | x) that is trained with f and tightens the bound (Ho et al., 2019).
         whiten: Begin with the linear map that makes of the data's covariance, found in closed form,
-            the identity (:class:`phosphene.nn.flow.whiten.Whiten`).
+            the identity (:class:`phosphene.generative.flow.layers.whiten.Whiten`).
 
     Raises:
         UnknownNameError: There is no such base, codec or dequantization.

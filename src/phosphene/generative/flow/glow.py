@@ -7,14 +7,14 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count, NotNegative
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.conditioner import ImageConditioner
-from phosphene.nn.flow.conv1x1 import NormConv
-from phosphene.nn.flow.coupling import ChannelCoupling
-from phosphene.nn.flow.monotone import Additive, Affine, Monotone
-from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels, halvings
-from phosphene.nn.flow.spline import RationalQuadratic
-from phosphene.nn.flow.split import Split
-from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.generative.flow.layers.conditioner import ImageConditioner
+from phosphene.generative.flow.layers.conv1x1 import NormConv
+from phosphene.generative.flow.layers.coupling import ChannelCoupling
+from phosphene.generative.flow.layers.multiscale import Level, MultiScale, check_levels, halvings
+from phosphene.generative.flow.layers.split import Split
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.nn.monotone import Additive, Affine, Monotone
+from phosphene.nn.spline import RationalQuadratic
 
 __all__ = ["Glow"]
 

@@ -7,9 +7,9 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count, NotNegative, Positive
 from phosphene.generative.flow.flow import Flow
+from phosphene.generative.flow.layers.autoregressive import MaskedAutoregressive
+from phosphene.generative.flow.layers.transform import Composition, Inverted
 from phosphene.generative.flow.maf import MonotoneName, OrderName, monotone_named, order_named
-from phosphene.nn.flow.autoregressive import MaskedAutoregressive
-from phosphene.nn.flow.transform import Composition, Inverted
 
 __all__ = ["IAF"]
 

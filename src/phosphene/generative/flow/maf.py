@@ -11,11 +11,11 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count, NotNegative, Positive
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.actnorm import ActNorm
-from phosphene.nn.flow.autoregressive import MaskedAutoregressive
-from phosphene.nn.flow.monotone import Affine, Monotone
-from phosphene.nn.flow.spline import RationalQuadratic
-from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.generative.flow.layers.actnorm import ActNorm
+from phosphene.generative.flow.layers.autoregressive import MaskedAutoregressive
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.nn.monotone import Affine, Monotone
+from phosphene.nn.spline import RationalQuadratic
 
 __all__ = ["MAF", "MonotoneName", "NormName", "OrderName", "monotone_named", "order_named"]
 
@@ -31,7 +31,7 @@ class MAF(Flow):
     of affine functions, the autoregressive neural spline flow (Durkan et al., 2019). The density is
     parallel, one pass of each layer's network; a sample goes through the dimensions one after
     another, at the products of one pass all the same
-    (:class:`phosphene.nn.flow.autoregressive.MaskedAutoregressive`).
+    (:class:`phosphene.generative.flow.layers.autoregressive.MaskedAutoregressive`).
 
     The paper sets batch normalization before each layer. In training that makes the density of one
     example depend on the others of the batch, so that it is no density; here stands ActNorm in its

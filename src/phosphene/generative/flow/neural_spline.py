@@ -11,13 +11,13 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count, Positive
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.conditioner import VectorConditioner
-from phosphene.nn.flow.coupling import VectorCoupling
-from phosphene.nn.flow.linear import LULinear
-from phosphene.nn.flow.permute import Permute
-from phosphene.nn.flow.residual import ResidualConditioner
-from phosphene.nn.flow.spline import RationalQuadratic
-from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.generative.flow.layers.conditioner import VectorConditioner
+from phosphene.generative.flow.layers.coupling import VectorCoupling
+from phosphene.generative.flow.layers.linear import LULinear
+from phosphene.generative.flow.layers.permute import Permute
+from phosphene.generative.flow.layers.residual import ResidualConditioner
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.nn.spline import RationalQuadratic
 
 __all__ = ["NeuralSpline"]
 

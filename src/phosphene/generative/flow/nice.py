@@ -10,11 +10,11 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.conditioner import VectorConditioner
-from phosphene.nn.flow.coupling import VectorCoupling
-from phosphene.nn.flow.linear import Diagonal, Flattened
-from phosphene.nn.flow.monotone import Additive
-from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.generative.flow.layers.conditioner import VectorConditioner
+from phosphene.generative.flow.layers.coupling import VectorCoupling
+from phosphene.generative.flow.layers.linear import Diagonal, Flattened
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.nn.monotone import Additive
 
 __all__ = ["NICE"]
 

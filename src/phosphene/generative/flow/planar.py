@@ -3,8 +3,8 @@
 from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.planar import Planar
-from phosphene.nn.flow.stacks import stack
+from phosphene.generative.flow.layers.planar import Planar
+from phosphene.generative.flow.layers.stacks import stack
 
 __all__ = ["PlanarFlow"]
 
@@ -13,7 +13,7 @@ class PlanarFlow(Flow):
     """f = f_K after ... after f_1, f_k(h) = h + u_k tanh(w_k.h + b_k), w_k.u_k > -1.
 
     By Rezende and Mohamed (2015). Each log-determinant is that of one scalar,
-    log(1 + (w.u) tanh'(w.h + b)); see :class:`~phosphene.nn.flow.planar.Planar`.
+    log(1 + (w.u) tanh'(w.h + b)); see :class:`~phosphene.generative.flow.layers.planar.Planar`.
 
     Args:
         event: Reals, flattened in raster order.

@@ -3,8 +3,8 @@
 from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.radial import Radial
-from phosphene.nn.flow.stacks import stack
+from phosphene.generative.flow.layers.radial import Radial
+from phosphene.generative.flow.layers.stacks import stack
 
 __all__ = ["RadialFlow"]
 
@@ -13,7 +13,7 @@ class RadialFlow(Flow):
     """f = f_K after ... after f_1, f_k(h) = h + beta_k (h - c_k) / (alpha_k + |h - c_k|).
 
     By Rezende and Mohamed (2015), with alpha > 0 and beta > -alpha; see
-    :class:`~phosphene.nn.flow.radial.Radial`.
+    :class:`~phosphene.generative.flow.layers.radial.Radial`.
 
     Args:
         event: Reals, flattened in raster order.

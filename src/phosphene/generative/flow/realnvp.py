@@ -9,14 +9,18 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.ranges import Count, NotNegative
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.actnorm import ActNorm
-from phosphene.nn.flow.conditioner import VectorConditioner
-from phosphene.nn.flow.coupling import ChannelCoupling, CheckerboardCoupling, VectorCoupling
-from phosphene.nn.flow.monotone import Affine
-from phosphene.nn.flow.multiscale import Level, MultiScale, check_levels, halvings
-from phosphene.nn.flow.resnet import ResidualConditioner
-from phosphene.nn.flow.split import Split
-from phosphene.nn.flow.transform import Composition, Transform
+from phosphene.generative.flow.layers.actnorm import ActNorm
+from phosphene.generative.flow.layers.conditioner import VectorConditioner
+from phosphene.generative.flow.layers.coupling import (
+    ChannelCoupling,
+    CheckerboardCoupling,
+    VectorCoupling,
+)
+from phosphene.generative.flow.layers.multiscale import Level, MultiScale, check_levels, halvings
+from phosphene.generative.flow.layers.resnet import ResidualConditioner
+from phosphene.generative.flow.layers.split import Split
+from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.nn.monotone import Affine
 
 __all__ = ["RealNVP"]
 

@@ -11,17 +11,17 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.ranges import NotNegative
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.condition import ConditionBias
-from phosphene.nn.flow.actnorm import ActNorm
-from phosphene.nn.flow.conv1x1 import InvertibleConv
-from phosphene.nn.flow.coupling import ChannelCoupling
-from phosphene.nn.flow.injector import AffineInjector
-from phosphene.nn.flow.means import MeansAndShares
-from phosphene.nn.flow.monotone import Affine
-from phosphene.nn.flow.pyramid import ImageEncoder, Pyramid, PyramidLevel
-from phosphene.nn.flow.squeeze import Squeeze
-from phosphene.nn.flow.transform import Composition, Transform, total
+from phosphene.generative.flow.layers.actnorm import ActNorm
+from phosphene.generative.flow.layers.conv1x1 import InvertibleConv
+from phosphene.generative.flow.layers.coupling import ChannelCoupling
+from phosphene.generative.flow.layers.injector import AffineInjector
+from phosphene.generative.flow.layers.mean_pyramid import MeansAndShares
+from phosphene.generative.flow.layers.pyramid import ImageEncoder, Pyramid, PyramidLevel
+from phosphene.generative.flow.layers.squeeze import Squeeze
+from phosphene.generative.flow.layers.transform import Composition, Transform, total
+from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.mlp import check_widths
+from phosphene.nn.monotone import Affine
 
 __all__ = ["SRFlow"]
 
@@ -35,7 +35,7 @@ class SRFlow(Flow):
     every level. Temperature 0 gives one sharp image; a temperature near 1 many.
 
     With ``consistent`` (the default) the levels split an image into the means of its blocks and the
-    shares of their pixels (:class:`~phosphene.nn.flow.means.MeansAndShares`), from fine to coarse;
+    shares of their pixels (``MeansAndShares``), from fine to coarse;
     the steps move the shares, told the means, and the means of the coarsest blocks are modeled as
     y, in units of a code of y:
 

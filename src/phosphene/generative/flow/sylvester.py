@@ -3,8 +3,8 @@
 from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
 from phosphene.generative.flow.flow import Flow
-from phosphene.nn.flow.stacks import stack
-from phosphene.nn.flow.sylvester import Sylvester
+from phosphene.generative.flow.layers.stacks import stack
+from phosphene.generative.flow.layers.sylvester import Sylvester
 
 __all__ = ["SylvesterFlow"]
 
@@ -13,7 +13,7 @@ class SylvesterFlow(Flow):
     """f = f_K after ... after f_1, f_k(h) = h + Q R tanh(S Q^T h + b), R and S triangular.
 
     By van den Berg, Hasenclever, Tomczak and Welling (2018). Each log-determinant is that of a
-    triangular matrix; see :class:`~phosphene.nn.flow.sylvester.Sylvester`.
+    triangular matrix; see :class:`~phosphene.generative.flow.layers.sylvester.Sylvester`.
 
     Args:
         event: Reals, flattened in raster order.

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from phosphene.core.events import Evaluated, Finished, Resumed, StepEnd, TrainingEvent, Warned
+from phosphene.core.progress import Evaluated, Finished, Resumed, StepEnd, TrainingEvent, Warned
 
 __all__ = ["JSONLSink"]
 

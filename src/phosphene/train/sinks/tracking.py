@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from phosphene.core.errors import ConfigError
-from phosphene.core.events import Evaluated, StepEnd, TrainingEvent
+from phosphene.core.progress import Evaluated, StepEnd, TrainingEvent
 
 __all__ = ["TensorBoardSink", "WandbSink"]
 

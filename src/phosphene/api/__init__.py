@@ -1,0 +1,1 @@
+"""The verbs: train, evaluate, sample, compare, export, report, solve."""

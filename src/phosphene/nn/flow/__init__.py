@@ -1,1 +1,0 @@
-"""Bijections with log-determinants, conditional on any context, and the bases below them."""

@@ -1,1 +1,0 @@
-"""Recipes as values, and the functions that train, evaluate and compare."""

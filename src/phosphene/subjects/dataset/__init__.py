@@ -1,0 +1,1 @@
+"""Data sets: examples, one after another, each independent of the others."""

@@ -1,0 +1,1 @@
+"""Environments: what an agent meets depends on what it does."""

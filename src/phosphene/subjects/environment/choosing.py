@@ -1,0 +1,27 @@
+"""The recipe of an agent for an environment."""
+
+from dataclasses import replace
+
+from phosphene.catalog.recipe import Recipe, named
+
+__all__ = ["select_for"]
+
+
+def select_for(system: str, env: str | None = None, name: str = "default") -> Recipe:
+    """The recipe of that name for an agent, in that environment.
+
+    In an environment that no recipe names, it is the recipe for any other (``*``).
+
+    Example:
+        >>> select_for("ppo").env, select_for("ppo", "Pendulum-v1").env
+        ('CartPole-v1', 'Pendulum-v1')
+    """
+    known = named(system, name)
+    for recipe in known:
+        if recipe.env == (env or known[0].env) or recipe.env == (env or "").partition("?")[0]:
+            return replace(recipe, env=env or recipe.env)
+    for recipe in known:
+        if recipe.env == "*":
+            return replace(recipe, env=env or "")
+    assert env is not None
+    return replace(known[0], env=env, reaches={}, cpu_seconds=None)
