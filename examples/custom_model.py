@@ -104,11 +104,11 @@ SYSTEMS = [
 def main(budget: str = "300steps") -> None:
     """Train it with the engine, and score it."""
     from phosphene.evaluate.scoring import evaluate_model
+    from phosphene.subjects.dataset.held_out import HeldOut
+    from phosphene.subjects.dataset.source import DatasetSource
     from phosphene.train.engine import Engine
     from phosphene.train.runtime import Runtime
     from phosphene.train.settings import Budget, TrainSettings
-    from phosphene.train.source import DatasetSource
-    from phosphene.train.validation import HeldOut
 
     train, validation, test = (
         ph.data.load("digits-binary", split) for split in ("train", "validation", "test")
@@ -122,8 +122,7 @@ def main(budget: str = "300steps") -> None:
             (where / part).mkdir()
         source = DatasetSource(train, settings.batch_size, seed=0)
         engine = Engine(
-            model, source, settings, Budget.parse(budget), where, Runtime("cpu"),
-            epoch=len(train), judge=HeldOut(validation, seed=0, limit=2000),
+            model, source, settings, Budget.parse(budget), where, Runtime("cpu"), judge=HeldOut(validation, seed=0, limit=2000),
         )  # fmt: skip
         engine.run()
     scores = evaluate_model(model.eval(), test, train, samples=300)

@@ -14,11 +14,11 @@ import torch
 
 from phosphene.core.progress import StepEnd
 from phosphene.core.rng import seeded
+from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.train import checkpoint
 from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
-from phosphene.train.source import DatasetSource
 from tests.train.toys import OnePhase, TwoPhase, dataset, judge
 
 KINDS = {"one": OnePhase, "two": TwoPhase}
@@ -59,7 +59,6 @@ def run(job: dict) -> None:
         Budget.parse(f"{job['steps']}steps"),
         folder,
         runtime,
-        epoch=len(data),
         judge=judge(model),
         listeners=[listen],
     )

@@ -19,8 +19,8 @@ from phosphene.evaluate.latents import encode
 from phosphene.evaluate.likelihood import exact_log_prob, importance_weighted, likelihood
 from phosphene.evaluate.scoring import _inverse, _posterior, draw, reconstruction
 from phosphene.evaluate.super_resolution import solutions
+from phosphene.subjects.dataset.held_out import HeldOut
 from phosphene.train.runtime import Runtime
-from phosphene.train.validation import HeldOut
 
 N = 2500
 """More than two batches of any function that takes batches."""

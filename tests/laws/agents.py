@@ -16,10 +16,11 @@ from torch import Tensor
 
 import phosphene as ph
 from phosphene.catalog import System
-from phosphene.core.agent import Agent, Alone
+from phosphene.core.agent import Agent
 from phosphene.core.config import decode, encode
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.progress import StepEnd
+from phosphene.core.subject import Alone
 from phosphene.decision.environments.table import make, spec
 from tests.laws.support import one_sentence
 

@@ -20,7 +20,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.config import SCHEMA, decode, encode
 from phosphene.core.context import Context
 from phosphene.core.errors import EventError
-from phosphene.core.model import Model, load_tensors
+from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import (
     Bounded,
@@ -32,6 +32,7 @@ from phosphene.core.protocols import (
     Samples,
 )
 from phosphene.core.rng import seeded
+from phosphene.core.trainable import load_tensors
 from tests.helpers.tiny import examples
 from tests.laws import small
 from tests.laws.support import (

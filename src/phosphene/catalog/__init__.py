@@ -10,9 +10,10 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from phosphene.catalog.system import System
+from phosphene.catalog.kind import Kind, kinds
+from phosphene.catalog.system import RUN_BY, System
 
-__all__ = ["System", "able", "families", "find", "systems"]
+__all__ = ["RUN_BY", "Kind", "System", "able", "families", "find", "kinds", "systems"]
 
 
 @cache
@@ -65,7 +66,8 @@ def able(*methods: str) -> list[str]:
         >>> able("translate")
         ['semi-supervised-vae', 'stacked-semi-supervised-vae']
     """
-    rows = [row for row in systems() if row.kind in ("model", "agent")]
+    learning = {kind.trains for kind in kinds()}
+    rows = [row for row in systems() if row.kind in learning]
     return [row.name for row in rows if all(hasattr(row.load(), m) for m in methods)]
 
 

@@ -1,33 +1,66 @@
 """Runs by path or by name."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from phosphene.core.errors import ConfigError
+from phosphene.cli.kinds import arguments_for, options_said, subject_options
+from phosphene.cli.parsing import parse
 
 if TYPE_CHECKING:
     from phosphene.train.folder import Run
 
-__all__ = ["open_run", "tell"]
+__all__ = ["open_run", "parse_run", "parse_verb", "tell"]
 
 
-def open_run(
-    text: str, *, data: str | None = None, env: str | None = None, trust: bool = False
-) -> "Run":
+def open_run(text: str, *, trust: bool = False, said: Mapping[str, Any] | None = None) -> "Run":
     """The run at a path, or of that name below ``runs``; see Run for the rest.
 
     Raises:
         RunError: There is none; the nearest is offered, or those that are there.
-        ConfigError: Data are given for an agent, or an environment for a model.
+        ConfigError: What stands in for its subject is of another kind.
     """
     from phosphene.train.folder import Run, find_run
 
-    run = Run(find_run(text), data=data, env=env, trust=trust)
-    agent = "env" in run.config
-    if data is not None and agent:
-        raise ConfigError(f"{str(run.path)!r} is the run of an agent: it takes --env, not --data")
-    if env is not None and not agent:
-        raise ConfigError(f"{str(run.path)!r} is the run of a model: it takes --data, not --env")
+    run = Run(find_run(text), trust=trust, **(said or {}))
+    run.said  # noqa: B018 - refuses what is of another kind
     return run
+
+
+def parse_run(base: type, argv: Sequence[str], prog: str) -> tuple[Any, "Run"]:
+    """The arguments of a command about a run, and the run, with what stands in for its subject."""
+    cls = subject_options(base)
+    arguments = parse(cls, argv, prog)
+    said = options_said(cls, base, arguments, argv)
+    return arguments, open_run(arguments.run, trust=arguments.trust, said=said)
+
+
+def parse_verb(base: type, verb: str, argv: Sequence[str]) -> tuple[Any, "Run", dict[str, Any]]:
+    """The same for a verb that each kind of subject has options of: also those that were given."""
+    prog, every = f"phosphene {verb}", arguments_for(base, verb)
+    plain = [a for a in argv if a not in ("-h", "--help")]
+    if len(plain) < len(argv) and not any(not a.startswith("-") for a in plain):
+        parse(every, argv, prog)  # help without a run
+    first = parse(every, plain, prog, strict=False)
+    run = open_run(first.run, trust=first.trust)
+    for name in options_said(every, base, first, argv):
+        if name not in _names(run.kind, verb):
+            from phosphene.subjects.handling import refuse_foreign
+
+            refuse_foreign(run.kind, name, verb, repr(str(run.path)))
+    own = arguments_for(base, verb, run.kind)
+    arguments = parse(own, argv, prog)
+    said = options_said(own, base, arguments, argv)
+    address = said.pop(run.kind.option, None)
+    if address is not None:
+        run = open_run(arguments.run, trust=arguments.trust, said={run.kind.option: address})
+    return arguments, run, said
+
+
+def _names(kind: Any, verb: str) -> set[str]:
+    from dataclasses import fields
+
+    cls = kind.options_of(verb)
+    return set() if cls is None else {f.name for f in fields(cls)}
 
 
 def tell(run: "Run") -> None:

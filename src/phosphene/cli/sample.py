@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
     """Write pictures of a run."""
     arguments = parse(Arguments, argv, "phosphene sample")
     _check(arguments)
-    run = open_run(arguments.run, data=arguments.data, trust=arguments.trust)
+    run = open_run(arguments.run, trust=arguments.trust, said={"data": arguments.data})
     if run.env is not None:
         raise RunError(
             f"{str(run.path)!r} is the run of an agent, which draws no samples; "

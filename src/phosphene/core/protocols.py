@@ -14,6 +14,7 @@ from torch import Tensor
 from phosphene.core.context import Context
 
 __all__ = [
+    "Acts",
     "Bounded",
     "Density",
     "Encodes",
@@ -125,6 +126,15 @@ class Invertible(Protocol, metaclass=_Capability):
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
         """Inverse of the forward direction."""
+        ...
+
+
+@runtime_checkable
+class Acts(Protocol, metaclass=_Capability):
+    """Chooses actions for what it observes."""
+
+    def act(self, observation: Any) -> Any:
+        """Actions for observations."""
         ...
 
 

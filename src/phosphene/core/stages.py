@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -28,6 +28,7 @@ class Part:
     told: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class Staged(Protocol):
     """A model that is trained in stages, in this order."""
 
