@@ -17,20 +17,13 @@ from phosphene.core.event import Event
 from phosphene.core.moments import Moments
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import Likelihood, available_if
+from phosphene.core.settings import setting
 
 __all__ = ["Model", "load_tensors", "tensors"]
 
 
-class Model(Configured, nn.Module):
-    """A model of one event, perhaps given a context.
-
-    Subclasses take the event first and everything else as typed keyword arguments, which are their
-    configuration (``self.config``). Capabilities are methods (:mod:`phosphene.core.protocols`).
-
-    Args:
-        event: What one example is.
-        context: What the model is conditioned on; None for nothing.
-    """
+class Claims:
+    """What a model says of itself: attributes of its class or instance, which are no settings."""
 
     likelihood: Likelihood = "none"
     """Which kind of likelihood this instance has for its event."""
@@ -40,19 +33,36 @@ class Model(Configured, nn.Module):
     """Whether the particles of a bound weight one another, so that more of them tighten it."""
     bound_note: str = ""
     """What the reader of a bound should know of how it comes about."""
+    keeps_last: bool = False
+    """Whether the last weights are handed out, whatever validation says: where each step leads
+    nearer to a known optimum, the best on held-out examples is the one that was stopped early."""
 
-    def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
-        super().__init__()
-        self.event = event
-        self.context = context or ContextSpec()
+
+class Model(Claims, Configured, nn.Module):
+    """A model of one event, perhaps given a context.
+
+    Subclasses declare their settings in the body, typed and with their help
+    (:mod:`phosphene.core.settings`), and make their modules in ``setup``; or they take the event
+    first and typed keyword arguments in an ``__init__`` of their own. Either way these are their
+    configuration (``self.config``). Capabilities are methods (:mod:`phosphene.core.protocols`).
+    """
+
+    event: Event = setting(kw_only=False, help="What one example is.")
+    context_spec: ContextSpec | None = setting(
+        default=None, alias="context", help="What the model is conditioned on; None for nothing."
+    )
+
+    def _begin(self) -> None:
+        """Make it a module."""
+        nn.Module.__init__(self)
+
+    def setup(self) -> None:
+        """Make the modules, always in the same order: weights are a function of the seed."""
+        self.context = self.context_spec or ContextSpec()
 
     def loss(self, batch: Batch) -> Loss:
         """The loss of a batch: its total is a mean over examples."""
         raise NotImplementedError(f"{type(self).__name__} declares phases of its own")
-
-    keeps_last = False
-    """Whether the last weights are handed out, whatever validation says: where each step leads
-    nearer to a known optimum, the best on held-out examples is the one that was stopped early."""
 
     def judged(self, batch: Batch) -> Loss:
         """What the best weights are chosen by on held-out examples; early stopping too.
