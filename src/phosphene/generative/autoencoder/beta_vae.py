@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from phosphene.core.ranges import Count, NotNegative
-from phosphene.core.settings import pinned, setting
+from phosphene.core.ranges import NotNegative
+from phosphene.core.settings import setting
+from phosphene.generative.autoencoder.settings import OneSampleSettings
 from phosphene.generative.autoencoder.vae import VAE
 
 __all__ = ["BetaVAE"]
 
 
-class BetaVAE(VAE):
+class BetaVAE(OneSampleSettings, VAE):
     """VAE with a weight on the KL: maximizes E_q[log p(x|z)] - beta KL(q(z|x) || p(z)).
 
     Above 1 the latents carry less, and the dimensions that stay are pushed to be independent of
@@ -34,8 +35,6 @@ class BetaVAE(VAE):
     """
 
     beta: NotNegative = setting(default=4.0, help="Weight of the KL.")
-    particles: Count = pinned(default=1)
-    free_bits: NotNegative = pinned(default=0.0)
 
     def objective(self, reconstruction: Tensor, kl: Tensor) -> Tensor:
         """E log p(x|z) - beta KL for each example."""

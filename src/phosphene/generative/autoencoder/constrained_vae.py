@@ -1,27 +1,27 @@
 """The VAE under a constraint on its KL, with the multiplier that enforces it."""
 
-import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.phase import Loss, Phase, Step
-from phosphene.core.ranges import Count, Natural, NotNegative, Positive
+from phosphene.core.ranges import Natural, Positive
 from phosphene.core.settings import pinned, setting
+from phosphene.generative.autoencoder.settings import OneSampleSettings
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.nn.gaussian import kl_to_standard
 
 __all__ = ["ConstrainedVAE"]
 
-_TOLERANCE = 0.02
+_TOLERANCE, _LOG_BETA = 0.02, (-13.815510557964274, 13.815510557964274)
 """By which part of its budget the KL may be over it and still count as within: what is left of the
-multiplier's swings, and the error of a mean over some hundred examples."""
-_LOG_BETA = (math.log(1e-6), math.log(1e6))
+multiplier's swings, and the error of a mean over some hundred examples. Log beta's range: 1e-6 to
+1e6."""
 
 
-class ConstrainedVAE(VAE):
+class ConstrainedVAE(OneSampleSettings, VAE):
     """VAE with a budget for its KL: max E_q[log p(x|z)] subject to E_x KL(q(z|x) || p(z)) <= delta.
 
     The Lagrangian is E log p(x|z) - beta (KL - delta), and at its saddle point (Karush, Kuhn and
@@ -47,19 +47,13 @@ class ConstrainedVAE(VAE):
     """
 
     delta: Positive = setting(default=10.0, help="The budget of KL in nats per example.")
-    rate: Positive = setting(
-        default=0.01,
-        help="Step of the multiplier's logarithm; it must be slow against the model's learning.",
-    )
-    particles: Count = pinned(default=1)
-    free_bits: NotNegative = pinned(default=0.0)
+    rate: Positive = setting(default=0.01, help="Step of log beta; slow against the learning.")
     warmup: Natural = pinned(default=0)
 
     def setup(self) -> None:
         """Make the networks, and the multiplier."""
         super().setup()
-        self.log_beta: Tensor
-        self.register_buffer("log_beta", torch.zeros(()))
+        self.log_beta = nn.Buffer(torch.zeros(()))
 
     @property
     def beta(self) -> Tensor:
@@ -90,10 +84,8 @@ class ConstrainedVAE(VAE):
 
     @torch.no_grad()
     def _ascend(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        mu, logvar = self._posterior(*self._distorted(batch))
-        each = kl_to_standard(mu, logvar).sum(1)
+        each = kl_to_standard(*self._posterior(*self._distorted(batch))).sum(1)
         # Ranks may have shares of different sizes: sums and their numbers are told, not means.
         kl = step.all_reduce(each.sum()) / step.all_reduce(each.new_tensor(float(len(each))))
-        error = (kl / self.delta - 1.0).clamp(-1.0, 1.0)
-        self.log_beta.add_(self.rate * error).clamp_(*_LOG_BETA)
+        self.log_beta.add_(self.rate * (kl / self.delta - 1.0).clamp(-1.0, 1.0)).clamp_(*_LOG_BETA)
         return {"beta": self.beta, "kl": kl, "slackness": self.beta * (kl - self.delta)}

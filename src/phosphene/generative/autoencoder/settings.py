@@ -3,12 +3,18 @@
 from typing import Literal
 
 from phosphene.core.config import Configured
-from phosphene.core.ranges import Fraction, Natural, NotNegative, Positive
-from phosphene.core.settings import setting
+from phosphene.core.ranges import Count, Fraction, Natural, NotNegative, Positive
+from phosphene.core.settings import pinned, setting
 from phosphene.nn.likelihoods import OutputName, Variance
 from phosphene.nn.networks import NetworkName
 
-__all__ = ["LabelSettings", "NetworkSettings", "OutputSettings", "WidthSettings"]
+__all__ = [
+    "LabelSettings",
+    "NetworkSettings",
+    "OneSampleSettings",
+    "OutputSettings",
+    "WidthSettings",
+]
 
 
 class WidthSettings(Configured):
@@ -54,6 +60,13 @@ class OutputSettings(Configured):
         "learned number ``per-dimension``, one ``shared``, or ``fixed``.",
     )
     sigma: Positive = setting(default=0.1, help="That scale where it is fixed.")
+
+
+class OneSampleSettings(Configured):
+    """For a VAE whose loss takes one sample of z and the whole KL."""
+
+    particles: Count = pinned(default=1)
+    free_bits: NotNegative = pinned(default=0.0)
 
 
 class LabelSettings(Configured):
