@@ -7,7 +7,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from tyro.conf import FlagCreatePairsOff, arg
 
 from phosphene.catalog.kind import Kind, kinds
-from phosphene.cli.parsing import argument_help, mentioned
+from phosphene.cli.parsing import mentioned
+from phosphene.core.settings import argument_help
 from phosphene.subjects.flags import Flag
 
 __all__ = ["arguments_for", "options_said", "quiet", "subject_options"]

@@ -11,12 +11,13 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.console import TrainingConsole
 from phosphene.cli.kinds import arguments_for, options_said, quiet
 from phosphene.cli.output import print_json, screen
-from phosphene.cli.parsing import argument_help, expressible, mentioned, options, parse
+from phosphene.cli.parsing import expressible, mentioned, options, parse
 from phosphene.cli.text import written
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError
 from phosphene.core.progress import Finished
 from phosphene.core.ranges import SEED
+from phosphene.core.settings import help_of
 from phosphene.train.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -152,13 +153,13 @@ def _model_options(cls: Any, recipe: Mapping[str, Any]) -> type:
         if name not in parameters:
             raise ConfigError(f"the recipe names a setting {name!r} that {cls.__name__} lacks")
     defaults = {n: recipe.get(n, parameters[n].default) for n in names}
-    return options("Model", {n: hints[n] for n in names}, argument_help(cls.__doc__), defaults)
+    return options("Model", {n: hints[n] for n in names}, help_of(cls), defaults)
 
 
 def _trainer_options(recipe: Mapping[str, Any]) -> type:
     types = get_type_hints(TrainSettings)
     defaults = {f.name: recipe.get(f.name, f.default) for f in dataclasses.fields(TrainSettings)}
-    return options("Trainer", types, argument_help(TrainSettings.__doc__), defaults)
+    return options("Trainer", types, help_of(TrainSettings), defaults)
 
 
 def _with_parts(base: type, trainer: type, model: type | None = None) -> Any:

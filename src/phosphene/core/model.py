@@ -9,24 +9,14 @@ from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.moments import Moments
 from phosphene.core.protocols import Likelihood
+from phosphene.core.settings import setting
 from phosphene.core.trainable import Trainable
 
 __all__ = ["Model"]
 
 
-class Model(Trainable):
-    """A model of one event, perhaps given a context.
-
-    Subclasses take the event first and everything else as typed keyword arguments, which are their
-    configuration (``self.config``). Capabilities are methods (:mod:`phosphene.core.protocols`).
-
-    Args:
-        event: What one example is.
-        context: What the model is conditioned on; None for nothing.
-    """
-
-    learns_from = "dataset"
-    specified_by = Event
+class Claims:
+    """What a model says of itself: attributes of its class or instance, which are no settings."""
 
     likelihood: Likelihood = "none"
     """Which kind of likelihood this instance has for its event."""
@@ -37,10 +27,27 @@ class Model(Trainable):
     bound_note: str = ""
     """What the reader of a bound should know of how it comes about."""
 
-    def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
-        super().__init__()
-        self.event = event
-        self.context = context or ContextSpec()
+
+class Model(Claims, Trainable):
+    """A model of one event, perhaps given a context.
+
+    Subclasses declare their settings in the body, typed and with their help
+    (:mod:`phosphene.core.settings`), and make their modules in ``setup``; or they take the event
+    first and typed keyword arguments in an ``__init__`` of their own. Either way these are their
+    configuration (``self.config``). Capabilities are methods (:mod:`phosphene.core.protocols`).
+    """
+
+    learns_from = "dataset"
+    specified_by = Event
+
+    event: Event = setting(kw_only=False, help="What one example is.")
+    context_spec: ContextSpec | None = setting(
+        default=None, alias="context", help="What the model is conditioned on; None for nothing."
+    )
+
+    def setup(self) -> None:
+        """Make the modules, always in the same order: weights are a function of the seed."""
+        self.context = self.context_spec or ContextSpec()
 
     def check_moments(self, moments: Moments) -> None:
         """Refuse reals that the model has no density for, before anything is written.

@@ -21,9 +21,9 @@ __all__ = ["Trainable", "load_tensors", "tensors"]
 class Trainable(Configured, nn.Module):
     """What the engine trains: a model of examples, an agent, a field.
 
-    Subclasses take the specification of what they learn from first, and everything else as typed
-    keyword arguments, which are their configuration (``self.config``). Capabilities are methods
-    (:mod:`phosphene.core.protocols`).
+    Subclasses declare the specification of what they learn from first, and everything else as typed
+    settings (:mod:`phosphene.core.settings`), which are their configuration (``self.config``).
+    Capabilities are methods (:mod:`phosphene.core.protocols`).
     """
 
     learns_from: ClassVar[str]
@@ -31,11 +31,15 @@ class Trainable(Configured, nn.Module):
     specified_by: ClassVar[type]
     """The type of the first argument, which says what the subject is like."""
 
+    def _begin(self) -> None:
+        """Make it a module."""
+        nn.Module.__init__(self)
+
     def loss(self, batch: Batch) -> Loss:
         """The loss of a batch: its total is a mean over examples."""
         raise NotImplementedError(f"{type(self).__name__} declares phases of its own")
 
-    keeps_last = False
+    keeps_last: ClassVar[bool] = False
     """Whether the last weights are handed out, whatever validation says: where each step leads
     nearer to a known optimum, the best on held-out examples is the one that was stopped early."""
 
