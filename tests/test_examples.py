@@ -77,7 +77,7 @@ def test_row_laws_of_the_custom_model(name):
     ROW_LAWS[name](custom())
 
 
-@pytest.mark.parametrize("case", cases(custom()), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(cases(custom())), ids=lambda case: case.name)
 def test_laws_of_the_custom_model(case):
     for name in case.laws():
         asserting(LAWS[name], case.make, case.row)

@@ -186,7 +186,7 @@ def lived(
 
 def _versions(model: Model) -> list[Any]:
     """How often each tensor was written to, which torch counts, and the modes of the modules."""
-    tensors = [(id(t), t._version) for t in (*model.parameters(), *model.buffers())]
+    tensors = [(id(t), t.dtype, t._version) for t in (*model.parameters(), *model.buffers())]
     return [tensors, [m.training for m in model.modules()]]
 
 
