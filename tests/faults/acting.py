@@ -30,7 +30,12 @@ def limits_are_ends(patch: pytest.MonkeyPatch) -> None:
 
 def one_place_on(patch: pytest.MonkeyPatch) -> None:
     plain = Ring.take
-    patch.setattr(Ring, "take", lambda self, index: plain(self, (index + 1) % self.size))
+
+    def take(self: Ring, index: Tensor) -> dict[str, Tensor]:
+        after = plain(self, (index + 1) % self.size)
+        return plain(self, index) | {"reward": after["reward"]}
+
+    patch.setattr(Ring, "take", take)
 
 
 def lambda_is_one(patch: pytest.MonkeyPatch) -> None:
@@ -97,7 +102,7 @@ planted("an index out of range comes to a kernel", "kernel binding",
 
 def lopsided_probes(patch: pytest.MonkeyPatch) -> None:
     plain = test_continuous_flow.probes_of
-    patch.setattr(test_continuous_flow, "probes_of", lambda *a: 1.1 * plain(*a))
+    patch.setattr(test_continuous_flow, "probes_of", lambda *a: 2 * plain(*a))
 
 
 planted("an estimate of a trace is biased", "estimator",
@@ -117,12 +122,17 @@ def biased_distance(patch: pytest.MonkeyPatch) -> None:
 
 def upside_down(patch: pytest.MonkeyPatch) -> None:
     way, make = test_bad_models.CASES["nll"]
-    patch.setitem(test_bad_models.CASES, "nll", (way, lambda: make()[::-1]))
+
+    def negated() -> test_bad_models.Pair:
+        good, worse = ({"nll": replace(s["nll"], value=-s["nll"].value)} for s in make())
+        return good, worse
+
+    patch.setitem(test_bad_models.CASES, "nll", (way, negated))
 
 
 planted("a distance that is never negative is called unbiased", "scorer",
         test_fidelity.test_kernel_distance_is_unbiased, biased_distance)  # fmt: skip
-planted("a metric's better and worse are exchanged", "metric",
+planted("a metric has the wrong direction", "metric",
         test_bad_models.test_a_bad_model_gets_a_bad_score, upside_down, "nll")  # fmt: skip
 
 
