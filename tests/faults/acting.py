@@ -1,5 +1,7 @@
 """Faults of agents, kernels, scores and settings."""
 
+from dataclasses import replace
+
 import pytest
 from torch import Tensor
 
