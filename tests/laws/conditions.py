@@ -15,7 +15,6 @@ from phosphene.core.context import Context
 from phosphene.core.model import Model
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.cflow import CFlow
-<<<<<<< HEAD
 from phosphene.generative.flow.layers.actnorm import ActNorm
 from phosphene.generative.flow.layers.bases import Learned
 from phosphene.generative.flow.layers.conv1x1 import InvertibleConv, NormConv
@@ -24,18 +23,7 @@ from phosphene.generative.flow.layers.split import Split
 from phosphene.generative.flow.layers.steered import States, Steered
 from phosphene.generative.flow.layers.transform import Transform
 from phosphene.nn.conditional import ConditionBias
-from tests.laws.support import Make, batch_of, context_of, data_of, law, lived
-=======
-from phosphene.nn.conditional import ConditionBias
-from phosphene.generative.flow.layers.actnorm import ActNorm
-from phosphene.generative.flow.layers.bases import Learned
-from phosphene.generative.flow.layers.conv1x1 import InvertibleConv, NormConv
-from phosphene.generative.flow.layers.linear import Diagonal, LULinear
-from phosphene.generative.flow.layers.split import Split
-from phosphene.generative.flow.layers.steered import States, Steered
-from phosphene.generative.flow.layers.transform import Transform
 from tests.laws.support import Make, batch_of, context_of, data_of, law, lived, with_any
->>>>>>> suite
 
 _TELL_NOTHING = (ActNorm, InvertibleConv, NormConv, LULinear, Diagonal)
 """Layers of a flow that have weights and no condition, by their papers."""
