@@ -17,6 +17,7 @@ from phosphene.subjects.dataset import subject as training
 from phosphene.subjects.dataset.held_out import HeldOut
 from phosphene.subjects.environment import judge as acting
 from phosphene.subjects.environment import playing
+from phosphene.subjects.environment import subject as training_place
 from phosphene.subjects.environment.playing import film, play_run
 from phosphene.train.folder import Run
 from tests.api.test_staging import SETTINGS
@@ -61,6 +62,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[float, ...]]]
 
         monkeypatch.setattr(module, "make", made)
 
+    watching("training", training_place)
     watching("judge", acting)
     watching("scores", playing)
     return found

@@ -44,7 +44,7 @@ def plain_arguments() -> Any:
 
 def main(argv: Sequence[str]) -> int:
     """Score a run."""
-    arguments, run, said = parse_verb(Arguments, "evaluate", argv)
+    arguments, run, said, _ = parse_verb(Arguments, "evaluate", argv)
     from phosphene.api.evaluate import evaluation
 
     with ScoringConsole() as told:

@@ -49,13 +49,13 @@ def main(argv: Sequence[str]) -> int:
     """Export a run."""
     arguments, run = parse_run(Arguments, argv, "phosphene export")
     from phosphene.api import export as exporting
-    from phosphene.api import sample as sampling
+    from phosphene.api.sample import sample
 
     written = []
     if arguments.samples:
-        drawn = sampling.sample(run, arguments.samples, seed=arguments.seed)
-        folder = run.place("export")
-        written += sampling.save_drawn(run, drawn, folder / "samples.png", npz=True)
+        place = run.place("export") / "samples.png"
+        found = sample(run, seed=arguments.seed, out=place, number=arguments.samples, npz=True)
+        written += found.paths
     if not arguments.samples or exporting.parts_of(run.model):
         path = exporting.export(
             run, format=arguments.format, what=arguments.what, out=arguments.out

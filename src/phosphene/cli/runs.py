@@ -1,7 +1,8 @@
 """Runs by path or by name."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
 
 from phosphene.cli.kinds import arguments_for, options_said, subject_options
 from phosphene.cli.parsing import parse
@@ -34,33 +35,41 @@ def parse_run(base: type, argv: Sequence[str], prog: str) -> tuple[Any, "Run"]:
     return arguments, open_run(arguments.run, trust=arguments.trust, said=said)
 
 
-def parse_verb(base: type, verb: str, argv: Sequence[str]) -> tuple[Any, "Run", dict[str, Any]]:
-    """The same for a verb that each kind of subject has options of: also those that were given."""
+def parse_verb(
+    base: type, verb: str, argv: Sequence[str]
+) -> tuple[Any, "Run", dict[str, Any], dict[str, Any]]:
+    """The arguments of a verb that each kind of subject has options of.
+
+    Returns:
+        The arguments, the run, those of the kind's options that were given, and those of the
+        system's own.
+    """
     prog, every = f"phosphene {verb}", arguments_for(base, verb)
     plain = [a for a in argv if a not in ("-h", "--help")]
-    if len(plain) < len(argv) and not any(not a.startswith("-") for a in plain):
-        parse(every, argv, prog)  # help without a run
+    if not any(not a.startswith("-") for a in plain):
+        parse(every, argv, prog)  # help, or an error, without a run
     first = parse(every, plain, prog, strict=False)
     run = open_run(first.run, trust=first.trust)
-    for name in options_said(every, base, first, argv):
-        if name not in _names(run.kind, verb):
-            from phosphene.subjects.handling import refuse_foreign
+    from phosphene.subjects.handling import of_run, refuse_foreign
 
+    known = run.kind.options_of(verb)
+    names = set() if known is None else {f.name for f in fields(cast(Any, known))}
+    for name in options_said(every, base, first, argv):
+        if name not in names:
             refuse_foreign(run.kind, name, verb, repr(str(run.path)))
-    own = arguments_for(base, verb, run.kind)
+    more = of_run(run).own_settings(run, verb)
+    own = arguments_for(base, verb, run.kind, more)
     arguments = parse(own, argv, prog)
     said = options_said(own, base, arguments, argv)
     address = said.pop(run.kind.option, None)
     if address is not None:
         run = open_run(arguments.run, trust=arguments.trust, said={run.kind.option: address})
-    return arguments, run, said
-
-
-def _names(kind: Any, verb: str) -> set[str]:
-    from dataclasses import fields
-
-    cls = kind.options_of(verb)
-    return set() if cls is None else {f.name for f in fields(cls)}
+    return (
+        arguments,
+        run,
+        {n: v for n, v in said.items() if n in names},
+        {n: v for n, v in said.items() if n not in names},
+    )
 
 
 def tell(run: "Run") -> None:

@@ -72,14 +72,15 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Train, and say where the run lies."""
     from phosphene import catalog
-    from phosphene.api.train import handling_of
-    from phosphene.subjects.handling import refuse_foreign
 
     plain = plain_arguments()
     first = parse(plain, [a for a in argv if a not in ("-h", "--help")], PROG, strict=False)
     if first.system in ("", "[]"):  # the latter: an unknown option came before the name
         parse(plain, argv, PROG)
         raise ConfigError(f"{PROG} needs a system first, such as '{PROG} vae'")
+    from phosphene.api.train import handling_of
+    from phosphene.subjects.handling import refuse_foreign
+
     system = catalog.find(first.system)
     handling = handling_of(system.name)
     kind = handling.kind

@@ -17,16 +17,18 @@ class Flag:
         metavar: What stands for its value.
         default: Whether the help says what it is without.
         hidden: Whether it is for Python alone.
+        short: Another, shorter name.
     """
 
     metavar: str = ""
     default: bool = True
     hidden: bool = False
+    short: str = ""
 
 
-def metavar(text: str, *, default: bool = True) -> Flag:
-    """An option whose value is shown as a text."""
-    return Flag(metavar=text, default=default)
+def metavar(text: str, *, default: bool = True, short: str = "") -> Flag:
+    """An option whose value is shown as a text; one without is shown by its type."""
+    return Flag(metavar=text, default=default, short=short)
 
 
 def hidden() -> Flag:

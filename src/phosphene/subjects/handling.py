@@ -5,13 +5,17 @@ it opens, how it is judged, scored, reported and compared. Outside packages name
 entry point ``phosphene.kinds``.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, cast, get_type_hints
+from types import UnionType
+from typing import Any, ClassVar, Literal, Union, cast, get_args, get_origin, get_type_hints
 
+from phosphene.catalog import systems
 from phosphene.catalog.kind import Kind, kind_of_record, kind_of_system, kinds
 from phosphene.catalog.recipe import Recipe, named
+from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.ranges import check_declared
 from phosphene.evaluate.score import Score
@@ -23,6 +27,7 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Handling",
+    "Sampled",
     "Table",
     "of_run",
     "of_system",
@@ -44,6 +49,21 @@ class Evaluation:
     scores: dict[str, Score]
     about: Mapping[str, Any]
     on: str
+
+
+@dataclass
+class Sampled:
+    """What was drawn, and the files that it was written to.
+
+    Args:
+        paths: The files.
+        shape: Of what was drawn.
+        texts: What was drawn, where it is text.
+    """
+
+    paths: list[Path]
+    shape: tuple[int, ...] = ()
+    texts: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -146,7 +166,30 @@ class Handling:
         """Write ``report.html`` into a run."""
         raise NotImplementedError
 
-    def sample(self, run: Run, *, seed: int, **options: Any) -> Any:
+    def own_settings(self, run: Run, verb: str) -> dict[str, inspect.Parameter]:
+        """Settings of a system's own for a verb, which become options of the command line.
+
+        They are the keyword-only parameters of its method of that name which have a default, except
+        those that the kind's options name or that no command line can say.
+        """
+        method = getattr(_class_of(run), verb, None)
+        if not callable(method):
+            return {}
+        options = self.kind.options_of(verb)
+        known = set() if options is None else {f.name for f in fields(cast(Any, options))}
+        hints = get_type_hints(method)
+        return {
+            name: p.replace(annotation=hints[name])
+            for name, p in parameters_of(method).items()
+            if name not in known
+            and p.default is not p.empty
+            and _plain(hints.get(name))
+            and name not in _OF_EVERY_SAMPLER
+        }
+
+    def sample(
+        self, run: Run, *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
+    ) -> "Sampled":
         """Draw, render or otherwise show what was learned."""
         raise ConfigError(
             f"{str(run.path)!r} is the run of {self.kind.learner}: it draws no samples"
@@ -169,6 +212,23 @@ class Handling:
     ) -> Comparison:
         """Put trainings side by side: writes ``report.html`` and ``compare.png``."""
         raise NotImplementedError
+
+
+_OF_EVERY_SAMPLER = ("generator", "each", "context", "seed")
+
+
+def _class_of(run: Run) -> type:
+    """The class of what was trained, of the catalogue; nothing is loaded."""
+    rows = {row.name: row for row in systems()}
+    row = rows.get(run.config["system"])
+    return type(run.model) if row is None else cast(type, row.load())
+
+
+def _plain(kind: Any) -> bool:
+    """Whether values of a type are numbers, words or a choice, so that a command line says them."""
+    if get_origin(kind) in (Union, UnionType):
+        return all(part is type(None) or _plain(part) for part in get_args(kind))
+    return kind in (int, float, bool, str) or get_origin(kind) is Literal
 
 
 def of_system(kind: str) -> Handling | None:

@@ -8,7 +8,7 @@ from phosphene.catalog.recipe import Recipe
 from phosphene.evaluate.score import Score
 from phosphene.subjects.dataset.choosing import select
 from phosphene.subjects.dataset.kind import KIND
-from phosphene.subjects.handling import Comparison, Evaluation, Handling
+from phosphene.subjects.handling import Comparison, Evaluation, Handling, Sampled
 from phosphene.subjects.plan import Request
 from phosphene.train.folder import Run
 
@@ -51,6 +51,14 @@ class Datasets(Handling):
         from phosphene.evaluate.report import write_report
 
         return write_report(run, scores, seed=seed)
+
+    def sample(
+        self, run: Run, *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
+    ) -> Sampled:
+        """Pictures, texts, sounds, tables or arrays."""
+        from phosphene.subjects.dataset.sampling import draw_and_write
+
+        return draw_and_write(run, seed=seed, out=out, sampler=sampler, **options)
 
     def check_comparison(self, systems: Sequence[str], recipe: str, **options: Any) -> Any:
         """Builds each model for the data; the test split."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from phosphene.core.ranges import COUNT
 from phosphene.subjects.flags import hidden, metavar
 
-__all__ = ["CompareOptions", "EvaluateOptions", "TrainOptions"]
+__all__ = ["CompareOptions", "EvaluateOptions", "SampleOptions", "TrainOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,3 +63,46 @@ class CompareOptions:
     data: Annotated[str, metavar("DATA")] = "digits-binary"
     samples: Annotated[int, metavar("N"), COUNT] = 1000
     particles: Annotated[int | None, metavar("K", default=False), COUNT] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """What is drawn of a model of data.
+
+    Args:
+        number: How many samples, or how many of each --image; of interpolations, traversals,
+            translations and inpaintings, how many rows.
+        npz: Also write the array.
+        label: Ask a conditional model for this label, by its number or its name.
+        given: The columns that a table's model is conditioned on, or a CSV file of such rows, with
+            -n draws of each; by default, those of test rows.
+        image: Condition on this picture, or on each of a folder, instead of test examples.
+        mean: Show the means that samples scatter around, where the model has them.
+        temperature: Below 1 is nearer to the mode and 0 is the mode, for samplers that know it.
+        top_k: Choose each value among the K most probable.
+        top_p: Choose each value among the fewest that have this probability together.
+        prompt: Text that a model of text goes on from.
+        inpaint: Test images, their upper halves, and the model's lower halves.
+        prior: Decode draws from a density fitted to the training codes: normal or mixture.
+        interpolate: Straight lines between the codes of test examples.
+        traverse: One latent dimension at a time.
+        translate: Test examples, each in its own style under every label.
+        data: Other data whose test examples are interpolated, inpainted or conditioned on.
+    """
+
+    number: Annotated[int | None, metavar("N", default=False, short="-n"), COUNT] = None
+    npz: bool = False
+    label: Annotated[str | None, metavar("LABEL", default=False)] = None
+    given: Annotated[str | None, metavar("A=1,B=2", default=False)] = None
+    image: Annotated[str | None, metavar("PATH", default=False)] = None
+    mean: bool = False
+    temperature: Annotated[float | None, metavar("T", default=False)] = None
+    top_k: Annotated[int | None, metavar("K", default=False), COUNT] = None
+    top_p: Annotated[float | None, metavar("P", default=False)] = None
+    prompt: Annotated[str | None, metavar("TEXT", default=False)] = None
+    inpaint: bool = False
+    prior: Annotated[Literal["normal", "mixture"] | None, metavar("", default=False)] = None
+    interpolate: bool = False
+    traverse: bool = False
+    translate: bool = False
+    data: Annotated[str | None, metavar("DATA", default=False)] = None

@@ -10,7 +10,7 @@ from phosphene.core.errors import RunError
 from phosphene.evaluate.score import Score
 from phosphene.subjects.environment.choosing import select_for
 from phosphene.subjects.environment.kind import KIND
-from phosphene.subjects.handling import Comparison, Evaluation, Handling
+from phosphene.subjects.handling import Comparison, Evaluation, Handling, Sampled
 from phosphene.subjects.plan import Request
 from phosphene.train.folder import Run
 
@@ -61,7 +61,9 @@ class Environments(Handling):
 
         return report_with_film(run, scores, seed=seed)
 
-    def sample(self, run: Run, *, seed: int, **options: Any) -> Any:
+    def sample(
+        self, run: Run, *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
+    ) -> Sampled:
         """An agent draws no samples."""
         raise RunError(
             f"{str(run.path)!r} is the run of an agent, which draws no samples; "
