@@ -17,13 +17,14 @@ from phosphene.core.settings import setting
 from phosphene.nn.grid import GridDecoder, GridEncoder, grid_of
 from phosphene.nn.likelihoods import OutputName, build_output
 from phosphene.nn.quantize import Codebook, FiniteScalars, Quantized, perplexity
+from phosphene.nn.settings import DropoutSettings
 
 __all__ = ["VQVAE"]
 
 Quantizer = Literal["ema", "gradient", "finite-scalar"]
 
 
-class VQVAE(Model):
+class VQVAE(DropoutSettings, Model):
     """An encoder, a codebook of K vectors, a decoder (van den Oord et al., 2017).
 
         L = -log p(x | z_q) + |stop(z) - e|^2 + beta |z - stop(e)|^2,    z_q = nearest e to z
@@ -71,9 +72,6 @@ class VQVAE(Model):
     blocks: Natural = setting(default=1, help="Residual blocks at each size.")
     activation_name: str = setting(
         alias="activation", default="silu", help="``silu``, ``relu``, ..."
-    )
-    dropout: Fraction = setting(
-        default=0.0, help="Probability that a channel is dropped in training."
     )
     output_name: OutputName = setting(
         alias="decoder", default="auto", help="p(x|z): ``auto``, or its name as for the VAE."
