@@ -148,7 +148,7 @@ def test_solve_draws_the_map(capsys):
     [
         (("train", "ppo", "--env", "CartPole-v2"), "did you mean 'CartPole-v1'"),
         (("train", "ppo", "--data", "moons"), "takes an environment (--env), not data"),
-        (("train", "vae", "--env", "CartPole-v1"), "'vae' is a model of data: it takes data (--data)"),
+        (("train", "vae", "--env", "CartPole-v1"), "'vae' is a model of data"),
         (("train", "ppo", "--budget", "3epochs"), "an agent has no epochs"),
         (("train", "ppo", "--train.batch-size", "64"), "--model.batch-size"),
         (("train", "ppo", "--model.batch-size", "60"), "cannot be cut into batches of 60"),

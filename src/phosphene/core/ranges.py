@@ -7,7 +7,7 @@ from itertools import chain
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from phosphene.core.errors import ConfigError, brief, nearest
+from phosphene.core.errors import ChoiceError, ConfigError, brief
 
 __all__ = [
     "COUNT",
@@ -19,6 +19,7 @@ __all__ = [
     "NotNegative",
     "Part",
     "Positive",
+    "Several",
     "Within",
     "check_declared",
 ]
@@ -80,6 +81,7 @@ SEED = Within(0, MOST_SEED)
 COUNT = Within(1, _MOST)
 
 Count = Annotated[int, COUNT]
+Several = Annotated[int, Within(2, _MOST)]
 Natural = Annotated[int, Within(0, _MOST)]
 Positive = Annotated[float, Within(0, above=True)]
 NotNegative = Annotated[float, Within(0)]
@@ -105,7 +107,9 @@ def check_declared(annotations: Mapping[str, Any], values: Mapping[str, Any]) ->
         if _is_number(kind) and isinstance(value, _NO_NUMBERS):
             whole = "whole " if kind in (int, int | None) else ""
             raise ConfigError(f"{name} must be a {whole}number, got {brief(value)}")
-        _check_choice(name, _choices(kind), value)
+        choices = _choices(kind)
+        if choices and not any(type(value) is type(c) and value == c for c in choices):
+            raise ChoiceError(name, value, choices)
         for number in value if isinstance(value, tuple | list) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise ConfigError(f"{name} must be a finite number, got {number}")
@@ -130,14 +134,3 @@ def _choices(kind: Any) -> tuple[Any, ...]:
         parts = [(None,) if part is type(None) else _choices(part) for part in get_args(kind)]
         return tuple(chain(*parts)) if all(parts) else ()
     return ()
-
-
-def _check_choice(name: str, choices: tuple[Any, ...], value: Any) -> None:
-    if not choices or any(type(value) is type(c) and value == c for c in choices):
-        return
-    names = [str(c) for c in choices]
-    close = nearest(value, names) if isinstance(value, str) else None
-    hint = f"; did you mean {close!r}?" if close else ""
-    *first, last = (repr(c) for c in choices)
-    allowed = f"{', '.join(first)} or {last}" if first else last
-    raise ConfigError(f"{name} must be {allowed}, got {brief(value)}{hint}")

@@ -1,10 +1,28 @@
 """Groups of settings that families of models share."""
 
 from phosphene.core.config import Configured
-from phosphene.core.ranges import NotNegative
+from phosphene.core.ranges import Fraction, NotNegative
 from phosphene.core.settings import setting
 
-__all__ = ["DistortionSettings"]
+__all__ = ["ActivationSettings", "DistortionSettings", "DropoutSettings"]
+
+
+class ActivationSettings(Configured):
+    """What stands between the layers of a network."""
+
+    activation_name: str = setting(
+        alias="activation",
+        default="relu",
+        help="``relu``, ``tanh``, ``silu``, ``elu``, ``gelu``, ...",
+    )
+
+
+class DropoutSettings(Configured):
+    """Units that are dropped at random."""
+
+    dropout: Fraction = setting(
+        default=0.0, help="Probability that a hidden unit (or channel) is dropped in training."
+    )
 
 
 class DistortionSettings(Configured):

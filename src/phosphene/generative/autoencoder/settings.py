@@ -7,6 +7,7 @@ from phosphene.core.ranges import Count, Fraction, Natural, NotNegative, Positiv
 from phosphene.core.settings import pinned, setting
 from phosphene.generative.autoencoder.layers.likelihoods import OutputName, Variance
 from phosphene.generative.autoencoder.layers.networks import NetworkName
+from phosphene.nn.settings import ActivationSettings, DropoutSettings
 
 __all__ = [
     "LabelSettings",
@@ -17,7 +18,7 @@ __all__ = [
 ]
 
 
-class WidthSettings(Configured):
+class WidthSettings(ActivationSettings):
     """A network from example to latent and its mirror image, by kind and widths."""
 
     network: NetworkName = setting(
@@ -28,20 +29,14 @@ class WidthSettings(Configured):
         help="Widths of the layers, or channels of the stages, from example to latent; None for "
         "the network's small default. The decoder mirrors them.",
     )
-    activation_name: str = setting(
-        alias="activation", default="relu", help="``relu``, ``tanh``, ``silu``, ``elu``, ``gelu``."
-    )
 
 
-class NetworkSettings(WidthSettings):
+class NetworkSettings(WidthSettings, DropoutSettings):
     """All that those networks can be told."""
 
     blocks: Natural = setting(default=1, help="Residual blocks a stage, for ``resnet``.")
     norm: Literal["none", "group"] = setting(
         default="none", help="``none`` or ``group`` normalization in residual blocks."
-    )
-    dropout: Fraction = setting(
-        default=0.0, help="Probability that a hidden unit (or channel) is dropped in training."
     )
 
 

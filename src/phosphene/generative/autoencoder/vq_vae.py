@@ -22,13 +22,14 @@ from phosphene.generative.autoencoder.layers.quantize import (
     Quantized,
     perplexity,
 )
+from phosphene.nn.settings import DropoutSettings
 
 __all__ = ["VQVAE"]
 
 Quantizer = Literal["ema", "gradient", "finite-scalar"]
 
 
-class VQVAE(Model):
+class VQVAE(DropoutSettings, Model):
     """An encoder, a codebook of K vectors, a decoder (van den Oord et al., 2017).
 
         L = -log p(x | z_q) + |stop(z) - e|^2 + beta |z - stop(e)|^2,    z_q = nearest e to z
@@ -76,9 +77,6 @@ class VQVAE(Model):
     blocks: Natural = setting(default=1, help="Residual blocks at each size.")
     activation_name: str = setting(
         alias="activation", default="silu", help="``silu``, ``relu``, ..."
-    )
-    dropout: Fraction = setting(
-        default=0.0, help="Probability that a channel is dropped in training."
     )
     output_name: OutputName = setting(
         alias="decoder", default="auto", help="p(x|z): ``auto``, or its name as for the VAE."
