@@ -12,7 +12,7 @@ from phosphene.core.agent import Agent
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
-from phosphene.core.model import Model
+from phosphene.core.protocols import Decodes, Encodes
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.subject import data_of
 from phosphene.train.files import destination, replacing, write_atomically
@@ -31,7 +31,7 @@ _OUTPUT: dict[str, tuple[str, str]] = {
 class _Decoder(nn.Module):
     """z (n, ...) and, for conditional models, labels (n,) to mean examples on the codes' scale."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Decodes) -> None:
         super().__init__()
         self.model = model
 
@@ -46,7 +46,7 @@ class _Decoder(nn.Module):
 class _Encoder(nn.Module):
     """Codes x (n, ...) as floats and, for conditional models, labels (n,) to codes z."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Encodes) -> None:
         super().__init__()
         self.model = model
 
@@ -110,7 +110,7 @@ def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tenso
         return _Policy(model).eval(), (model.spec.observation_example(rows),)
     if what == "policy":
         raise EventError(f"{type(model).__name__} is no agent: it has no policy to export")
-    if not (hasattr(model, "encode") and hasattr(model, "decode")):
+    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         raise EventError(
             f"{type(model).__name__} has no {what} to export; --samples writes samples"
         )

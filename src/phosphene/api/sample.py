@@ -19,7 +19,8 @@ from phosphene.data.limits import admit
 from phosphene.data.sound import signal_of, wav_bytes
 from phosphene.data.tokenizers import Tokenizer
 from phosphene.evaluate import views
-from phosphene.evaluate.plots import picture, series_of, shape_of_image
+from phosphene.evaluate.data_kind import picture
+from phosphene.evaluate.pictures import series_of, shape_of_image
 from phosphene.evaluate.sequences import legible
 from phosphene.evaluate.subject import data_of
 from phosphene.evaluate.table_plots import table_picture

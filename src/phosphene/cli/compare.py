@@ -17,8 +17,6 @@ from phosphene.core.ranges import COUNT
 if TYPE_CHECKING:
     from phosphene.api.compare import Comparison
 
-_SHOWN = ("bits_per_dim", "frechet_distance", "precision", "recall", "psnr")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
@@ -161,8 +159,10 @@ def _agents(arguments: Arguments) -> int:
 
 
 def _show(comparison: "Comparison") -> None:
+    from phosphene.evaluate.comparison import extras
+
     for heading, group in comparison.groups.items():
-        shown = [c for c in _SHOWN if any(c in e.scores for e in group)]
+        shown = extras(group)
         columns = ("system", "value", "± stderr", "kind", *shown, "parameters", "steps")
         rows = []
         for entry in group:

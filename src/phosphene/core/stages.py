@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from phosphene.core.model import Model
+from phosphene.core.protocols import Capability
 
 __all__ = ["Part", "Staged"]
 
@@ -28,7 +29,8 @@ class Part:
     told: tuple[str, ...] = ()
 
 
-class Staged(Protocol):
+@runtime_checkable
+class Staged(Protocol, metaclass=Capability):
     """A model that is trained in stages, in this order."""
 
     stages: tuple[str, ...]

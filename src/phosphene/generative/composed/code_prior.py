@@ -14,21 +14,15 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.protocols import Likelihood, available_if
+from phosphene.core.protocols import Likelihood, Tokenizes, available_if
 from phosphene.core.stages import Part
 
-__all__ = ["CodePrior", "Tokenizes"]
+__all__ = ["CodePrior", "DecodesTokens"]
 
 
 @runtime_checkable
-class Tokenizes(Protocol):
+class DecodesTokens(Tokenizes, Protocol):
     """Turns examples into tokens, and tokens into a distribution of examples."""
-
-    code_event: Event
-
-    def tokens(self, x: Tensor) -> Tensor:
-        """Codes (n, t)."""
-        ...
 
     def vectors_of(self, tokens: Tensor) -> Tensor:
         """What the decoder takes, of codes (n, t)."""
@@ -92,7 +86,7 @@ class CodePrior(Model):
         self.systems = (codes_system, prior_system)
         self.settings = (dict(codes or {}), dict(prior or {}))
         self.codes = _build(codes_system, event, None, codes)
-        if not isinstance(self.codes, Tokenizes):
+        if not isinstance(self.codes, DecodesTokens):
             raise ConfigError(f"codes_system {codes_system!r} has no tokens; 'vq-vae' has")
         self.prior = _build(prior_system, self.codes.code_event, context, prior)
         if not hasattr(self.prior, "log_prob"):
@@ -225,6 +219,11 @@ class CodePrior(Model):
         )
         z: Tensor = self._tokenizer.vectors_of(tokens)
         return z
+
+    @property
+    def code_event(self) -> Event:
+        """What the codes of one example are."""
+        return cast(Event, self._tokenizer.code_event)
 
     def tokens(self, x: Tensor) -> Tensor:
         """Codes (n, t) of examples."""

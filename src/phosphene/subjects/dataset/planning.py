@@ -22,6 +22,7 @@ from phosphene.core.errors import (
     UnknownNameError,
 )
 from phosphene.core.model import Model, load_tensors
+from phosphene.core.stages import Staged
 from phosphene.data.conditioning import Conditions, as_table, load_given
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import located
@@ -160,7 +161,7 @@ def plan_training(
         "tokenizer": encode(dataset.tokenizer),
         "sample_rate": dataset.sample_rate,
     }
-    if hasattr(built, "stages"):
+    if isinstance(built, Staged):
         record["stages"] = _stages(built.stages, chosen, train, precision)
     return Plan(
         built, dataset, settings, spent, where, record, held_out, unnamed=name is None, notes=notes
