@@ -28,7 +28,7 @@ from torch import Tensor
 import phosphene as ph
 from phosphene.catalog.recipe import recipes
 from phosphene.cli.main import main as cli
-from phosphene.evaluate import plots, super_resolution, transfers, views
+from phosphene.evaluate import data_kind, pictures, plots, super_resolution, transfers, views
 from phosphene.evaluate.likelihood import importance_weighted
 from phosphene.evaluate.table_plots import pairs
 from phosphene.subjects.dataset.choosing import select
@@ -124,14 +124,14 @@ def some(data: str, n: int, seed: int = 0) -> Tensor:
 def rows_of(event: ph.Event, *rows: Tensor, scale: int = 2) -> Image.Image:
     """Rows of images, one under the other."""
     whole = torch.cat([row.double() for row in rows])
-    return plots.picture(whole, event, columns=len(rows[0]), scale=scale)
+    return data_kind.picture(whole, event, columns=len(rows[0]), scale=scale)
 
 
 @torch.no_grad()
 def vae(studio: Studio) -> Image.Image:
     run = studio.run("vae", "mnist-binary")
     means = views.fitted_draws(run.model, ph.data.load("mnist-binary"), 64, seed=0)
-    return plots.picture(means, run.model.event, columns=16, scale=2)
+    return data_kind.picture(means, run.model.event, columns=16, scale=2)
 
 
 @torch.no_grad()
@@ -194,7 +194,7 @@ def beta_vae(studio: Studio) -> Image.Image:
     test = ph.data.load(run.config["data"], "test")
     moments = views.spread(run.model, test.x)
     moved, _ = views.traversals(run.model, test.x[:1], moments, dimensions=6, steps=12)
-    return plots.picture(moved.flatten(0, 1), run.model.event, columns=12, scale=2)
+    return data_kind.picture(moved.flatten(0, 1), run.model.event, columns=12, scale=2)
 
 
 @torch.no_grad()
@@ -334,7 +334,7 @@ def cflow(studio: Studio) -> Image.Image:
     model = studio.run("c-flow", "sprites-masks").model
     test = ph.data.load("sprites-masks", "test")
     table, columns = transfers.transferred(model, test, torch.arange(10))
-    return plots.grid(table, columns, scale=3)
+    return pictures.grid(table, columns, scale=3)
 
 
 def compared(studio: Studio) -> Image.Image:

@@ -10,9 +10,9 @@ from PIL import Image
 import phosphene as ph
 from phosphene.api.evaluate import evaluate, read_scores
 from phosphene.core.event import Event
-from phosphene.evaluate import page, plots, views
+from phosphene.evaluate import data_kind, page, pictures, views
 from phosphene.evaluate.comparison import Entry, grouped, write_comparison
-from phosphene.evaluate.meaning import METRICS, meaning
+from phosphene.evaluate.metric import METRICS, meaning
 from phosphene.evaluate.report import write_report
 from phosphene.evaluate.score import Score
 
@@ -25,7 +25,7 @@ SCORES = {
 
 def test_zero_is_black_and_the_highest_level_white():
     x = torch.tensor([0, 16]).view(2, 1, 1, 1).expand(2, 1, 4, 4)
-    shown = plots.pixels(x, Event.image(1, 4, levels=17))
+    shown = pictures.pixels(x, Event.image(1, 4, levels=17))
     assert shown.shape == (2, 4, 4, 3)
     assert (shown[0] == 0).all()
     assert (shown[1] == 255).all()
@@ -34,20 +34,20 @@ def test_zero_is_black_and_the_highest_level_white():
 def test_colors_keep_their_channels_and_flat_squares_their_raster_order():
     x = torch.zeros(1, 3, 2, 2)
     x[0, 0] = 255
-    assert plots.pixels(x, Event.image(3, 2))[0, 0, 0].tolist() == [255, 0, 0]
+    assert pictures.pixels(x, Event.image(3, 2))[0, 0, 0].tolist() == [255, 0, 0]
     flat = torch.zeros(1, 9)
     flat[0, 1] = 1
-    shown = plots.pixels(flat, Event.binary(9))[0, :, :, 0]
+    shown = pictures.pixels(flat, Event.binary(9))[0, :, :, 0]
     assert shown[0, 1] == 255
     assert shown.sum() == 255
-    assert plots.shape_of_image(Event.binary(8)) is None
-    assert plots.shape_of_image(Event.real(16)) is None
+    assert pictures.shape_of_image(Event.binary(8)) is None
+    assert pictures.shape_of_image(Event.real(16)) is None
 
 
 def test_a_grid_enlarges_by_whole_factors_without_smoothing():
     images = np.zeros((5, 2, 2, 3), np.uint8)
     images[3, 0, 1] = 255
-    sheet = np.asarray(plots.grid(images, columns=3, scale=4, gap=1))
+    sheet = np.asarray(pictures.grid(images, columns=3, scale=4, gap=1))
     assert sheet.shape == (2 * 8 + 3, 3 * 8 + 4, 3)
     tile = sheet[1 + 9 : 1 + 9 + 8, 1:9]  # image 3 is first in the second row
     expected = images[3].repeat(4, axis=0).repeat(4, axis=1)
@@ -60,8 +60,8 @@ def test_gray_pictures_survive_their_compression():
     import base64
     from io import BytesIO
 
-    sheet = plots.grid(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1).repeat(3, axis=3))
-    data = plots.data_uri(sheet)
+    sheet = pictures.grid(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1).repeat(3, axis=3))
+    data = pictures.data_uri(sheet)
     back = Image.open(BytesIO(base64.b64decode(data.partition(",")[2])))
     assert back.mode == "L"
     assert (np.asarray(back.convert("RGB")) == np.asarray(sheet)).all()
@@ -171,7 +171,7 @@ def test_every_kind_of_score_is_explained(trained):
         found = meaning(kind)
         assert found is not None
         assert len(found[1]) > 20
-    assert all(len(entry) == 3 for entry in METRICS.values())
+    assert all(metric.label and metric.about for metric in METRICS)
 
 
 @pytest.mark.parametrize("event", [Event.tokens(8, 5), Event.real(2, 3)])
@@ -179,4 +179,4 @@ def test_what_cannot_be_drawn_is_refused(event):
     from phosphene.core.errors import EventError
 
     with pytest.raises(EventError, match="cannot be drawn"):
-        plots.picture(torch.zeros(2, *event.shape), event)
+        data_kind.picture(torch.zeros(2, *event.shape), event)

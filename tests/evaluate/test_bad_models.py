@@ -20,9 +20,12 @@ from phosphene.data.dataset import Dataset
 from phosphene.data.tokenizers import ByteTokenizer, CharacterTokenizer
 from phosphene.decision.playing import Played
 from phosphene.evaluate.features import make_features
-from phosphene.evaluate.meaning import METRICS
+from phosphene.evaluate.metric import METRICS
 from phosphene.evaluate.score import Score
-from phosphene.evaluate.scoring import _conditional_accuracy, _sampled, draw, evaluate_model
+from phosphene.evaluate.scorer import Held, How
+from phosphene.evaluate.scores.samples import as_asked, draw
+from phosphene.evaluate.scores.samples import samples as scored_samples
+from phosphene.evaluate.scoring import evaluate_model
 from phosphene.evaluate.super_resolution import super_resolution
 from phosphene.subjects.environment.scores import score_episodes, score_last, steps_of
 from tests.evaluate.test_good_and_bad_likelihoods import Kernels
@@ -334,7 +337,7 @@ def blind_to_the_label() -> Pair:
     for blind in (False, True):
         model.blind = blind
         x = draw(model, 200, Context(label=label), seed=0)
-        found.append({"conditional_accuracy": _conditional_accuracy(x, label, digits, Eyes())})  # type: ignore
+        found.append({"conditional_accuracy": as_asked(x, label, digits, Eyes())})  # type: ignore
     return found[0], found[1]
 
 
@@ -350,7 +353,8 @@ def test_samples_are_asked_for_the_labels_of_test_examples() -> None:
         return plain(n, context, generator=generator)
 
     model.sample = noted
-    scores = _sampled(model, digits, digits, 300, 0, make_features("raw", digits), None)
+    how = How(samples=300, features=make_features("raw", digits))
+    scores = scored_samples(model, Held(digits, digits), how)
     labels = torch.cat(asked)
     assert len(labels) == 300
     assert torch.bincount(labels, minlength=4).min() > 40
@@ -423,7 +427,7 @@ def weights_that_cost_more() -> Pair:
 # -- all of them ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [metric.name for metric in METRICS])
 def test_a_bad_model_gets_a_bad_score(name: str) -> None:
     way, make = CASES[name]
     good, worse = (scores[name] for scores in make())
@@ -435,4 +439,4 @@ def test_a_bad_model_gets_a_bad_score(name: str) -> None:
 
 
 def test_every_score_has_a_bad_model() -> None:
-    assert set(CASES) == set(METRICS)
+    assert set(CASES) == {metric.name for metric in METRICS}

@@ -11,10 +11,16 @@ from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset
 from phosphene.data.sound import mu_law_codes, signal_of
 from phosphene.data.tokenizers import CharacterTokenizer
-from phosphene.evaluate.baselines import Histogram, LinearPrediction, NGram, baselines, rows_of
+from phosphene.evaluate.baselines import Histogram, LinearPrediction, NGram, rows_of
+from phosphene.evaluate.data_kind import kind_of
 from phosphene.evaluate.likelihood import likelihood
+from phosphene.evaluate.score import Score
 from phosphene.evaluate.scoring import evaluate_model
 from tests.evaluate.toys import Independent
+
+
+def baselines(test: Dataset, train: Dataset) -> dict[str, Score]:
+    return kind_of(test.event, test).baselines(test, train)
 
 
 def codes(n: int, t: int, levels: int, seed: int = 0) -> np.ndarray:

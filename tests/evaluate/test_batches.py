@@ -17,7 +17,10 @@ from phosphene.data.dataset import Dataset
 from phosphene.evaluate import views
 from phosphene.evaluate.latents import encode
 from phosphene.evaluate.likelihood import exact_log_prob, importance_weighted, likelihood
-from phosphene.evaluate.scoring import _inverse, _posterior, draw, reconstruction
+from phosphene.evaluate.scores.codes import against_prior
+from phosphene.evaluate.scores.inverse import largest_error
+from phosphene.evaluate.scores.reconstructions import reconstruction
+from phosphene.evaluate.scores.samples import draw
 from phosphene.evaluate.super_resolution import solutions
 from phosphene.subjects.dataset.held_out import HeldOut
 from phosphene.train.runtime import Runtime
@@ -87,7 +90,7 @@ WRONG = {
     "elbo": lambda m: torch.tensor(likelihood(m, X, GIVEN, particles=2)["elbo"].value),
     "encode": lambda m: encode(m, X, GIVEN),
     "reconstruction": lambda m: torch.tensor(reconstruction(m, X, GIVEN)["mse"].value),
-    "inverse_error": lambda m: torch.tensor(_inverse(m, X, GIVEN)["inverse_error"].value),
+    "inverse_error": lambda m: torch.tensor(largest_error(m, X, GIVEN).value),
     "draw": lambda m: draw(m, N, GIVEN) - X,
     "draws": lambda m: views.draws(m, N, GIVEN) - X,
     "solutions": lambda m: solutions(m, GIVEN, N, temperature=1.0) - X,
@@ -108,7 +111,7 @@ def test_each_example_is_asked_of_under_its_own_label(name: str) -> None:
 
 def test_codes_are_drawn_given_their_own_label() -> None:
     model = Aligned()
-    _posterior(model, X, GIVEN, seed=0)
+    against_prior(model, X, GIVEN, seed=0)
     assert model.most < N, "there is more than one batch"
 
 

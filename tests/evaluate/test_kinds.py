@@ -9,7 +9,7 @@ from phosphene.core.rng import generator
 from phosphene.data import load
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.likelihood import likelihood
-from phosphene.evaluate.scoring import divergence
+from phosphene.evaluate.scores.likelihoods import divergence
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.generative.autoregressive.nade import NADE
 from phosphene.generative.composed.code_prior import CodePrior

@@ -12,7 +12,9 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, DivergedError, EventError
 from phosphene.core.event import Event
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate.scoring import draw, evaluate_model, reconstruction
+from phosphene.evaluate.scores.reconstructions import reconstruction
+from phosphene.evaluate.scores.samples import draw
+from phosphene.evaluate.scoring import evaluate_model
 from tests.evaluate.toys import Bounded, Implicit, Independent, LinearGaussian
 
 FIDELITY = {

@@ -23,7 +23,9 @@ from phosphene.evaluate.latents import aggregate_mmd, path_distance
 from phosphene.evaluate.likelihood import likelihood
 from phosphene.evaluate.neighbors import manifolds, memorization_ratio
 from phosphene.evaluate.score import Score, standard_error
-from phosphene.evaluate.scoring import _conditional_accuracy, divergence, reconstruction
+from phosphene.evaluate.scores.likelihoods import divergence
+from phosphene.evaluate.scores.reconstructions import reconstruction
+from phosphene.evaluate.scores.samples import as_asked
 from phosphene.evaluate.super_resolution import _decibels
 from phosphene.evaluate.two_sample import classifier_two_sample_test
 from phosphene.generative.energy.boltzmann import BoltzmannMachine
@@ -235,7 +237,7 @@ def _conditional(seed: int) -> tuple[float, float | None]:
     g = torch.Generator().manual_seed(seed)
     digits = tiny_digits(64)
     label = torch.where(torch.rand(64, generator=g) < 0.3, 0, digits.y)
-    return of(_conditional_accuracy(digits.x, label, digits, Eyes()))  # type: ignore[arg-type]
+    return of(as_asked(digits.x, label, digits, Eyes()))  # type: ignore[arg-type]
 
 
 # -- images and episodes ----------------------------------------------------------------------

@@ -8,7 +8,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.rng import seeded
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate import plots, transfers
+from phosphene.evaluate import pictures, transfers
 from phosphene.evaluate.gallery import Images
 from phosphene.generative.flow.cflow import CFlow
 from tests.helpers.tiny import examples
@@ -36,9 +36,9 @@ def test_a_table_of_transfers_has_the_examples_on_its_diagonal() -> None:
     assert columns == 4
     assert table.shape == (16, 8, 8, 3)
     cells = table.reshape(4, 4, 8, 8, 3)
-    real = plots.pixels(data.x[index], EVENT)
+    real = pictures.pixels(data.x[index], EVENT)
     assert data.image is not None
-    assert np.array_equal(cells[0, 1:], plots.pixels(data.image[index], GIVEN))
+    assert np.array_equal(cells[0, 1:], pictures.pixels(data.image[index], GIVEN))
     for k in range(3):
         assert np.array_equal(cells[k + 1, 0], real[k])
         assert np.array_equal(cells[k + 1, k + 1], real[k])

@@ -14,7 +14,7 @@ from phosphene.core.model import Model
 from phosphene.core.rng import generator, seeded
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.likelihood import likelihood
-from phosphene.evaluate.scoring import divergence
+from phosphene.evaluate.scores.likelihoods import divergence
 from phosphene.generative.flow.continuous import ContinuousFlow
 from phosphene.generative.flow.layers.continuous import (
     Continuous,

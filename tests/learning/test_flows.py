@@ -7,7 +7,7 @@ import torch
 
 import phosphene as ph
 from phosphene.data.densities import density
-from phosphene.evaluate.scoring import divergence
+from phosphene.evaluate.scores.likelihoods import divergence
 
 PLANE = ("moons", "ring8", "grid25", "checkerboard", "spirals")
 NEAR = 0.03

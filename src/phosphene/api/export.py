@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
-from phosphene.core.model import Model
-from phosphene.core.protocols import Acts, Encodes
+from phosphene.core.protocols import Acts, Decodes, Encodes
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.subject import data_of
 from phosphene.train.files import destination, replacing, write_atomically
@@ -31,7 +30,7 @@ _OUTPUT: dict[str, tuple[str, str]] = {
 class _Decoder(nn.Module):
     """z (n, ...) and, for conditional models, labels (n,) to mean examples on the codes' scale."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Decodes) -> None:
         super().__init__()
         self.model = model
 
@@ -46,7 +45,7 @@ class _Decoder(nn.Module):
 class _Encoder(nn.Module):
     """Codes x (n, ...) as floats and, for conditional models, labels (n,) to codes z."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Encodes) -> None:
         super().__init__()
         self.model = model
 
@@ -97,7 +96,9 @@ def parts_of(model: object) -> tuple[Part, ...]:
     """What can be exported of a model, by what it can do."""
     if isinstance(model, Acts):
         return ("policy",)
-    return ("decoder", "encoder") if isinstance(model, Encodes) else ()
+    return (
+        ("decoder", "encoder") if isinstance(model, Encodes) and isinstance(model, Decodes) else ()
+    )
 
 
 def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tensor, ...]]:

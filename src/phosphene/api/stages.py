@@ -25,6 +25,7 @@ from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.paths import anchored
+from phosphene.core.protocols import may_be
 from phosphene.core.stages import Staged
 from phosphene.core.trainable import tensors
 from phosphene.data.dataset import Dataset
@@ -230,9 +231,9 @@ def first_stage(model: type, path: str | Path, settings: Mapping[str, Any]) -> d
     Raises:
         ConfigError: The system has no stages, or the run is of another system.
     """
-    if not hasattr(model, "beginning_with"):
+    if not may_be(model, Staged):
         raise ConfigError(f"{model.__name__} has no stages that could begin with a run")
     run = Run(path)
     config = {k: v for k, v in run.model.config.items() if k not in ("event", "context")}
-    made: dict[str, Any] = model.beginning_with(run.config["system"], config, dict(settings))
-    return made
+    staged = cast(type[Staged], model)
+    return staged.beginning_with(run.config["system"], config, dict(settings))

@@ -59,16 +59,19 @@ def systems(family: str | None = None) -> list[System]:
     return [row for row in rows if family is None or row.family == family]
 
 
-def able(*methods: str) -> list[str]:
-    """The systems whose models have all of some methods; it imports them all.
+def able(*capabilities: type) -> list[str]:
+    """The systems whose models may have some capabilities, all of them; it imports them all.
 
     Example:
-        >>> able("translate")
+        >>> from phosphene.core.protocols import Translates
+        >>> able(Translates)
         ['semi-supervised-vae', 'stacked-semi-supervised-vae']
     """
+    from phosphene.core.protocols import may_be
+
     learning = {kind.trains for kind in kinds()}
     rows = [row for row in systems() if row.kind in learning]
-    return [row.name for row in rows if all(hasattr(row.load(), m) for m in methods)]
+    return [row.name for row in rows if may_be(row.load(), *capabilities)]
 
 
 def find(name: str) -> System:

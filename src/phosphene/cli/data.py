@@ -128,7 +128,8 @@ def _draw(dataset: "Dataset", out: "Path") -> None:
         table_picture({"": dataset.x}, dataset.columns).save(out, format="PNG")
         return
     from phosphene.core.event import Event
-    from phosphene.evaluate.plots import picture, picture_of_pairs
+    from phosphene.evaluate.data_kind import picture
+    from phosphene.evaluate.pictures import picture_of_pairs
 
     if dataset.image is not None and dataset.image_event is not None and dataset.event.is_image:
         x, image = dataset.x[:32], dataset.image[:32]

@@ -68,7 +68,7 @@ def _value(score: "Score") -> str:
 
 def print_scores(scores: Mapping[str, "Score"], title: str) -> None:
     """Scores as a table."""
-    from phosphene.evaluate.meaning import unit
+    from phosphene.evaluate.metric import unit
 
     print_table(
         ("score", "value", "± stderr", "floor", "kind", "note"),

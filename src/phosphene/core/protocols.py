@@ -3,6 +3,9 @@
 The methods are documented here once; models implement those that are true for them. A method that
 is untrue for an instance raises AttributeError (see :func:`available_if`), so that nobody can call
 a bound a likelihood by accident.
+
+Shared code asks for a capability and nothing else: after ``isinstance(model, Encodes)`` a type
+checker knows ``model.encode``, and calls a method that no capability declares an error.
 """
 
 from collections.abc import Callable
@@ -12,19 +15,32 @@ import torch
 from torch import Tensor
 
 from phosphene.core.context import Context
+from phosphene.core.event import Event
 
 __all__ = [
     "Acts",
     "Bounded",
+    "Capability",
+    "Classifies",
+    "Conditionals",
+    "Decodes",
     "Density",
     "Encodes",
     "Estimated",
     "Inpaints",
     "Invertible",
+    "Inverts",
     "Likelihood",
+    "Posterior",
+    "Reconstructs",
     "Samples",
+    "SamplesMean",
+    "Tokenizes",
+    "Transfers",
     "Translates",
+    "asked_of",
     "available_if",
+    "may_be",
 ]
 
 Likelihood = Literal["exact", "bound", "estimate", "ode", "none"]
@@ -35,7 +51,24 @@ else:
     _ProtocolMeta = type(Protocol)
 
 
-class _Capability(_ProtocolMeta):
+def asked_of(capability: type) -> tuple[str, ...]:
+    """What an instance with a capability has, by name.
+
+    Example:
+        >>> asked_of(Invertible)
+        ('forward_and_log_det', 'inverse')
+    """
+    parts = [vars(base) for base in capability.__mro__ if vars(base).get("_is_protocol", False)]
+    names = {name for part in parts for name in (*part, *part.get("__annotations__", ()))}
+    return tuple(sorted(name for name in names if not name.startswith("_")))
+
+
+def may_be(cls: type, *capabilities: type) -> bool:
+    """Whether the models of a class may have some capabilities, all of them."""
+    return all(name in dir(cls) for one in capabilities for name in asked_of(one))
+
+
+class Capability(_ProtocolMeta):
     """Makes ``isinstance`` ask the instance, as ``hasattr`` does.
 
     A plain runtime protocol looks at the class, where a method that :func:`available_if` withholds
@@ -45,11 +78,11 @@ class _Capability(_ProtocolMeta):
     def __instancecheck__(cls, instance: Any) -> bool:
         if not vars(cls).get("_is_protocol", False):
             return super().__instancecheck__(instance)
-        return all(hasattr(instance, name) for name in vars(cls) if not name.startswith("_"))
+        return all(hasattr(instance, name) for name in asked_of(cls))
 
 
 @runtime_checkable
-class Samples(Protocol, metaclass=_Capability):
+class Samples(Protocol, metaclass=Capability):
     """Draws examples."""
 
     def sample(
@@ -64,7 +97,18 @@ class Samples(Protocol, metaclass=_Capability):
 
 
 @runtime_checkable
-class Density(Protocol, metaclass=_Capability):
+class SamplesMean(Protocol, metaclass=Capability):
+    """Has the means that its samples scatter around."""
+
+    def sample_mean(
+        self, n: int, context: Context | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw latents and give the mean example of each, (n, *event.shape) floats."""
+        ...
+
+
+@runtime_checkable
+class Density(Protocol, metaclass=Capability):
     """Has an exact likelihood."""
 
     def log_prob(self, x: Tensor, context: Context | None = None) -> Tensor:
@@ -73,7 +117,7 @@ class Density(Protocol, metaclass=_Capability):
 
 
 @runtime_checkable
-class Bounded(Protocol, metaclass=_Capability):
+class Bounded(Protocol, metaclass=Capability):
     """Has a lower bound on its log-likelihood."""
 
     def elbo(
@@ -89,7 +133,7 @@ class Bounded(Protocol, metaclass=_Capability):
 
 
 @runtime_checkable
-class Estimated(Protocol, metaclass=_Capability):
+class Estimated(Protocol, metaclass=Capability):
     """Has an estimate of its log-likelihood that is neither exact nor a bound."""
 
     def estimate_log_prob(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
@@ -98,16 +142,40 @@ class Estimated(Protocol, metaclass=_Capability):
 
 
 @runtime_checkable
-class Encodes(Protocol, metaclass=_Capability):
-    """Maps examples to codes and back."""
+class Conditionals(Protocol, metaclass=Capability):
+    """Has a distribution of each value given those before it, in one order or several."""
+
+    conditional: Any
+    """The family of the distributions: ``conditional.log_prob(parameters, x)`` is (n, D) nats."""
+    members: int
+    """Over how many orders the likelihood is averaged; with 1 the conditionals are its factors."""
+
+    def conditionals(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """The parameters (n, D, ...) of every value's distribution."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol, metaclass=Capability):
+    """Maps examples to codes."""
 
     def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
         """The deterministic code (n, ...); a posterior's mean where there is a posterior."""
         ...
 
+
+@runtime_checkable
+class Decodes(Protocol, metaclass=Capability):
+    """Maps codes to examples."""
+
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         """The mean example of a code, on the scale of the event's codes, as floats."""
         ...
+
+
+@runtime_checkable
+class Reconstructs(Protocol, metaclass=Capability):
+    """Maps examples to codes and back."""
 
     def reconstruct(self, x: Tensor, context: Context | None = None) -> Tensor:
         """``decode(encode(x))``."""
@@ -115,7 +183,37 @@ class Encodes(Protocol, metaclass=_Capability):
 
 
 @runtime_checkable
-class Invertible(Protocol, metaclass=_Capability):
+class Posterior(Protocol, metaclass=Capability):
+    """Has a normal posterior over its latents."""
+
+    def posterior(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
+        """The mean and the log-variance of q(z | x), each (n, ...)."""
+        ...
+
+
+@runtime_checkable
+class Tokenizes(Protocol, metaclass=Capability):
+    """Maps examples to tokens, entries of a codebook."""
+
+    code_event: Event
+    """What the tokens of one example are."""
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Tokens (n, t)."""
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol, metaclass=Capability):
+    """Has a classifier of its own."""
+
+    def classify(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Log-probabilities of labels (n, classes), up to a constant."""
+        ...
+
+
+@runtime_checkable
+class Invertible(Protocol, metaclass=Capability):
     """A deterministic bijection between examples (after the codec) and latents of equal size."""
 
     def forward_and_log_det(
@@ -130,7 +228,7 @@ class Invertible(Protocol, metaclass=_Capability):
 
 
 @runtime_checkable
-class Acts(Protocol, metaclass=_Capability):
+class Acts(Protocol, metaclass=Capability):
     """Chooses actions for what it observes."""
 
     def act(self, observation: Any) -> Any:
@@ -139,7 +237,16 @@ class Acts(Protocol, metaclass=_Capability):
 
 
 @runtime_checkable
-class Inpaints(Protocol, metaclass=_Capability):
+class Inverts(Protocol, metaclass=Capability):
+    """Knows how far it is from what it comes back to."""
+
+    def inverse_error(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """The largest difference after forward and inverse (n,), over the largest value."""
+        ...
+
+
+@runtime_checkable
+class Inpaints(Protocol, metaclass=Capability):
     """Fills in what is missing."""
 
     def inpaint(
@@ -155,11 +262,20 @@ class Inpaints(Protocol, metaclass=_Capability):
 
 
 @runtime_checkable
-class Translates(Protocol, metaclass=_Capability):
-    """Maps an example to another under a changed condition."""
+class Translates(Protocol, metaclass=Capability):
+    """Maps an example to another under a changed label."""
 
     def translate(self, x: Tensor, context: Context) -> Tensor:
         """The example as it would be under the context."""
+        ...
+
+
+@runtime_checkable
+class Transfers(Protocol, metaclass=Capability):
+    """Maps an example given one image to what it would be given another."""
+
+    def transfer(self, x: Tensor, given: Context, wanted: Context) -> Tensor:
+        """The examples (n, *event.shape) as they would be for the wanted condition."""
         ...
 
 

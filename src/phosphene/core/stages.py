@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from phosphene.core.model import Model
+from phosphene.core.protocols import Capability
 
 __all__ = ["Part", "Staged"]
 
@@ -29,7 +30,7 @@ class Part:
 
 
 @runtime_checkable
-class Staged(Protocol):
+class Staged(Protocol, metaclass=Capability):
     """A model that is trained in stages, in this order."""
 
     stages: tuple[str, ...]

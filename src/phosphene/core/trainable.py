@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -94,12 +94,14 @@ class Trainable(Configured, nn.Module):
         """What ``config.json`` holds: enough to build the model again."""
         return {"schema": SCHEMA, "system": system, "config": encode(self.config)}
 
-    def __getattr__(self, name: str) -> Any:
-        # A method withheld by available_if says why, instead of nn.Module's plain message.
-        held = getattr(type(self), name, None)
-        if isinstance(held, available_if):
-            raise AttributeError(f"{type(self).__name__} has no {name}: {held.why}")
-        return super().__getattr__(name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # A method withheld by available_if says why, instead of nn.Module's plain message.
+            held = getattr(type(self), name, None)
+            if isinstance(held, available_if):
+                raise AttributeError(f"{type(self).__name__} has no {name}: {held.why}")
+            return super().__getattr__(name)
 
 
 def tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -48,6 +48,7 @@ class Dataset:
         log_prob: The true log-density of the distribution, where it is known.
         tokenizer: Turns text into codes and codes into text, where the examples are text.
         sample_rate: Samples a second, where the examples are sound.
+        classifier: The shipped classifier that tells the labels from the examples: ``digits``.
         notes: Sentences that the user should read (what was skipped, converted, cropped).
 
     Example:
@@ -75,6 +76,7 @@ class Dataset:
     log_prob: Callable[[Tensor], Tensor] | None = None
     tokenizer: Tokenizer | None = None
     sample_rate: int | None = None
+    classifier: Literal["digits"] | None = None
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:

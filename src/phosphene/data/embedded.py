@@ -58,6 +58,7 @@ def _embedded(
         x=torch.from_numpy(np.ascontiguousarray(x[:, None])),
         y=torch.from_numpy(arrays["y"][index].astype(np.int64)),
         classes=_TEN,
+        classifier="digits" if asset == "mnist" else None,
     )
 
 

@@ -20,7 +20,7 @@ from phosphene.data.dataset import Dataset
 from phosphene.data.sound import signal_of
 from phosphene.evaluate.score import Score, mean_score
 
-__all__ = ["Histogram", "LinearPrediction", "NGram", "baselines", "rows_of"]
+__all__ = ["Histogram", "LinearPrediction", "NGram", "of_sound", "of_text", "rows_of"]
 
 Integers = NDArray[np.int64]
 
@@ -30,25 +30,13 @@ _FAR = 1e9
 """An edge that no sample reaches; unlike infinity, it has gradients."""
 
 
-def baselines(test: Dataset, train: Dataset) -> dict[str, Score]:
-    """The scores of simple models of text and of sound; none for other data.
+def of_text(test: Dataset, train: Dataset) -> dict[str, Score]:
+    """``baseline_ngram`` and ``baseline_unigram``: nats a symbol.
 
-    Text: ``baseline_unigram`` and ``baseline_ngram``, nats a symbol. Sound: ``baseline_histogram``
-    and ``baseline_lpc``, bits a sample. Each example is scored as a model scores it, without what
-    came before it.
+    Each example is scored as a model scores it, without what came before it.
     """
-    levels = test.event.levels
-    if levels is None:
-        return {}
-    if test.event.kind == "audio":
-        return _of_sound(test, train, levels)
-    if test.event.kind == "tokens" and test.tokenizer is not None:
-        return _of_text(test, train, levels)
-    return {}
-
-
-def _of_text(test: Dataset, train: Dataset, levels: int) -> dict[str, Score]:
-    x, known = test.x.long().numpy(), rows_of(train)
+    assert test.event.levels is not None
+    levels, x, known = test.event.levels, test.x.long().numpy(), rows_of(train)
     ngram = NGram.fit(known, levels)
     unbroken = -ngram.log_prob(x.reshape(1, -1)).mean()
     note = (
@@ -62,8 +50,13 @@ def _of_text(test: Dataset, train: Dataset, levels: int) -> dict[str, Score]:
     }
 
 
-def _of_sound(test: Dataset, train: Dataset, levels: int) -> dict[str, Score]:
-    x, known = test.x.long().numpy(), rows_of(train)
+def of_sound(test: Dataset, train: Dataset) -> dict[str, Score]:
+    """``baseline_lpc`` and ``baseline_histogram``: bits a sample.
+
+    Each example is scored as a model scores it, without what came before it.
+    """
+    assert test.event.levels is not None
+    levels, x, known = test.event.levels, test.x.long().numpy(), rows_of(train)
     histogram = Histogram.fit(known, levels)
     predicted = LinearPrediction.fit(known, levels)
     note = f"linear prediction from {predicted.order} samples, fitted on the training sound"

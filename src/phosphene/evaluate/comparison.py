@@ -10,17 +10,17 @@ import torch
 
 from phosphene.core.context import Context
 from phosphene.core.errors import EventError
+from phosphene.core.model import Model
+from phosphene.core.protocols import Samples, SamplesMean
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import page, plots, views
-from phosphene.evaluate.meaning import KINDS, label, unit
+from phosphene.evaluate.data_kind import picture
+from phosphene.evaluate.kinds import KINDS, RANKED
+from phosphene.evaluate.metric import columns, falls, label, ranking, unit
 from phosphene.evaluate.score import Score
 from phosphene.train.folder import Run
 
-__all__ = ["Entry", "grouped", "heading", "write_comparison"]
-
-_LIKELIHOODS = ("nll", "iwae_nll", "elbo")
-_OTHERS = ("frechet_distance", "mse")
-_COLUMNS = ("bits_per_dim", "frechet_distance", "precision", "recall", "psnr", "mig")
+__all__ = ["Entry", "extras", "grouped", "heading", "write_comparison"]
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,20 @@ class Entry:
     @property
     def main(self) -> str:
         """The score it is ranked by: its likelihood, else the distance of its samples."""
-        names = (*_LIKELIHOODS, *_OTHERS, *self.scores)
-        return next(name for name in names if name in self.scores)
+        return ranking(self.scores)
 
     @property
     def given(self) -> str:
         """What the likelihood is given, in words: another quantity than that of x alone."""
-        names = self.runs[0].model.context.names if self.main in _LIKELIHOODS else ()
+        likely = self.scores[self.main].kind in RANKED
+        names = self.runs[0].model.context.names if likely else ()
         return f"given the {' and '.join(names)}" if names else ""
 
     @property
     def value(self) -> float:
         """The main score as a loss: lower is better."""
         value = self.scores[self.main].value
-        return -value if self.main == "elbo" else value
+        return value if falls(self.main) else -value
 
     def to_json(self) -> dict[str, Any]:
         """What ``compare.json`` holds of it."""
@@ -74,12 +74,11 @@ class Entry:
 
 def grouped(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """Entries by their main score, its kind and what it is given; groups are sorted, best first."""
-    order = ["exact", "ode", "importance-weighted", "bound", "estimate"]
     groups: dict[str, list[Entry]] = {}
 
     def place(entry: Entry) -> tuple[int, str, float]:
         kind = entry.scores[entry.main].kind
-        return (order.index(kind) if kind in order else len(order), entry.given, entry.value)
+        return (RANKED.index(kind) if kind in RANKED else len(RANKED), entry.given, entry.value)
 
     for entry in sorted(entries, key=place):
         groups.setdefault(heading(entry), []).append(entry)
@@ -88,7 +87,7 @@ def grouped(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 def heading(entry: Entry) -> str:
     """What a group of entries is compared by."""
-    name = "negative evidence lower bound" if entry.main == "elbo" else label(entry.main).lower()
+    name = f"{'' if falls(entry.main) else 'negative '}{label(entry.main).lower()}"
     measure = unit(entry.main)
     kind = entry.scores[entry.main].kind
     return ", ".join(part for part in (name, measure, kind, entry.given) if part)
@@ -119,6 +118,11 @@ def write_comparison(
     (path / "report.html").write_text(text, encoding="utf-8")
 
 
+def extras(group: Sequence[Entry]) -> list[str]:
+    """The scores beside the main ones that a table of a group shows."""
+    return columns([name for entry in group for name in entry.scores if name != entry.main])
+
+
 def _caution(groups: Mapping[str, Sequence[Entry]]) -> str:
     if len(groups) == 1:
         return "All values are of one kind, so they may be ranked."
@@ -132,7 +136,7 @@ def _caution(groups: Mapping[str, Sequence[Entry]]) -> str:
 def _table(groups: Mapping[str, Sequence[Entry]]) -> str:
     parts = []
     for name, group in groups.items():
-        extra = [c for c in _COLUMNS if any(c in e.scores and c != e.main for e in group)]
+        extra = extras(group)
         numbers = ["Value", "Standard error", *map(_short, extra), "Parameters", "Steps"]
         rows = [_row(entry, extra) for entry in group]
         parts.append(f"<h3 style='margin:20px 0 6px'>{escape(name)}</h3>")
@@ -158,17 +162,17 @@ def _row(entry: Entry, extra: Sequence[str]) -> list[str]:
 def _pictures(entries: Sequence[Entry], test: Dataset) -> str:
     n = min(48, len(test))
     x, context = test.take(torch.arange(n))
-    shown = [page.figure(plots.picture(x, test.event), "held out", "Test examples")]
+    shown = [page.figure(picture(x, test.event), "held out", "Test examples")]
     for entry in entries:
-        model = entry.runs[0].model
-        if not hasattr(model, "sample"):
+        model: Model = entry.runs[0].model
+        if not isinstance(model, Samples):
             continue
-        mean = hasattr(model, "sample_mean")
+        mean = isinstance(model, SamplesMean)
         given: Context | None = context if model.context else None
         try:
             drawn = views.draws(model, n, given, mean=mean)
-            picture = plots.picture(drawn, model.event)
+            image = picture(drawn, model.event)
         except EventError:  # what is drawn cannot be shown: the table still holds
             continue
-        shown.append(page.figure(picture, "means of samples" if mean else "samples", entry.system))
+        shown.append(page.figure(image, "means of samples" if mean else "samples", entry.system))
     return page.section("Samples", f'<div class="pair">{"".join(shown)}</div>')

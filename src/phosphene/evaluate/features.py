@@ -5,6 +5,7 @@ name for one network's features.
 """
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
@@ -19,6 +20,7 @@ from phosphene.core.event import Event
 from phosphene.core.moments import Moments, standardize
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
+from phosphene.evaluate.data_kind import DataKind, kind_of
 
 __all__ = [
     "NAMES",
@@ -35,7 +37,6 @@ __all__ = [
     "unit",
 ]
 
-NAMES = ("raw", "standardized", "pca", "randconv", "classifier")
 _ROWS = 256
 _CLASSIFIER_SHA256 = "c6f814de0c7305cab7ace6e99094701037a821cd4d508b74be585b9a6f63ac89"
 
@@ -229,9 +230,10 @@ class ClassifierFeatures:
     """
 
     name = "classifier"
+    shape = (1, 28, 28)
 
     def __init__(self, event: Event) -> None:
-        if event.shape != (1, 28, 28):
+        if event.shape != self.shape:
             raise ConfigError(f"classifier features need 1x28x28 images, and the event is {event}")
         self.event = event
         self.model = _classifier()
@@ -256,15 +258,19 @@ def classify(event: Event, x: Tensor) -> Tensor:
 
 
 def default_name(dataset: Dataset) -> str:
-    """The features that fit a data set: the classifier for MNIST, raw values in few dimensions."""
-    event = dataset.event
-    if event.shape == (1, 28, 28) and dataset.name.startswith("mnist"):
-        return "classifier"
-    if event.is_image and event.discrete and min(event.shape[1:]) >= 4:
-        return "randconv"
-    if dataset.columns:
-        return "standardized"
-    return "pca" if event.dimensions > 64 else "raw"
+    """The features that fit a data set; where its kind has none, those of flat vectors."""
+    kind = kind_of(dataset.event, dataset)
+    return kind.features(dataset) or DataKind().features(dataset) or RawFeatures.name
+
+
+_MAKERS: dict[str, Callable[[Dataset], Features]] = {
+    "raw": lambda train: RawFeatures(train.event),
+    "standardized": lambda train: StandardizedFeatures(train.event, train.moments),
+    "pca": lambda train: PcaFeatures(train.event, train.x),
+    "randconv": lambda train: RandomConvFeatures(train.event),
+    "classifier": lambda train: ClassifierFeatures(train.event),
+}
+NAMES = tuple(_MAKERS)
 
 
 def make_features(name: str, train: Dataset) -> Features:
@@ -274,15 +280,6 @@ def make_features(name: str, train: Dataset) -> Features:
         UnknownNameError: There are no such features.
         ConfigError: They do not take this event.
     """
-    event = train.event
-    if name == "raw":
-        return RawFeatures(event)
-    if name == "standardized":
-        return StandardizedFeatures(event, train.moments)
-    if name == "pca":
-        return PcaFeatures(event, train.x)
-    if name == "randconv":
-        return RandomConvFeatures(event)
-    if name == "classifier":
-        return ClassifierFeatures(event)
-    raise UnknownNameError("features", name, NAMES)
+    if name not in _MAKERS:
+        raise UnknownNameError("features", name, NAMES)
+    return _MAKERS[name](train)

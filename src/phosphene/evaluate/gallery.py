@@ -9,9 +9,20 @@ from torch import Tensor
 from phosphene.core.context import Context
 from phosphene.core.event import Event
 from phosphene.core.model import Model
+from phosphene.core.protocols import (
+    Bounded,
+    Decodes,
+    Density,
+    Encodes,
+    Invertible,
+    Reconstructs,
+    Samples,
+    SamplesMean,
+    Transfers,
+)
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate import page, plots, transfers, views
+from phosphene.evaluate import page, pictures, plots, transfers, views
 from phosphene.evaluate.likelihood import exact_log_prob, importance_weighted
 from phosphene.evaluate.super_resolution import comparison, super_resolves
 
@@ -49,29 +60,29 @@ class Images:
         self.index = order[: min(64, len(test))]
         self.x, _ = test.take(self.index)
         self.context = context_of(test, model, self.index)
-        self.coded = hasattr(model, "encode") and hasattr(model, "decode")
+        self.coded = isinstance(model, Encodes) and isinstance(model, Decodes)
 
     def sections(self) -> list[str]:
         """Those sections that are true for this model."""
         parts = []
         if self.coded:
             parts.append(self._fitted())
-        if hasattr(self.model, "transfer"):
+        if isinstance(self.model, Transfers):
             parts.append(self._transfers())
-        if hasattr(self.model, "sample"):
+        if isinstance(self.model, Samples):
             upscales = super_resolves(self.model, self.test)
             parts.append(self._solutions() if upscales else self._conditioned())
             parts += [self._samples(), self._temperatures(), self._classes()]
-        if hasattr(self.model, "reconstruct"):
+        if isinstance(self.model, Reconstructs):
             parts.append(self._reconstructions())
         if self.coded:
             parts += [self._interpolations(), self._traversals()]
-        if hasattr(self.model, "sample"):
+        if isinstance(self.model, Samples):
             parts.append(self._neighbors())
         return parts
 
     def _sheet(self, x: Tensor, columns: int, **layout: int) -> Any:
-        return plots.grid(plots.pixels(x, self.event), columns, **layout)
+        return pictures.grid(pictures.pixels(x, self.event), columns, **layout)
 
     def _fitted(self) -> str:
         shown = views.fitted_draws(
@@ -97,11 +108,13 @@ class Images:
         drawn = views.draws(
             self.model, n * copies, given[slice(0, n)].repeat(copies), seed=self.seed + 2
         )
-        shown, real = plots.pixels(drawn, self.event), plots.pixels(self.x[:n], self.event)
-        left = plots.resized(plots.pixels(given.image[:n], event), (real.shape[1], real.shape[2]))
+        shown, real = pictures.pixels(drawn, self.event), pictures.pixels(self.x[:n], self.event)
+        left = pictures.resized(
+            pictures.pixels(given.image[:n], event), (real.shape[1], real.shape[2])
+        )
         many = shown.reshape(n, copies, *shown.shape[1:])
         rows = np.concatenate([left[:, None], real[:, None], many], axis=1)
-        sheet = plots.grid(rows.reshape(-1, *real.shape[1:]), 2 + copies)
+        sheet = pictures.grid(rows.reshape(-1, *real.shape[1:]), 2 + copies)
         lead = (
             "Each row: an image of the test split that conditions, the example that belongs to it, "
             f"and {copies} samples of the model given that image, not chosen."
@@ -113,7 +126,7 @@ class Images:
         drawn = views.draws(self.model, n, self.context, seed=self.seed)
         shown, name, caption = drawn, "Samples", "drawn from the model, not chosen"
         below = ""
-        if hasattr(self.model, "sample_mean"):
+        if isinstance(self.model, SamplesMean):
             shown = views.draws(self.model, n, self.context, seed=self.seed, mean=True)
             name, caption = "Samples, as means", "the mean image of each latent draw, not chosen"
             note = "the same latent draws with every pixel drawn from its distribution"
@@ -135,7 +148,7 @@ class Images:
 
     def _temperatures(self) -> str:
         """Draws of a flow nearer to the center of its base: the same noise in each column."""
-        if not hasattr(self.model, "forward_and_log_det") or self.model.context.image is not None:
+        if not isinstance(self.model, Invertible) or self.model.context.image is not None:
             return ""
         n = min(16, len(self.x))
         context = None if self.context is None else self.context[slice(0, n)]
@@ -172,7 +185,7 @@ class Images:
             "condition does not say is kept. On the diagonal stand the examples' own conditions, "
             "which give them back."
         )
-        figure = page.figure(plots.grid(table, columns))
+        figure = page.figure(pictures.grid(table, columns))
         return page.section("Transfers", figure, lead=lead)
 
     def _classes(self) -> str:
@@ -180,7 +193,7 @@ class Images:
         if not count or self.model.context.names != ("label",):
             return ""
         labels = torch.arange(count).repeat_interleave(12)
-        mean = hasattr(self.model, "sample_mean")
+        mean = isinstance(self.model, SamplesMean)
         context = Context(label=labels)
         drawn = views.draws(self.model, len(labels), context, seed=self.seed, mean=mean)
         names = self.test.classes or tuple(map(str, range(count)))
@@ -190,6 +203,7 @@ class Images:
 
     def _reconstructions(self) -> str:
         n = min(24, len(self.x))
+        assert isinstance(self.model, Reconstructs)
         x, context = self.x[:n], None if self.context is None else self.context[slice(0, n)]
         with torch.no_grad():
             given = () if context is None else (context.to(self.model.device),)
@@ -262,7 +276,7 @@ class Plane:
         """Samples beside data, and densities where they are known."""
         if not self.drawn:
             return []
-        parts = [self._samples()] if hasattr(self.model, "sample") else []
+        parts = [self._samples()] if isinstance(self.model, Samples) else []
         return [*parts, self._density()]
 
     def _samples(self) -> str:
@@ -291,10 +305,10 @@ class Plane:
         found: dict[str, Tensor] = {}
         if self.test.log_prob is not None:
             found["True density"] = self.test.log_prob(points).exp()
-        known = hasattr(self.model, "log_prob") or self.model.likelihood == "ode"
+        known = isinstance(self.model, Density) or self.model.likelihood == "ode"
         if known and not self.model.context:
             found["Density of the model"] = exact_log_prob(self.model, points).exp()
-        elif hasattr(self.model, "elbo") and not self.model.context:
+        elif isinstance(self.model, Bounded) and not self.model.context:
             bound = importance_weighted(self.model, points, particles=50, seed=self.seed)
             found["Density of the model, importance-weighted"] = bound.exp()
         if not found:

@@ -7,9 +7,11 @@ from torch.nn import functional as F
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
 from phosphene.core.model import Model
+from phosphene.core.protocols import Decodes, Encodes
 from phosphene.core.rng import generator
+from phosphene.evaluate.batches import batches, evaluating
 from phosphene.evaluate.features import Features
-from phosphene.evaluate.likelihood import condition, evaluating
+from phosphene.evaluate.lacking import lacking
 from phosphene.evaluate.neighbors import nearest_distance
 
 __all__ = ["active_units", "aggregate_mmd", "encode", "linear_probe", "path_distance"]
@@ -17,13 +19,12 @@ __all__ = ["active_units", "aggregate_mmd", "encode", "linear_probe", "path_dist
 
 def encode(model: Model, x: Tensor, context: Context | None = None, rows: int = 512) -> Tensor:
     """Codes of every example, flattened to (n, d), float64, in batches."""
-    context = condition(model, context, len(x))
+    if not isinstance(model, Encodes):
+        raise lacking(model, Encodes)
     parts = []
     with evaluating(model):
-        for start in range(0, len(x), rows):
-            c = None if context is None else context[start : start + rows].to(model.device)
-            z = model.encode(x[start : start + rows].to(model.device), c)
-            parts.append(z.double().flatten(1).cpu())
+        for part, c in batches(model, x, context, rows):
+            parts.append(model.encode(part, c).double().flatten(1).cpu())
     return torch.cat(parts)
 
 
@@ -106,6 +107,8 @@ def path_distance(
     Returns:
         The ratio and its standard error over paths.
     """
+    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
+        raise lacking(model, Encodes, Decodes)
     g = generator(seed, 3)
     a, b = (torch.randint(len(x), (pairs,), generator=g) for _ in range(2))
     weights = torch.linspace(0, 1, steps)

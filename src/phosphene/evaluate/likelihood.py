@@ -5,10 +5,8 @@ events are scored as probabilities of codes, so that any two families compare on
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,16 +15,18 @@ from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
+from phosphene.core.protocols import Bounded, Density, Estimated
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
+from phosphene.evaluate.batches import batches, condition, evaluating
+from phosphene.evaluate.data_kind import kind_of
+from phosphene.evaluate.lacking import lacking
 from phosphene.evaluate.score import Score, mean_score
 
 __all__ = [
     "Progress",
     "Score",
     "bits_per_dim",
-    "condition",
-    "evaluating",
     "evidence_bound",
     "exact_log_prob",
     "importance_weighted",
@@ -38,36 +38,6 @@ Progress = Callable[[str, float], None]
 
 _ELEMENTS = 1 << 22
 """Scalars of x that one call to a model may spread over: 16 MB in float32."""
-
-
-@contextmanager
-def evaluating(model: Model) -> Iterator[None]:
-    """Evaluation mode without gradients, restored after.
-
-    ``no_grad`` rather than ``inference_mode``: samplers by Langevin dynamics and likelihoods by
-    divergences differentiate inside, which inference tensors forbid.
-    """
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)
-
-
-def condition(model: Model, context: Context | None, n: int) -> Context | None:
-    """What the model is conditioned on in n examples, wherever it lies; None if on nothing."""
-    if not model.context:
-        return None
-    return model.context.check(context, n, unknown_label=model.label_may_be_unknown)
-
-
-def _batches(model: Model, x: Tensor, context: Context | None, rows: int) -> Iterator[Any]:
-    for start in range(0, len(x), rows):
-        part = slice(start, start + rows)
-        c = None if context is None else context[part].to(model.device)
-        yield start, x[part].to(model.device), c
 
 
 def _parts(particles: int, most: int) -> list[int]:
@@ -92,26 +62,29 @@ def _rows(event: Event, particles: int = 1) -> int:
 def _rows_exact(event: Event) -> int:
     """Fewer rows where a model may hold a probability of every code, or attend over a sequence."""
     rows = _rows(event, max(1, (event.levels or 1) // 16))
-    return min(rows, 128) if event.kind in ("tokens", "audio") else rows
+    return min(rows, kind_of(event).most_rows)
 
 
 def exact_log_prob(
     model: Model, x: Tensor, context: Context | None = None, *, progress: Progress | None = None
 ) -> Tensor:
     """``log_prob`` of every example, (n,) float64 nats, in batches; the estimate of an ODE."""
-    context = condition(model, context, len(x))
-    parts = []
+    if isinstance(model, Density):
+        log_prob = model.log_prob
+    elif isinstance(model, Estimated):
+        estimate = model.estimate_log_prob
 
-    def log_prob(xs: Tensor, c: Context) -> Tensor:
-        value: Tensor = model.log_prob(xs, c) if known else model.estimate_log_prob(xs, c)[0]
-        return value
-
-    known = hasattr(model, "log_prob")
+        def log_prob(x: Tensor, context: Context | None = None) -> Tensor:
+            return estimate(x, context)[0]
+    else:
+        raise lacking(model, Density)
+    parts, done = [], 0
     with evaluating(model):
-        for start, xs, c in _batches(model, x, context, _rows_exact(model.event)):
+        for xs, c in batches(model, x, context, _rows_exact(model.event)):
             parts.append(log_prob(xs, c).double().cpu())
+            done += len(xs)
             if progress:
-                progress("nll", min(1.0, (start + len(xs)) / len(x)))
+                progress("nll", min(1.0, done / len(x)))
     return torch.cat(parts)
 
 
@@ -143,18 +116,20 @@ def importance_weighted(
         ConfigError: ``particles`` is below 1.
     """
     _check_particles(particles)
-    context = condition(model, context, len(x))
+    if not isinstance(model, Bounded):
+        raise lacking(model, Bounded)
     counts = _parts(particles, max(4, _ELEMENTS // model.event.dimensions))
-    values = []
+    values, start = [], 0
     with evaluating(model):
-        for start, xs, c in _batches(model, x, context, _rows(model.event, particles)):
+        for xs, c in batches(model, x, context, _rows(model.event, particles)):
             g = generator(seed, start, device=model.device)
             logs = [
                 model.elbo(xs, c, particles=k, generator=g).double() + math.log(k) for k in counts
             ]
             values.append((torch.stack(logs).logsumexp(0) - math.log(particles)).cpu())
+            start += len(xs)
             if progress:
-                progress("iwae_nll", min(1.0, (start + len(xs)) / len(x)))
+                progress("iwae_nll", min(1.0, start / len(x)))
     return torch.cat(values)
 
 
@@ -184,10 +159,10 @@ def bits_per_dim(nll: Score, event: Event) -> Score:
 
 
 def _estimated(model: Model, x: Tensor, context: Context | None) -> Score:
-    context = condition(model, context, len(x))
+    assert isinstance(model, Estimated)
     values, errors = [], []
     with evaluating(model):
-        for _, xs, c in _batches(model, x, context, _rows(model.event)):
+        for xs, c in batches(model, x, context, _rows(model.event)):
             value, error = model.estimate_log_prob(xs, c)
             values.append(value.double().cpu())
             errors.append(error.double().cpu())
@@ -274,12 +249,12 @@ def likelihood(
     model.event.check(x)
     _check_particles(particles)
     scores: dict[str, Score] = {}
-    if hasattr(model, "log_prob"):
+    if isinstance(model, Density):
         kind = "ode" if model.likelihood == "ode" else "exact"
         scores["nll"] = mean_score(-exact_log_prob(model, x, context, progress=progress), kind)
-    elif hasattr(model, "estimate_log_prob"):
+    elif isinstance(model, Estimated):
         scores["nll"] = _estimated(model, x, context)
-    if hasattr(model, "elbo"):
+    if isinstance(model, Bounded):
         scores |= _bounded(model, x, context, particles, seed, progress)
     given = _given(model, context, len(x))
     if given:  # such a number is smaller than that of a model which is told nothing

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from PIL import Image
 
-from phosphene.evaluate.plots import data_uri
+from phosphene.evaluate.pictures import data_uri
 
 __all__ = [
     "audio",

@@ -9,10 +9,11 @@ import torch
 
 from phosphene import catalog
 from phosphene.core.model import Model
+from phosphene.core.protocols import Encodes
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate import page, plots, views
+from phosphene.evaluate import page, pictures, plots, views
 from phosphene.evaluate.gallery import Images, Plane, number
-from phosphene.evaluate.meaning import METRICS, label, meaning, unit
+from phosphene.evaluate.metric import about, carded, label, meaning, unit
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.sequences import Series, Sounds, Texts
 from phosphene.evaluate.subject import data_of
@@ -21,14 +22,6 @@ from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 
 __all__ = ["headline", "score_table", "settings_table", "write_report"]
-
-_HEADLINE = (
-    "return_mean", "return_iqm", "return_min", "random_return",
-    "nats_per_character", "nats_per_byte", "bits_per_sample", "baseline_ngram", "baseline_lpc",
-    "nll", "iwae_nll", "elbo", "bits_per_dim", "kl", "psnr_gain", "psnr", "lr_consistency",
-    "accuracy", "ssim", "mse",
-    "probe_accuracy", "frechet_distance", "path_distance",
-)  # fmt: skip
 
 
 def write_report(
@@ -78,11 +71,11 @@ def _drawing(
         return Columns
     if test.tokenizer is not None:
         return Texts
-    if plots.shape_of_image(model.event) is not None:
+    if pictures.shape_of_image(model.event) is not None:
         return Images
     if model.event.kind == "audio":
         return Sounds
-    return Series if plots.series_of(test.x[:1], model.event) is not None else Plane
+    return Series if pictures.series_of(test.x[:1], model.event) is not None else Plane
 
 
 def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -> str:
@@ -115,10 +108,7 @@ def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -
 
 def headline(scores: Mapping[str, Score]) -> str:
     """The few scores that matter most, as cards."""
-    chosen = [name for name in _HEADLINE if name in scores]
-    same = {"iwae_nll": "nll", "bits_per_dim": "bits_per_sample"}
-    chosen = [name for name in chosen if same.get(name) not in scores][:4]
-    cards = "".join(_card(name, scores[name]) for name in chosen)
+    cards = "".join(_card(name, scores[name]) for name in carded(scores)[:4])
     return f'<div class="cards">{cards}</div>' if cards else ""
 
 
@@ -131,7 +121,7 @@ def score_table(
         return ""
     rows, floors = [], any(s.floor is not None for s in scores.values())
     for name, s in scores.items():
-        says = " ".join(t for t in (METRICS.get(name, ("", "", ""))[2], _note(s)) if t)
+        says = " ".join(t for t in (about(name), _note(s)) if t)
         heading = f"{escape(label(name))}<span class='sub'>{escape(says)}</span>"
         exact = f"{s.value:,.0f}" if s.kind == "count" and s.value % 1 == 0 else number(s.value)
         error = "" if s.stderr is None else f"± {s.stderr:.2g}"
@@ -220,7 +210,7 @@ def _lines(
 
 
 def _codes(model: Model, test: Dataset) -> str:
-    if not hasattr(model, "encode") or test.y is None:
+    if not isinstance(model, Encodes) or test.y is None:
         return ""
     from phosphene.evaluate.latents import encode
 

@@ -8,10 +8,11 @@ from torch import Tensor
 from phosphene.core.context import Context
 from phosphene.core.errors import EventError
 from phosphene.core.model import Model
+from phosphene.core.protocols import Inpaints, Samples
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.data.sound import signal_of, wav_bytes
-from phosphene.evaluate import page, plots, views
+from phosphene.evaluate import page, pictures, plots, views
 
 __all__ = ["Series", "Sounds", "Texts"]
 
@@ -34,13 +35,13 @@ class _Sequences:
         self.context: Context | None = context if model.context else None
 
     def _drawn(self) -> Tensor | None:
-        if not hasattr(self.model, "sample"):
+        if not isinstance(self.model, Samples):
             return None
         return views.draws(self.model, len(self.x), self.context, seed=self.seed)
 
     def _continued(self, known: int) -> Tensor | None:
         """The test examples, drawn anew from some place on; None where the model cannot."""
-        if not hasattr(self.model, "inpaint"):
+        if not isinstance(self.model, Inpaints):
             return None
         mask = torch.arange(self.x.shape[1]) < known
         try:
@@ -155,7 +156,7 @@ class Series(_Sequences):
             sets["Samples"] = drawn
         figures = []
         for name, x in sets.items():
-            lines = plots.series_of(x, self.model.event)
+            lines = pictures.series_of(x, self.model.event)
             assert lines is not None
             chart = plots.waves(lines, width=4.9, height=0.7)
             figures.append(page.figure(plots.svg(chart), name=name))

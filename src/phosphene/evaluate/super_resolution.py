@@ -4,21 +4,24 @@ They are true for a model that is conditioned on an image and can sample at a te
 whose images are the examples at a lower resolution (``Dataset.reduction``).
 """
 
-import inspect
 import math
+from inspect import signature
+from typing import Protocol, TypeGuard
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from phosphene.core.context import Context
+from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
+from phosphene.core.protocols import Samples
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.data.low_resolution import downsample
+from phosphene.evaluate.batches import evaluating
 from phosphene.evaluate.images import psnr
-from phosphene.evaluate.likelihood import evaluating
 from phosphene.evaluate.score import Score, mean_score, standard_error
 
 __all__ = ["bicubic", "comparison", "solutions", "super_resolution", "super_resolves"]
@@ -30,12 +33,30 @@ _MANY = 128
 """The most examples of which several images are drawn."""
 
 
+class Tempered(Protocol):
+    """Draws examples at a temperature."""
+
+    def sample(
+        self,
+        n: int,
+        context: Context | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+    ) -> Tensor:
+        """Draw (n, *event.shape); at 0 without noise."""
+        ...
+
+
+def tempered(model: Model) -> TypeGuard[Tempered]:
+    """Whether a model samples at a temperature."""
+    return isinstance(model, Samples) and "temperature" in signature(model.sample).parameters
+
+
 def super_resolves(model: Model, data: Dataset) -> bool:
     """Whether the scores are true for this model and these data."""
-    if data.reduction is None or model.context.image is None or not model.event.discrete:
-        return False
-    sample = getattr(model, "sample", None)
-    return sample is not None and "temperature" in inspect.signature(sample).parameters
+    paired = data.reduction is not None and model.context.image is not None
+    return paired and model.event.discrete and tempered(model)
 
 
 def bicubic(low: Tensor, low_event: Event, event: Event) -> Tensor:
@@ -64,12 +85,14 @@ def solutions(
     model: Model, context: Context, n: int, *, temperature: float, seed: int = 0
 ) -> Tensor:
     """Images (n, *event.shape) at a temperature, one for each row of the context."""
-    parts = []
+    parts, device = [], model.device
     with evaluating(model):
+        if not tempered(model):
+            raise EventError(f"{type(model).__name__} does not sample at a temperature")
         for start in range(0, n, _ROWS):
             rows = slice(start, min(start + _ROWS, n))
-            g = generator(seed, 27, start, device=model.device)
-            c = context[rows].to(model.device)
+            g = generator(seed, 27, start, device=device)
+            c = context[rows].to(device)
             drawn = model.sample(rows.stop - start, c, generator=g, temperature=temperature)
             parts.append(drawn.cpu())
     return torch.cat(parts)

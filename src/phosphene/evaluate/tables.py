@@ -1,5 +1,6 @@
 """What a report shows of a model of a table: its columns, their pairs, and what it predicts."""
 
+from collections.abc import Callable
 from html import escape
 
 import torch
@@ -7,10 +8,12 @@ from torch import Tensor
 
 from phosphene.core.context import Context
 from phosphene.core.model import Model
+from phosphene.core.protocols import Samples
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import page, plots, views
-from phosphene.evaluate.likelihood import evaluating
+from phosphene.evaluate.batches import evaluating
+from phosphene.evaluate.lacking import lacking
 from phosphene.evaluate.table_plots import MOST_COLUMNS, histograms, pairs, strongest
 
 __all__ = ["Columns", "coverage"]
@@ -30,7 +33,7 @@ class Columns:
 
     def sections(self) -> list[str]:
         """Those sections that are true for this model."""
-        if not hasattr(self.model, "sample"):
+        if not isinstance(self.model, Samples):
             return []
         drawn, real = self._drawn()
         parts = [self._columns(real, drawn)]
@@ -107,9 +110,12 @@ class Columns:
 
 def each(model: Model, n: int, context: Context, seed: int) -> Tensor:
     """Draws (rows, n, *event.shape), n for each row of a context."""
+    if not isinstance(model, Samples):
+        raise lacking(model, Samples)
+    sample: Callable[..., Tensor] = model.sample
     with evaluating(model):
         g = generator(seed, 33, device=model.device)
-        x: Tensor = model.sample(n, context.to(model.device), each=True, generator=g).cpu()
+        x = sample(n, context.to(model.device), each=True, generator=g).cpu()
     return x
 
 

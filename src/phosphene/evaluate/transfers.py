@@ -1,15 +1,16 @@
 """Pictures of a model of images given other images: one example under many conditions."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from phosphene.core.model import Model
+from phosphene.core.protocols import Transfers
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate import plots
-from phosphene.evaluate.likelihood import evaluating
+from phosphene.evaluate import pictures
+from phosphene.evaluate.batches import evaluating
+from phosphene.evaluate.lacking import lacking
 
 __all__ = ["transferred"]
 
@@ -18,7 +19,7 @@ Pixels = NDArray[np.uint8]
 _BLANK = 255
 
 
-def transferred(model: Any, data: Dataset, index: Tensor) -> tuple[Pixels, int]:
+def transferred(model: Model, data: Dataset, index: Tensor) -> tuple[Pixels, int]:
     """A table of :meth:`~phosphene.generative.flow.cflow.CFlow.transfer`: each x under each x_A.
 
     Args:
@@ -32,10 +33,13 @@ def transferred(model: Any, data: Dataset, index: Tensor) -> tuple[Pixels, int]:
         the diagonal holds the examples themselves.
     """
     x, context = data.take(index)
+    if not isinstance(model, Transfers):
+        raise lacking(model, Transfers)
     assert context.image is not None
-    n, real = len(x), plots.pixels(x, model.event)
+    assert model.context.image is not None
+    n, real = len(x), pictures.pixels(x, model.event)
     size = (real.shape[1], real.shape[2])
-    given = plots.resized(plots.pixels(context.image, model.context.image), size)
+    given = pictures.resized(pictures.pixels(context.image, model.context.image), size)
     every = torch.arange(n).repeat(n)
     with evaluating(model):
         moved: Tensor = model.transfer(
@@ -43,7 +47,7 @@ def transferred(model: Any, data: Dataset, index: Tensor) -> tuple[Pixels, int]:
             context.repeat(n).to(model.device),
             context[every].to(model.device),
         ).cpu()
-    shown = plots.pixels(moved, model.event)
+    shown = pictures.pixels(moved, model.event)
     head = [np.full_like(real[:1], _BLANK), given]
     rows = [[real[k : k + 1], shown[k * n : (k + 1) * n]] for k in range(n)]
     return np.concatenate([picture for row in [head, *rows] for picture in row]), n + 1

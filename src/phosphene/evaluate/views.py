@@ -7,13 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from phosphene.catalog import able
 from phosphene.core.context import Context
-from phosphene.core.errors import ConfigError, EventError, listed
+from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.model import Model
+from phosphene.core.protocols import (
+    Conditionals,
+    Decodes,
+    Encodes,
+    Inpaints,
+    Samples,
+    SamplesMean,
+    Translates,
+)
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate.likelihood import condition, evaluating
+from phosphene.evaluate.batches import condition, evaluating
+from phosphene.evaluate.lacking import lacking
 from phosphene.generative.autoencoder.prior import PriorKind, fit_prior
 
 __all__ = [
@@ -53,11 +62,15 @@ def draws(
         EventError: The model does not sample, or has no means.
         ConfigError: Its sampler does not know one of the settings.
     """
-    name = "sample_mean" if mean else "sample"
-    if not hasattr(model, name):
-        what = "means of samples" if mean else "samples"
-        raise _lacking(model, f"has no {what} to draw", name)
-    draw = getattr(model, name)
+    draw: Callable[..., Tensor]
+    if mean and isinstance(model, SamplesMean):
+        draw = model.sample_mean
+    elif not mean and isinstance(model, Samples):
+        draw = model.sample
+    elif mean:
+        raise lacking(model, SamplesMean, why="has no means of samples to draw")
+    else:
+        raise lacking(model, Samples, why="has no samples to draw")
     options = _options(model, draw, **settings)
     context = condition(model, context, n)
     context = None if context is None else context.to(model.device)
@@ -103,9 +116,9 @@ def filled(
         EventError: The model does not inpaint, or cannot with this mask.
         ConfigError: It does not know one of the settings.
     """
-    if not hasattr(model, "inpaint"):
+    if not isinstance(model, Inpaints):
         why = "cannot go on from a part that is known: it does not inpaint"
-        raise _lacking(model, why, "inpaint")
+        raise lacking(model, Inpaints, why=why)
     options = _options(model, model.inpaint, temperature=temperature, top_k=top_k, top_p=top_p)
     context = condition(model, context, len(x))
     context = None if context is None else context.to(model.device)
@@ -114,14 +127,14 @@ def filled(
     known = known.expand_as(x).to(model.device)
     with evaluating(model):
         g = generator(seed, 32, device=model.device)
-        y: Tensor = model.inpaint(x.to(model.device), known, *given, generator=g, **options)
+        fill: Callable[..., Tensor] = model.inpaint
+        y = fill(x.to(model.device), known, *given, generator=g, **options)
     return y.cpu()
 
 
 def surprise(model: Model, x: Tensor, context: Context | None = None) -> Tensor | None:
     """Nats of each value of x (n, D) given those before it; None where a model does not tell."""
-    alone = getattr(model, "members", 1) == 1
-    if not (alone and hasattr(model, "conditionals") and hasattr(model, "conditional")):
+    if not (isinstance(model, Conditionals) and model.members == 1):
         return None
     context = condition(model, context, len(x))
     if context is not None:
@@ -136,27 +149,23 @@ def surprise(model: Model, x: Tensor, context: Context | None = None) -> Tensor 
 
 
 def _decode(model: Model, z: Tensor, context: Context | None) -> Tensor:
+    if not isinstance(model, Decodes):
+        raise _no_codes(model)
     with evaluating(model):
-        x: Tensor = model.decode(z, context) if context is not None else model.decode(z)
+        x = model.decode(z, context) if context is not None else model.decode(z)
     return x.cpu()
 
 
 def _encode(model: Model, x: Tensor, context: Context | None) -> Tensor:
+    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
+        raise _no_codes(model)
     x = x.to(model.device)
     with evaluating(model):
-        z: Tensor = model.encode(x, context) if context is not None else model.encode(x)
-    return z
+        return model.encode(x, context) if context is not None else model.encode(x)
 
 
-def _require_codes(model: Model) -> None:
-    if not (hasattr(model, "encode") and hasattr(model, "decode")):
-        raise _lacking(model, "has no codes: it cannot encode and decode", "encode", "decode")
-
-
-def _lacking(model: Model, why: str, *methods: str) -> EventError:
-    """What to say of a model without some methods: which systems have them."""
-    others = listed(able(*methods), 10)
-    return EventError(f"{type(model).__name__} {why}; systems that do: {others}")
+def _no_codes(model: Model) -> EventError:
+    return lacking(model, Encodes, Decodes, why="has no codes: it cannot encode and decode")
 
 
 def interpolations(
@@ -174,7 +183,6 @@ def interpolations(
     Returns:
         (n, steps, *shape) means on the scale of the event's codes.
     """
-    _require_codes(model)
     context = condition(model, context, len(a))
     start, end = _encode(model, a, context), _encode(model, b, context)
     weights = torch.linspace(0, 1, steps).tolist()
@@ -183,7 +191,6 @@ def interpolations(
 
 def spread(model: Model, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each dimension of the codes of x, flattened: (d,) twice."""
-    _require_codes(model)
     z = _encode(model, x, condition(model, context, len(x))).flatten(1)
     return z.mean(0).cpu(), z.std(0).cpu()
 
@@ -212,7 +219,6 @@ def traversals(
     Returns:
         (dimensions, steps, *shape) means, and which dimensions they are.
     """
-    _require_codes(model)
     context = condition(model, context, len(x))
     code = _encode(model, x, context)
     mean, deviation = moments
@@ -239,13 +245,12 @@ def translations(model: Model, x: Tensor) -> Tensor:
         EventError: The model does not translate.
     """
     classes = model.context.label
-    if not hasattr(model, "translate") or classes is None:
-        raise _lacking(model, "does not translate examples to other labels", "translate")
+    if not isinstance(model, Translates) or classes is None:
+        raise lacking(model, Translates, why="does not translate examples to other labels")
     labels = torch.arange(classes, device=model.device).repeat(len(x))
     with evaluating(model):
-        y: Tensor = model.translate(
-            x.to(model.device).repeat_interleave(classes, 0), Context(label=labels)
-        )
+        many = x.to(model.device).repeat_interleave(classes, 0)
+        y = model.translate(many, Context(label=labels))
     changed: Tensor = y.unflatten(0, (len(x), classes))
     return changed.cpu()
 
@@ -312,8 +317,8 @@ def fitted_draws(
     Raises:
         EventError: The model has no codes.
     """
-    if not (hasattr(model, "encode") and hasattr(model, "decode")):
-        raise _lacking(model, "has no codes to fit a prior to", "encode", "decode")
+    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
+        raise lacking(model, Encodes, Decodes, why="has no codes to fit a prior to")
     index = torch.arange(min(rows, len(train)))
     x, known = train.take(index)
     c = known.to(model.device) if model.context else None

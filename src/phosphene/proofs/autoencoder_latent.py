@@ -3,11 +3,13 @@
 The VAE is that of Kingma and Welling (2014).
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from phosphene import data
-from phosphene.core.protocols import Encodes
+from phosphene.core.protocols import Decodes, Encodes
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoencoder.autoencoder import Autoencoder
 from phosphene.generative.autoencoder.vae import VAE
@@ -83,14 +85,18 @@ def prove(seed: int = 0, steps: int = 1000) -> Proof:
     return Proof("autoencoder-latent", title, _STATEMENT, rows, figure)
 
 
-def _path(model: Encodes, a: Tensor, b: Tensor, reference: Tensor) -> Tensor:
+class _Coded(Encodes, Decodes, Protocol):
+    pass
+
+
+def _path(model: _Coded, a: Tensor, b: Tensor, reference: Tensor) -> Tensor:
     """Mean distance to the nearest training digit at each step of the paths."""
     start, end = model.encode(a), model.encode(b)
     decoded = [model.decode(torch.lerp(start, end, float(t))) for t in _STEPS]
     return torch.stack([_nearest(x, reference) for x in decoded])
 
 
-def _random(model: Encodes, x: Tensor, reference: Tensor, seed: int) -> Tensor:
+def _random(model: _Coded, x: Tensor, reference: Tensor, seed: int) -> Tensor:
     """The same for codes drawn from a Gaussian with the moments of the training codes."""
     z = model.encode(x)
     root = torch.linalg.cholesky(torch.cov(z.T))

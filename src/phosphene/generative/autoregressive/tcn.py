@@ -18,7 +18,7 @@ class TCN(DropoutSettings, CausalSequence):
     """Residual blocks h_{l+1} = relu(h_l + F_l(h_l)), F two causal convolutions of dilation 2^l.
 
     By Bai, Kolter and Koltun (2018): weight-normalized convolutions, each followed by a relu and
-    spatial dropout (:class:`phosphene.generative.autoregressive.layers.temporal.TemporalBlock`), and a linear map to the
+    spatial dropout (``TemporalBlock``), and a linear map to the
     parameters of each conditional. A value is predicted from the
 
         RF = 1 + 2 (kernel - 1) (2^blocks - 1)

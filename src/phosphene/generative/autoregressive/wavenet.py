@@ -40,7 +40,7 @@ class WaveNet(CausalSequence):
     ``taps`` (L, kernel, C, 2 C), the oldest tap first and the present last; ``bias`` (L, 2 C);
     ``residual`` (L - 1, C, C); ``skip`` (L C, skip), layer by layer; ``skip_bias`` (skip,). All
     map rows: y = x @ W. Of the 2 C outputs of a tap the first C are the tanh's, *doubled*
-    (:func:`phosphene.generative.autoregressive.layers.causal.gate`: z = (2 sigmoid(a) - 1) sigmoid(b)), the others the
+    (``layers.causal.gate``: z = (2 sigmoid(a) - 1) sigmoid(b)), the others the
     sigmoid's. What stands for the value before is ``past.table[code]`` (for reals the standardized
     value times ``past.table[0]``), and ``past.start`` for the first.
 

@@ -14,22 +14,16 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.protocols import available_if
+from phosphene.core.protocols import Tokenizes, available_if
 from phosphene.core.settings import setting
 from phosphene.core.stages import Part
 
-__all__ = ["CodePrior", "Tokenizes"]
+__all__ = ["CodePrior", "DecodesTokens"]
 
 
 @runtime_checkable
-class Tokenizes(Protocol):
+class DecodesTokens(Tokenizes, Protocol):
     """Turns examples into tokens, and tokens into a distribution of examples."""
-
-    code_event: Event
-
-    def tokens(self, x: Tensor) -> Tensor:
-        """Codes (n, t)."""
-        ...
 
     def vectors_of(self, tokens: Tensor) -> Tensor:
         """What the decoder takes, of codes (n, t)."""
@@ -90,7 +84,7 @@ class CodePrior(Model):
         self.systems = (self.codes_system, self.prior_system)
         self.settings = (dict(self.codes_settings or {}), dict(self.prior_settings or {}))
         self.codes = _build(self.codes_system, self.event, None, self.codes_settings)
-        if not isinstance(self.codes, Tokenizes):
+        if not isinstance(self.codes, DecodesTokens):
             raise ConfigError(f"codes_system {self.codes_system!r} has no tokens; 'vq-vae' has")
         self.prior = _build(
             self.prior_system, self.codes.code_event, self.context_spec, self.prior_settings
@@ -227,6 +221,11 @@ class CodePrior(Model):
         )
         z: Tensor = self._tokenizer.vectors_of(tokens)
         return z
+
+    @property
+    def code_event(self) -> Event:
+        """What the codes of one example are."""
+        return cast(Event, self._tokenizer.code_event)
 
     def tokens(self, x: Tensor) -> Tensor:
         """Codes (n, t) of examples."""

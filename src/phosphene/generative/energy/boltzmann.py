@@ -94,7 +94,7 @@ class BoltzmannMachine(ChainSettings, BinaryUnits):
     @property
     def W(self) -> Tensor:
         """The symmetric weights (units, units), zero on the diagonal."""
-        above: Tensor = self.above
+        above = self.get_buffer("above")
         upper = self.w.new_zeros(self.units, self.units).index_put((above[0], above[1]), self.w)
         return upper + upper.T
 

@@ -36,7 +36,7 @@ class SRFlow(LimitSettings, Flow):
     every level. Temperature 0 gives one sharp image; a temperature near 1 many.
 
     With ``consistent`` (the default) the levels split an image into the means of its blocks and the
-    shares of their pixels (:class:`~phosphene.generative.flow.layers.mean_pyramid.MeansAndShares`), from fine to coarse;
+    shares of their pixels (``MeansAndShares``), from fine to coarse;
     the steps move the shares, told the means, and the means of the coarsest blocks are modeled as
     y, in units of a code of y:
 

@@ -9,7 +9,7 @@ from typing import Any
 from phosphene import catalog
 from phosphene.core.texts import number
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate.comparison import Entry, grouped, write_comparison
+from phosphene.evaluate.comparison import Entry, extras, grouped, write_comparison
 from phosphene.evaluate.score import Score
 from phosphene.subjects.dataset.choosing import select
 from phosphene.subjects.dataset.splits import context_for, load_split
@@ -18,8 +18,6 @@ from phosphene.train.building import build
 from phosphene.train.folder import Run
 
 __all__ = ["check", "compare_models"]
-
-_SHOWN = ("bits_per_dim", "frechet_distance", "precision", "recall", "psnr")
 
 
 def check(systems: Sequence[str], data: str, recipe: str) -> Dataset:
@@ -52,7 +50,7 @@ def compare_models(
 
 
 def _table(heading: str, group: Sequence[Entry]) -> Table:
-    shown = [c for c in _SHOWN if any(c in e.scores for e in group)]
+    shown = extras(group)
     columns = ("system", "value", "± stderr", "kind", *shown, "parameters", "steps")
     rows = []
     for entry in group:

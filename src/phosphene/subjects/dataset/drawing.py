@@ -15,7 +15,7 @@ from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.data.limits import admit
 from phosphene.evaluate import views
-from phosphene.evaluate.plots import shape_of_image
+from phosphene.evaluate.pictures import shape_of_image
 from phosphene.evaluate.subject import data_of
 from phosphene.nn.choosing import Choosing
 from phosphene.subjects.dataset.given import Given, context_of, given_images

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from phosphene.core.context import Context
 from phosphene.data.sound import signal_of, wav_bytes
-from phosphene.evaluate.plots import picture, series_of, shape_of_image
+from phosphene.evaluate.data_kind import picture
+from phosphene.evaluate.pictures import series_of, shape_of_image
 from phosphene.evaluate.sequences import legible
 from phosphene.evaluate.table_plots import table_picture
 from phosphene.subjects.dataset.drawing import Drawn

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from phosphene.core.rng import mix
 from phosphene.decision.playing import Played
+from phosphene.evaluate.metric import Metric, declare
 from phosphene.evaluate.score import Score, mean_score
 from phosphene.train.folder import Run
 
@@ -21,6 +22,59 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+declare(
+    Metric(
+        "return_mean",
+        "Mean return",
+        about="Sum of rewards of an episode; higher is better.",
+        better="higher",
+        card=0,
+    ),
+    Metric(
+        "return_iqm",
+        "Interquartile mean of returns",
+        about="The mean of the middle half of the episodes: luck and mishaps are left out.",
+        better="higher",
+        card=1,
+    ),
+    Metric("return_min", "Worst return", about="Of these episodes.", better="higher", card=2),
+    Metric("return_max", "Best return", about="Of these episodes.", better="higher"),
+    Metric(
+        "last_return_mean",
+        "Mean return of the last weights",
+        about="In the same episodes; the other scores are of the weights that were best on "
+        "validation.",
+        better="higher",
+    ),
+    Metric(
+        "last_return_min",
+        "Worst return of the last weights",
+        about="Of the same episodes.",
+        better="higher",
+    ),
+    Metric(
+        "training_steps", "Steps of training", unit="steps", about="Taken in environments to learn."
+    ),
+    Metric(
+        "validation_steps",
+        "Steps of validation",
+        unit="steps",
+        about="Taken in environments, beside those of training, to choose weights.",
+    ),
+    Metric("length_mean", "Mean length", unit="steps", about="Of an episode."),
+    Metric(
+        "terminated",
+        "Episodes that terminated",
+        about="The part that reached a terminal state; the others were cut off by the limit.",
+    ),
+    Metric(
+        "random_return",
+        "Random actions, for comparison",
+        about="Mean return of a policy that looks at nothing.",
+        card=3,
+    ),
+)
 
 
 def interquartile_mean(values: Array | Sequence[float], axis: int = 0) -> Array:

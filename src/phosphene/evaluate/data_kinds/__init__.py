@@ -1,0 +1,1 @@
+"""One file a kind of data (:mod:`phosphene.evaluate.data_kind`)."""

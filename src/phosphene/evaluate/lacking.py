@@ -1,0 +1,23 @@
+"""What to say of a model that cannot do what is asked of it."""
+
+from phosphene.catalog import able
+from phosphene.core.errors import EventError, listed
+from phosphene.core.protocols import asked_of
+
+__all__ = ["lacking"]
+
+
+def lacking(model: object, *capabilities: type, why: str = "") -> EventError:
+    """An error that names the systems whose models can.
+
+    Args:
+        model: One that lacks them.
+        capabilities: Of :mod:`phosphene.core.protocols`.
+        why: What it cannot do, after its name; by default, the methods that it has not.
+    """
+    names = [name for capability in capabilities for name in asked_of(capability)]
+    others = listed(able(*capabilities), 10)
+    missing = " and ".join(name for name in names if not hasattr(model, name))
+    return EventError(
+        f"{type(model).__name__} {why or f'has no {missing}'}; systems that do: {others}"
+    )
