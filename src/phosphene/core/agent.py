@@ -7,9 +7,12 @@ import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
+from phosphene.core.context import ContextSpec
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import EventError
+from phosphene.core.event import Event
 from phosphene.core.model import Model
+from phosphene.core.settings import pinned, setting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,17 +84,24 @@ class Agent(Model):
     are their configuration; ``environments`` is among them, how many copies they learn from side
     by side.
 
-    Args:
-        spec: What the agent sees and what it may do.
+    Example:
+        >>> from phosphene.core.event import Event
+        >>> Agent(EnvSpec("push", Event.real(3), actions=2)).context
+        ContextSpec()
     """
 
-    environments: int
     shared = True
     """Whether processes share the environments; otherwise each learns the same alone."""
 
-    def __init__(self, spec: EnvSpec) -> None:
-        super().__init__(spec.observation)
-        self.spec = spec
+    event: Event = pinned()
+    context_spec: ContextSpec | None = pinned(default=None)
+    environments: int = pinned()
+    spec: EnvSpec = setting(kw_only=False, help="What the agent sees and what it may do.")
+
+    def setup(self) -> None:
+        """The event is what is observed."""
+        self.event = self.spec.observation
+        super().setup()
 
     @overload
     def act(
