@@ -8,6 +8,7 @@ from torch import Tensor
 
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import EventError
+from phosphene.core.settings import pinned, setting
 from phosphene.core.subject import Ranks, Source
 from phosphene.core.trainable import Trainable
 
@@ -34,20 +35,20 @@ class Agent(Trainable):
     are their configuration; ``environments`` is among them, how many copies they learn from side
     by side.
 
-    Args:
-        spec: What the agent sees and what it may do.
+    Example:
+        >>> from phosphene.core.event import Event
+        >>> Agent(EnvSpec("push", Event.real(3), actions=2)).spec.actions
+        2
     """
 
     learns_from = "environment"
     specified_by = EnvSpec
 
-    environments: int
     shared = True
     """Whether processes share the environments; otherwise each learns the same alone."""
 
-    def __init__(self, spec: EnvSpec) -> None:
-        super().__init__()
-        self.spec = spec
+    spec: EnvSpec = setting(kw_only=False, help="What the agent sees and what it may do.")
+    environments: int = pinned()
 
     @overload
     def act(

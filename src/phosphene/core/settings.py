@@ -15,7 +15,16 @@ from typing import Any, Literal, TypeVar, cast, get_type_hints
 from phosphene.core.errors import UnknownNameError
 from phosphene.core.ranges import check_declared
 
-__all__ = ["Setting", "argument_help", "declare", "help_of", "pinned", "setting", "settings_of"]
+__all__ = [
+    "Setting",
+    "argument_help",
+    "declare",
+    "help_of",
+    "pinned",
+    "setting",
+    "settings_of",
+    "values_of",
+]
 
 T = TypeVar("T")
 _NONE: Any = inspect.Parameter.empty
@@ -108,6 +117,16 @@ def settings_of(cls: type) -> dict[str, Setting]:
     """
     made: dict[str, Setting] = vars(cls).get(_MADE, {})
     return made
+
+
+def values_of(instance: object) -> dict[str, Any]:
+    """The settings of an instance by keyword, those that its class declares or inherits.
+
+    ``config`` has what it was built with, which a constructor that is written out may have changed.
+    """
+    declared = (settings_of(c) for c in type(instance).__mro__)
+    settings = next((s for s in declared if s), {})
+    return {name: getattr(instance, s.attribute) for name, s in settings.items()}
 
 
 def help_of(cls: type) -> dict[str, str]:

@@ -141,8 +141,8 @@ def test_learns_to_balance(tmp_path):
 
 @pytest.mark.parametrize(("settings", "words"), [
     ({"batch_size": 7}, "batches of 7"),
-    ({"gamma": 1.5}, "gamma must lie between 0 and 1, got 1.5"),
-    ({"lambda_": -0.1}, "lambda_ must lie between 0 and 1"),
+    ({"gamma": 1.5}, "gamma must be at least 0 and at most 1, got 1.5"),
+    ({"lambda_": -0.1}, "lambda_ must be at least 0 and at most 1"),
     ({"gamma": math.nan}, "gamma"),
 ])  # fmt: skip
 def test_settings_out_of_range(settings, words):

@@ -128,9 +128,9 @@ def test_bad_input_is_one_sentence(kind):
     with pytest.raises(EventError, match="its actions are continuous"):
         kind(continuous)
     for name in ("epsilon_start", "epsilon_end"):
-        with pytest.raises(ConfigError, match=f"{name} must lie between 0 and 1, got 1.5"):
+        with pytest.raises(ConfigError, match=f"{name} must be at least 0 and at most 1, got 1.5"):
             kind(VECTOR, **{name: 1.5})
-    with pytest.raises(ConfigError, match="epsilon_steps must be 1 or more, got 0"):
+    with pytest.raises(ConfigError, match="epsilon_steps must be at least 1, got 0"):
         kind(VECTOR, epsilon_steps=0)
-    with pytest.raises(ConfigError, match="gamma must lie between 0 and 1"):
+    with pytest.raises(ConfigError, match="gamma must be at least 0 and at most 1"):
         kind(VECTOR, gamma=1.1)

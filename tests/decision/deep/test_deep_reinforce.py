@@ -295,7 +295,7 @@ def test_phases_teach_every_parameter(kind):
         ({"environments": 0}, "environments"),
         ({"value_steps": 0}, "value_steps"),
         ({"longest": 0}, "longest"),
-        ({"baseline": "mean"}, "baseline 'mean'"),
+        ({"baseline": "mean"}, "got 'mean'"),
         ({"gamma": -1.0}, "gamma"),
     ],
 )

@@ -1,20 +1,20 @@
 """Advantage actor-critic: one gradient step on each short rollout of many environments."""
 
-from collections.abc import Sequence
-
 from phosphene.core.batch import Batch
-from phosphene.core.environment import Environment, EnvSpec
+from phosphene.core.environment import Environment
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss
-from phosphene.core.ranges import Count, NotNegative
+from phosphene.core.ranges import Count, Part
+from phosphene.core.settings import setting
 from phosphene.core.subject import Ranks
-from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
+from phosphene.decision.deep.actor_critic import ActorCritic
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts
+from phosphene.decision.deep.settings import EnvironmentSettings, ValueSettings
 
 __all__ = ["A2C"]
 
 
-class A2C(ActorCritic):
+class A2C(EnvironmentSettings, ValueSettings, ActorCritic):
     r"""Advantage actor-critic (Mnih et al., 2016; Barto, Sutton and Anderson, 1983).
 
     .. math::
@@ -35,17 +35,6 @@ class A2C(ActorCritic):
 
     Args:
         spec: Of the environment; actions may be discrete or continuous.
-        environments: Copies to act in, side by side, over all ranks.
-        steps: Time steps between gradient steps.
-        gamma: Discount.
-        lambda_: Weight of longer looks ahead in the advantages, 0 to 1.
-        value: c_v.
-        entropy: c_e.
-        normalize: Whether the advantages of a step have mean 0 and variance 1.
-        hidden: Widths of the hidden layers of policy and value.
-        activation: Between them.
-        log_std: Where the log standard deviations of continuous actions begin.
-        standardize: Whether observations are put on a running scale.
 
     Raises:
         ConfigError: There are fewer than two moments in a rollout, or a discount is out of range.
@@ -57,34 +46,22 @@ class A2C(ActorCritic):
         torch.Size([2])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        environments: Count = 8,
-        steps: Count = 5,
-        gamma: float = 0.99,
-        lambda_: float = 1.0,
-        value: NotNegative = 0.5,
-        entropy: NotNegative = 0.0,
-        normalize: bool = False,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "tanh",
-        log_std: float = 0.0,
-        standardize: bool = False,
-    ) -> None:
-        super().__init__(
-            spec, hidden=hidden, activation=activation, log_std=log_std, standardize=standardize
-        )
-        if environments < 1 or steps < 1 or environments * steps < 2:
+    steps: Count = setting(default=5, help="Time steps between gradient steps.")
+    lambda_: Part = setting(
+        default=1.0, help="Weight of longer looks ahead in the advantages, 0 to 1."
+    )
+    normalize: bool = setting(
+        default=False, help="Whether the advantages of a step have mean 0 and variance 1."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        if self.environments * self.steps < 2:
             raise ConfigError(
                 "a rollout needs two moments or more, got "
-                f"environments={environments} and steps={steps}"
+                f"environments={self.environments} and steps={self.steps}"
             )
-        self.environments, self.steps = environments, steps
-        self.gamma = check_discount(gamma)
-        self.lambda_ = check_discount(lambda_, "lambda_")
-        self.c_value, self.c_entropy, self.normalize = value, entropy, normalize
 
     def experience(self, environment: Environment, seed: int, ranks: Ranks) -> Rollouts:
         """Rollouts, each used once and whole."""

@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from phosphene.core.agent import Agent
 from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError
+from phosphene.core.settings import setting
 from phosphene.decision.deep.distributions import Categorical, Distribution, Gaussian
 from phosphene.decision.deep.layers.quick_mlp import QuickMLP, quick_mlps
 from phosphene.decision.deep.masks import forbid
 from phosphene.decision.deep.observations import Eyes
+from phosphene.decision.deep.settings import ObservationSettings
+from phosphene.decision.settings import DiscountSettings
 
-__all__ = ["ActorCritic", "Bounds", "check_discount"]
+__all__ = ["ActorCritic", "Bounds"]
 
 
 class Bounds(nn.Module):
@@ -53,7 +56,7 @@ class Bounds(nn.Module):
         return (action - self.low) / (self.high - self.low) * 2 - 1
 
 
-class ActorCritic(Agent):
+class ActorCritic(ObservationSettings, DiscountSettings, Agent):
     r"""A policy :math:`\pi_\theta(a | s)` and a value :math:`V_\phi(s)`.
 
     The policy is categorical for discrete actions and, for continuous ones, a Gaussian whose mean
@@ -63,29 +66,27 @@ class ActorCritic(Agent):
 
     Args:
         spec: Of the environment.
-        hidden: Widths of both networks' hidden layers.
-        activation: Between them.
-        log_std: Where the log standard deviations begin.
-        standardize: Whether observations are put on a common scale, which is saved with the agent.
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "tanh",
-        log_std: float = 0.0,
-        standardize: bool = False,
-    ) -> None:
-        super().__init__(spec)
-        self.eyes = Eyes(spec, standardize=standardize)
-        outputs = spec.actions or spec.action_dim
-        self.actor = QuickMLP(self.eyes.size, hidden, outputs, activation=activation, gain=0.01)
-        self.critic = QuickMLP(self.eyes.size, hidden, 1, activation=activation, gain=1.0)
-        self.bounds = None if spec.discrete else Bounds(spec)
-        if not spec.discrete:
-            self.log_std = nn.Parameter(torch.full((outputs,), float(log_std)))
+    hidden: Sequence[int] = setting(
+        default=(64, 64), help="Widths of both networks' hidden layers."
+    )
+    activation_name: str = setting(alias="activation", default="tanh", help="Between them.")
+    first_log_std: float = setting(
+        alias="log_std", default=0.0, help="Where the log standard deviations begin."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.eyes = Eyes(self.spec, standardize=self.standardize)
+        outputs = self.spec.actions or self.spec.action_dim
+        size, hidden, f = self.eyes.size, self.hidden, self.activation_name
+        self.actor = QuickMLP(size, hidden, outputs, activation=f, gain=0.01)
+        self.critic = QuickMLP(size, hidden, 1, activation=f, gain=1.0)
+        self.bounds = None if self.spec.discrete else Bounds(self.spec)
+        if not self.spec.discrete:
+            self.log_std = nn.Parameter(torch.full((outputs,), float(self.first_log_std)))
 
     def policy(self, features: Tensor) -> Distribution:
         """The distribution of actions, given features (n, size)."""
@@ -156,10 +157,3 @@ def _within(bounds: Sequence[float], towards: float) -> Tensor:
     near = exact.float()
     beyond = near.double() < exact if towards > 0 else near.double() > exact
     return torch.where(beyond, torch.nextafter(near, torch.tensor(towards)), near)
-
-
-def check_discount(gamma: float, name: str = "gamma") -> float:
-    """Return it, or refuse what is no discount."""
-    if not 0 <= gamma <= 1 or math.isnan(gamma):
-        raise ConfigError(f"{name} must lie between 0 and 1, got {gamma}")
-    return float(gamma)

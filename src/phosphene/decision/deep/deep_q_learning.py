@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import torch
 
 from phosphene.core.batch import Batch
-from phosphene.core.environment import Environment, EnvSpec
+from phosphene.core.environment import Environment
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.ranges import Count, Natural
 from phosphene.core.subject import Ranks
 from phosphene.decision.deep.q_network import QAgent, QNetwork
 from phosphene.decision.deep.replay import Replay, TransitionBatch
+from phosphene.decision.deep.settings import QNetworkSettings
 from phosphene.kernels.td_error import td_error
 
 __all__ = ["DeepQLearning"]
 
 
-class DeepQLearning(QAgent):
+class DeepQLearning(QNetworkSettings, QAgent):
     r"""Q-learning with a network and replayed experience (Mnih et al., 2013).
 
     .. math::
@@ -35,19 +35,6 @@ class DeepQLearning(QAgent):
 
     Args:
         spec: Of the environment; actions are discrete.
-        environments: Copies to act in, side by side, over all ranks.
-        act_steps: Steps in each of them a cycle.
-        turns: Gradient steps a cycle.
-        batch_size: Transitions in a gradient step, over all ranks.
-        capacity: Transitions kept; the oldest are written over.
-        warmup: Transitions, by random actions, before the first gradient step.
-        gamma: Discount.
-        epsilon_start: Probability of a random action at first.
-        epsilon_end: At last.
-        epsilon_steps: Environment steps from the one to the other.
-        hidden: Widths of the hidden layers.
-        activation: Between them.
-        standardize: Whether observations are put on a common scale, that of all met so far.
 
     Raises:
         EventError: Actions are continuous.
@@ -60,30 +47,15 @@ class DeepQLearning(QAgent):
         torch.Size([2])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        environments: Count = 8,
-        act_steps: Count = 1,
-        turns: Count = 1,
-        batch_size: Count = 64,
-        capacity: Count = 100_000,
-        warmup: Natural = 1_000,
-        gamma: float = 0.99,
-        epsilon_start: float = 1.0,
-        epsilon_end: float = 0.05,
-        epsilon_steps: int = 10_000,
-        hidden: Sequence[int] = (128, 128),
-        activation: str = "relu",
-        standardize: bool = False,
-    ) -> None:
-        super().__init__(
-            spec, environments=environments, act_steps=act_steps, turns=turns,
-            batch_size=batch_size, capacity=capacity, warmup=warmup, gamma=gamma,
-            epsilon_start=epsilon_start, epsilon_end=epsilon_end, epsilon_steps=epsilon_steps,
-        )  # fmt: skip
-        self.online = QNetwork(spec, hidden=hidden, activation=activation, standardize=standardize)
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.online = QNetwork(
+            self.spec,
+            hidden=self.hidden,
+            activation=self.activation_name,
+            standardize=self.standardize,
+        )
 
     def experience(self, environment: Environment, seed: int, ranks: Ranks) -> Replay:
         """Transitions, drawn alike."""

@@ -2,19 +2,21 @@ r"""Deep Q-networks: a second network, which stands still for a while, says what
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.environment import Environment, EnvSpec
-from phosphene.core.errors import ConfigError
+from phosphene.core.environment import Environment
 from phosphene.core.phase import Loss, Phase, Step
-from phosphene.core.ranges import Count, Natural, NotNegative
+from phosphene.core.ranges import Count, NotNegative, Within
+from phosphene.core.settings import setting
 from phosphene.core.subject import Ranks
 from phosphene.decision.deep.priorities import Priorities
 from phosphene.decision.deep.q_network import QAgent, QNetwork
 from phosphene.decision.deep.replay import Replay, TransitionBatch
+from phosphene.decision.deep.settings import QNetworkSettings
 from phosphene.kernels.td_error import td_error
 
 __all__ = ["DQN"]
@@ -22,7 +24,7 @@ __all__ = ["DQN"]
 _ROWS = 4096  # of what is ahead, at once: images of a whole cycle may not fit into memory
 
 
-class DQN(QAgent):
+class DQN(QNetworkSettings, QAgent):
     r"""A deep Q-network (Mnih et al., 2015), with the improvements that became usual.
 
     .. math::
@@ -48,31 +50,6 @@ class DQN(QAgent):
 
     Args:
         spec: Of the environment; actions are discrete.
-        environments: Copies to act in, side by side, over all ranks.
-        act_steps: Steps in each of them a cycle.
-        turns: Gradient steps a cycle.
-        batch_size: Transitions in a gradient step, over all ranks.
-        capacity: Transitions kept; the oldest are written over.
-        warmup: Transitions, by random actions, before the first gradient step.
-        gamma: Discount.
-        n_step: Rewards summed before Q takes over.
-        epsilon_start: Probability of a random action at first.
-        epsilon_end: At last.
-        epsilon_steps: Environment steps from the one to the other.
-        hold: Steps for which an environment that acts at random repeats its random action.
-        target_every: Environment steps between updates of the target network, which fall on ends of
-            cycles: at most one a cycle.
-        tau: What part of the way the target network then goes; 1 to copy.
-        double: Whether the network that learns chooses the action whose value is aimed at.
-        dueling: Whether V and the advantages have streams of their own.
-        huber: Whether large errors count linearly.
-        prioritized: Whether transitions are drawn by their errors.
-        alpha: How much the errors matter, 0 to 1.
-        beta: How much of that bias is taken away at first; in the end all is.
-        beta_steps: Environment steps until then.
-        hidden: Widths of the hidden layers, of each stream.
-        activation: Between them.
-        standardize: Whether observations are put on a common scale, that of all met so far.
 
     Raises:
         EventError: Actions are continuous.
@@ -85,50 +62,46 @@ class DQN(QAgent):
         torch.Size([2])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        environments: Count = 8,
-        act_steps: Count = 1,
-        turns: Count = 1,
-        batch_size: Count = 64,
-        capacity: Count = 100_000,
-        warmup: Natural = 1_000,
-        gamma: float = 0.99,
-        n_step: Count = 1,
-        epsilon_start: float = 1.0,
-        epsilon_end: float = 0.05,
-        epsilon_steps: int = 10_000,
-        hold: Count = 1,
-        target_every: int = 500,
-        tau: float = 1.0,
-        double: bool = True,
-        dueling: bool = False,
-        huber: bool = True,
-        prioritized: bool = False,
-        alpha: NotNegative = 0.6,
-        beta: NotNegative = 0.4,
-        beta_steps: Count = 100_000,
-        hidden: Sequence[int] = (128, 128),
-        activation: str = "relu",
-        standardize: bool = False,
-    ) -> None:
-        super().__init__(
-            spec, environments=environments, act_steps=act_steps, turns=turns,
-            batch_size=batch_size, capacity=capacity, warmup=warmup, gamma=gamma,
-            epsilon_start=epsilon_start, epsilon_end=epsilon_end, epsilon_steps=epsilon_steps,
-        )  # fmt: skip
-        if target_every < 1:
-            raise ConfigError(f"target_every must be 1 or more, got {target_every}")
-        if not 0 < tau <= 1:
-            raise ConfigError(f"tau must lie above 0 and be at most 1, got {tau}")
-        self.n_step, self.hold, self.target_every, self.tau = n_step, hold, target_every, tau
-        # nn.Module has a method called double.
-        self._double, self.huber, self.prioritized = double, huber, prioritized
-        self.alpha, self.beta, self.beta_steps = alpha, beta, beta_steps
+    n_step: Count = setting(default=1, help="Rewards summed before Q takes over.")
+    hold: Count = setting(
+        default=1,
+        help="Steps for which an environment that acts at random repeats its random action.",
+    )
+    target_every: Count = setting(
+        default=500,
+        help="Environment steps between updates of the target network, which fall on ends of "
+        "cycles: at most one a cycle.",
+    )
+    tau: Annotated[float, Within(0, 1, above=True)] = setting(
+        default=1.0, help="What part of the way the target network then goes; 1 to copy."
+    )
+    double_q: bool = setting(  # nn.Module has a method called double
+        alias="double",
+        default=True,
+        help="Whether the network that learns chooses the action whose value is aimed at.",
+    )
+    dueling: bool = setting(
+        default=False, help="Whether V and the advantages have streams of their own."
+    )
+    huber: bool = setting(default=True, help="Whether large errors count linearly.")
+    prioritized: bool = setting(
+        default=False, help="Whether transitions are drawn by their errors."
+    )
+    alpha: NotNegative = setting(default=0.6, help="How much the errors matter, 0 to 1.")
+    beta: NotNegative = setting(
+        default=0.4, help="How much of that bias is taken away at first; in the end all is."
+    )
+    beta_steps: Count = setting(default=100_000, help="Environment steps until then.")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
         self.online = QNetwork(
-            spec, hidden=hidden, activation=activation, dueling=dueling, standardize=standardize
+            self.spec,
+            hidden=self.hidden,
+            activation=self.activation_name,
+            dueling=self.dueling,
+            standardize=self.standardize,
         )
         self.target = deepcopy(self.online).requires_grad_(False)
         self._errors: list[Tensor] = []
@@ -160,7 +133,7 @@ class DQN(QAgent):
         assert isinstance(batch, TransitionBatch)
         with torch.no_grad():
             value = batch.ahead if len(batch.ahead) else self.value_ahead(batch.next)
-            chooser = self.online(batch.next) if self._double else None
+            chooser = self.online(batch.next) if self.double_q else None
         loss, error, q = td_error(
             self.online(batch.x), batch.action, batch.reward, batch.discount, value,
             weight=batch.weight if self.prioritized else None, chooser=chooser, huber=self.huber,
@@ -177,7 +150,7 @@ class DQN(QAgent):
         """
         parts = [self.target(rows) for rows in following.split(_ROWS)]
         q = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return q if self._double else q.amax(1)
+        return q if self.double_q else q.amax(1)
 
     @torch.no_grad()
     def follow(self, batch: Batch, step: Step) -> None:

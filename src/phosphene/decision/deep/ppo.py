@@ -3,22 +3,24 @@ r"""Proximal policy optimization: many small steps on a rollout, none of them fa
 from collections.abc import Sequence
 
 from phosphene.core.batch import Batch
-from phosphene.core.environment import Environment, EnvSpec
+from phosphene.core.environment import Environment
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.ranges import Count, NotNegative, Positive
+from phosphene.core.ranges import Count, Part, Positive
+from phosphene.core.settings import setting
 from phosphene.core.subject import Ranks
-from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
+from phosphene.decision.deep.actor_critic import ActorCritic
 from phosphene.decision.deep.distributions import Gaussian
 from phosphene.decision.deep.layers.quick_mlp import quick_mlps
 from phosphene.decision.deep.masks import forbid
 from phosphene.decision.deep.observations import RunningScale
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts, batches_of
+from phosphene.decision.deep.settings import EnvironmentSettings, RewardSettings, ValueSettings
 from phosphene.kernels.surrogate import Moments, Weights, assembled, clipped_surrogate
 
 __all__ = ["PPO"]
 
 
-class PPO(ActorCritic):
+class PPO(EnvironmentSettings, ValueSettings, RewardSettings, ActorCritic):
     r"""Proximal policy optimization with a clipped ratio (Schulman et al., 2017).
 
     .. math::
@@ -36,22 +38,6 @@ class PPO(ActorCritic):
 
     Args:
         spec: Of the environment; actions may be discrete or continuous.
-        environments: Copies to act in, side by side, over all ranks.
-        steps: Time steps of a rollout.
-        epochs: Passes over each rollout.
-        batch_size: Moments in a gradient step, over all ranks; it divides environments x steps.
-        gamma: Discount.
-        lambda_: Weight of longer looks ahead in the advantages, 0 to 1.
-        clip: epsilon, how far the ratio may go.
-        clip_value: How far V may move from what it was, in the same manner; None for any distance.
-        value: c_v.
-        entropy: c_e.
-        normalize: Whether advantages are normalized within each batch.
-        hidden: Widths of the hidden layers of policy and value.
-        activation: Between them.
-        log_std: Where the log standard deviations of continuous actions begin.
-        standardize: Whether observations are put on a running scale.
-        scale_rewards: Whether rewards are divided by the deviation of their discounted sums.
 
     Raises:
         ConfigError: batch_size does not divide a rollout, or a coefficient is out of range.
@@ -63,38 +49,30 @@ class PPO(ActorCritic):
         torch.Size([2])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        environments: Count = 8,
-        steps: Count = 128,
-        epochs: Count = 10,
-        batch_size: Count = 256,
-        gamma: float = 0.99,
-        lambda_: float = 0.95,
-        clip: Positive = 0.2,
-        clip_value: float | None = None,
-        value: NotNegative = 0.5,
-        entropy: NotNegative = 0.0,
-        normalize: bool = True,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "tanh",
-        log_std: float = 0.0,
-        standardize: bool = False,
-        scale_rewards: bool = False,
-    ) -> None:
-        super().__init__(
-            spec, hidden=hidden, activation=activation, log_std=log_std, standardize=standardize
-        )
-        self.environments, self.steps, self.epochs = environments, steps, epochs
-        self.batch_size = batch_size
-        self.repeat = epochs * batches_of(environments * steps, batch_size)
-        self.gamma = check_discount(gamma)
-        self.lambda_ = check_discount(lambda_, "lambda_")
-        self.weights = Weights(clip, clip_value, value, entropy)
-        self.normalize = normalize
-        self.rewards = RunningScale((), center=False) if scale_rewards else None
+    steps: Count = setting(default=128, help="Time steps of a rollout.")
+    epochs: Count = setting(default=10, help="Passes over each rollout.")
+    batch_size: Count = setting(
+        default=256,
+        help="Moments in a gradient step, over all ranks; it divides environments x steps.",
+    )
+    lambda_: Part = setting(
+        default=0.95, help="Weight of longer looks ahead in the advantages, 0 to 1."
+    )
+    clip: Positive = setting(default=0.2, help="epsilon, how far the ratio may go.")
+    clip_value: float | None = setting(
+        default=None,
+        help="How far V may move from what it was, in the same manner; None for any distance.",
+    )
+    normalize: bool = setting(
+        default=True, help="Whether advantages are normalized within each batch."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.repeat = self.epochs * batches_of(self.environments * self.steps, self.batch_size)
+        self.weights = Weights(self.clip, self.clip_value, self.c_value, self.c_entropy)
+        self.rewards = RunningScale((), center=False) if self.scale_rewards else None
 
     def experience(self, environment: Environment, seed: int, ranks: Ranks) -> Rollouts:
         """Rollouts, each used for ``epochs`` passes."""

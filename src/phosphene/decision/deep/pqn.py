@@ -7,15 +7,16 @@ from torch import Tensor, nn
 
 from phosphene.core.agent import Agent
 from phosphene.core.batch import Batch
-from phosphene.core.environment import Environment, EnvSpec
-from phosphene.core.errors import ConfigError
+from phosphene.core.environment import Environment
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.ranges import Count
+from phosphene.core.ranges import Count, Part
+from phosphene.core.settings import setting
 from phosphene.core.subject import Ranks
-from phosphene.decision.deep.actor_critic import check_discount
 from phosphene.decision.deep.masks import at_random, forbid
 from phosphene.decision.deep.observations import Eyes, RunningScale, orthogonal
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts, batches_of
+from phosphene.decision.deep.settings import EpsilonSettings, QNetworkSettings, RewardSettings
+from phosphene.decision.settings import DiscountSettings
 from phosphene.nn.activations import activation_named
 from phosphene.nn.mlp import check_widths
 
@@ -72,7 +73,7 @@ class NormedMLP(nn.Module):
         return out
 
 
-class PQN(Agent):
+class PQN(EpsilonSettings, QNetworkSettings, RewardSettings, DiscountSettings, Agent):
     r"""Parallelized Q-network (Gallici, Fellows, Ellis, Pou, Masmitja, Foerster and Martin, 2024).
 
     .. math::
@@ -92,20 +93,6 @@ class PQN(Agent):
 
     Args:
         spec: Of the environment; actions are discrete.
-        environments: Copies to act in, side by side, over all ranks.
-        steps: Time steps of a rollout.
-        epochs: Passes over each rollout.
-        batch_size: Moments in a gradient step, over all ranks; it divides environments x steps.
-        gamma: Discount.
-        lambda_: Weight of longer looks ahead in the returns, 0 to 1.
-        epsilon_start: Probability of a random action at first.
-        epsilon_end: At last.
-        epsilon_steps: Environment steps from the one to the other.
-        hidden: Widths of the hidden layers.
-        activation: After each of them.
-        norm: Whether each hidden layer is normalized.
-        standardize: Whether observations are put on a running scale.
-        scale_rewards: Whether rewards are divided by the deviation of their discounted sums.
 
     Raises:
         ConfigError: batch_size does not divide a rollout, or a coefficient is out of range.
@@ -118,50 +105,38 @@ class PQN(Agent):
         torch.Size([2])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        environments: Count = 128,
-        steps: Count = 16,
-        epochs: Count = 4,
-        batch_size: Count = 512,
-        gamma: float = 0.99,
-        lambda_: float = 0.9,
-        epsilon_start: float = 1.0,
-        epsilon_end: float = 0.05,
-        epsilon_steps: int = 50_000,
-        hidden: Sequence[int] = (128, 128),
-        activation: str = "relu",
-        norm: bool = True,
-        standardize: bool = False,
-        scale_rewards: bool = False,
-    ) -> None:
-        super().__init__(spec)
+    environments: Count = setting(
+        default=128, help="Copies to act in, side by side, over all ranks."
+    )
+    steps: Count = setting(default=16, help="Time steps of a rollout.")
+    epochs: Count = setting(default=4, help="Passes over each rollout.")
+    batch_size: Count = setting(
+        default=512,
+        help="Moments in a gradient step, over all ranks; it divides environments x steps.",
+    )
+    lambda_: Part = setting(
+        default=0.9, help="Weight of longer looks ahead in the returns, 0 to 1."
+    )
+    epsilon_steps: Count = setting(
+        default=50_000, help="Environment steps from the one to the other."
+    )
+    norm: bool = setting(default=True, help="Whether each hidden layer is normalized.")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
         self.actions = self.need_discrete()
-        for name, value in (("epsilon_start", epsilon_start), ("epsilon_end", epsilon_end)):
-            if not 0 <= value <= 1:
-                raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
-        least = {
-            "environments": environments, "steps": steps, "epochs": epochs,
-            "epsilon_steps": epsilon_steps,
-        }  # fmt: skip
-        for name, count in least.items():
-            if count < 1:
-                raise ConfigError(f"{name} must be 1 or more, got {count}")
-        self.environments, self.steps, self.epochs = environments, steps, epochs
-        self.batch_size = batch_size
-        self.repeat = epochs * batches_of(environments * steps, batch_size)
-        self.gamma = check_discount(gamma)
-        self.lambda_ = check_discount(lambda_, "lambda_")
-        self.epsilon_start, self.epsilon_end = epsilon_start, epsilon_end
-        self.epsilon_steps = epsilon_steps
-        self._epsilon = epsilon_end  # while no rollout is under way
-        self.eyes = Eyes(spec, standardize=standardize)
+        self.repeat = self.epochs * batches_of(self.environments * self.steps, self.batch_size)
+        self._epsilon = self.epsilon_end  # while no rollout is under way
+        self.eyes = Eyes(self.spec, standardize=self.standardize)
         self.network = NormedMLP(
-            self.eyes.size, hidden, self.actions, activation=activation, norm=norm
+            self.eyes.size,
+            self.hidden,
+            self.actions,
+            activation=self.activation_name,
+            norm=self.norm,
         )
-        self.rewards = RunningScale((), center=False) if scale_rewards else None
+        self.rewards = RunningScale((), center=False) if self.scale_rewards else None
 
     def epsilon(self, experienced: int) -> float:
         """The probability of a random action after so many environment steps."""

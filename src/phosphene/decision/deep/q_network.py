@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from phosphene.core.agent import Agent
 from phosphene.core.environment import EnvSpec
-from phosphene.core.errors import ConfigError
-from phosphene.decision.deep.actor_critic import check_discount
 from phosphene.decision.deep.layers.quick_mlp import QuickMLP, quick_mlps
 from phosphene.decision.deep.masks import at_random, forbid
 from phosphene.decision.deep.observations import Eyes
 from phosphene.decision.deep.replay import Replay
+from phosphene.decision.deep.settings import EpsilonSettings, ReplaySettings
+from phosphene.decision.settings import DiscountSettings
 
 __all__ = ["QAgent", "QNetwork"]
 
@@ -83,7 +83,7 @@ class QNetwork(nn.Module):
         return value + q - q.mean(1, keepdim=True)
 
 
-class QAgent(Agent):
+class QAgent(ReplaySettings, EpsilonSettings, DiscountSettings, Agent):
     r"""Acts by the greatest Q, and at random with probability :math:`\epsilon`.
 
     epsilon falls linearly over ``epsilon_steps`` environment steps; before ``warmup`` transitions
@@ -92,51 +92,17 @@ class QAgent(Agent):
 
     Args:
         spec: Of the environment.
-        environments: Copies to act in, side by side, over all ranks.
-        act_steps: Steps in each of them a cycle.
-        turns: Gradient steps a cycle.
-        batch_size: Transitions in a gradient step, over all ranks.
-        capacity: Transitions kept.
-        warmup: Transitions before the first gradient step.
-        gamma: Discount.
-        epsilon_start: At first.
-        epsilon_end: At last.
-        epsilon_steps: Environment steps from the one to the other.
 
     Raises:
         EventError: Actions are continuous.
         ConfigError: A number is out of its range.
     """
 
-    online: QNetwork
-
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        environments: int,
-        act_steps: int,
-        turns: int,
-        batch_size: int,
-        capacity: int,
-        warmup: int,
-        gamma: float,
-        epsilon_start: float,
-        epsilon_end: float,
-        epsilon_steps: int,
-    ) -> None:
-        super().__init__(spec)
+    def setup(self) -> None:
+        """Note the actions; nothing is kept yet."""
+        super().setup()
+        self.online: QNetwork
         self.actions = self.need_discrete()
-        self.environments, self.act_steps, self.turns = environments, act_steps, turns
-        self.batch_size, self.capacity, self.warmup = batch_size, capacity, warmup
-        self.gamma = check_discount(gamma)
-        for name, value in (("epsilon_start", epsilon_start), ("epsilon_end", epsilon_end)):
-            if not 0 <= value <= 1:
-                raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
-        if epsilon_steps < 1:
-            raise ConfigError(f"epsilon_steps must be 1 or more, got {epsilon_steps}")
-        self.epsilon_start, self.epsilon_end = epsilon_start, epsilon_end
-        self.epsilon_steps = epsilon_steps
         self.replay: Replay | None = None
 
     def epsilon(self, experienced: int) -> float:

@@ -7,19 +7,20 @@ import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.environment import Environment, EnvSpec
-from phosphene.core.errors import ConfigError
+from phosphene.core.environment import Environment
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.ranges import Count, NotNegative
+from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
 from phosphene.core.subject import Ranks
-from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
+from phosphene.decision.deep.actor_critic import ActorCritic
+from phosphene.decision.deep.settings import EntropySettings
 from phosphene.decision.deep.whole_episodes import EpisodeBatch, WholeEpisodes
 from phosphene.kernels.returns import advantages
 
 __all__ = ["REINFORCE", "returns_to_go"]
 
 
-class REINFORCE(ActorCritic):
+class REINFORCE(EntropySettings, ActorCritic):
     r"""Monte-Carlo policy gradients (Williams, 1992; Sutton, McAllester, Singh and Mansour, 2000).
 
     .. math::
@@ -48,19 +49,6 @@ class REINFORCE(ActorCritic):
 
     Args:
         spec: Of the environment; actions may be discrete or continuous.
-        environments: Episodes of a gradient step, played side by side, over all ranks.
-        gamma: Discount.
-        baseline: ``value``, a network fitted to returns, or ``none``.
-        reward_to_go: Whether actions are credited only with what came after them.
-        discounted_states: Whether the factor gamma^t is kept.
-        normalize: Whether the credit of each batch is normalized.
-        value_steps: Gradient steps of the value on each batch.
-        entropy: Weight of the policy's entropy, summed over an episode, in what is maximized.
-        longest: Steps after which an episode is left, where the environment sets no limit.
-        hidden: Widths of the hidden layers of policy and value.
-        activation: Between them.
-        log_std: Where the log standard deviations of continuous actions begin.
-        standardize: Whether observations are put on a running scale.
 
     Raises:
         ConfigError: A number is out of range, or the baseline is unknown.
@@ -72,38 +60,27 @@ class REINFORCE(ActorCritic):
         torch.Size([2])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        environments: Count = 16,
-        gamma: float = 0.99,
-        baseline: Literal["none", "value"] = "value",
-        reward_to_go: bool = True,
-        discounted_states: bool = False,
-        normalize: bool = False,
-        value_steps: int = 10,
-        entropy: NotNegative = 0.0,
-        longest: int = 1000,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "tanh",
-        log_std: float = 0.0,
-        standardize: bool = False,
-    ) -> None:
-        super().__init__(
-            spec, hidden=hidden, activation=activation, log_std=log_std, standardize=standardize
-        )
-        counts = {"environments": environments, "value_steps": value_steps, "longest": longest}
-        for name, count in counts.items():
-            if count < 1:
-                raise ConfigError(f"{name} must be at least 1, got {count}")
-        if baseline not in ("none", "value"):
-            raise ConfigError(f"baseline {baseline!r} is unknown; allowed: none, value")
-        self.environments, self.gamma = environments, check_discount(gamma)
-        self.baseline, self.reward_to_go = baseline, reward_to_go
-        self.discounted_states, self.normalize = discounted_states, normalize
-        self.value_steps, self.c_entropy, self.longest = value_steps, entropy, longest
-        if baseline == "none":
+    environments: Count = setting(
+        default=16, help="Episodes of a gradient step, played side by side, over all ranks."
+    )
+    baseline: Literal["none", "value"] = setting(
+        default="value", help="``value``, a network fitted to returns, or ``none``."
+    )
+    reward_to_go: bool = setting(
+        default=True, help="Whether actions are credited only with what came after them."
+    )
+    discounted_states: bool = setting(default=False, help="Whether the factor gamma^t is kept.")
+    normalize: bool = setting(default=False, help="Whether the credit of each batch is normalized.")
+    value_steps: Count = setting(default=10, help="Gradient steps of the value on each batch.")
+    longest: Count = setting(
+        default=1000,
+        help="Steps after which an episode is left, where the environment sets no limit.",
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        if self.baseline == "none":
             del self.critic  # nothing would teach it
 
     def experience(self, environment: Environment, seed: int, ranks: Ranks) -> WholeEpisodes:

@@ -2,6 +2,7 @@ r"""Soft actor-critic: off-policy control that is paid for keeping its choices o
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -10,15 +11,18 @@ from torch import Tensor, nn
 from phosphene.core.agent import Agent
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
-from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase, Step
-from phosphene.core.ranges import Count, Natural
+from phosphene.core.ranges import Count, Natural, Positive, Within
+from phosphene.core.settings import setting
 from phosphene.core.subject import Ranks
-from phosphene.decision.deep.actor_critic import Bounds, check_discount
+from phosphene.decision.deep.actor_critic import Bounds
 from phosphene.decision.deep.distributions import SquashedGaussian
 from phosphene.decision.deep.layers.quick_mlp import QuickMLP, quick_mlps
 from phosphene.decision.deep.observations import Eyes
 from phosphene.decision.deep.replay import Replay, TransitionBatch
+from phosphene.decision.deep.settings import ReplaySettings
+from phosphene.decision.settings import DiscountSettings
+from phosphene.nn.settings import ActivationSettings
 
 __all__ = ["SAC", "TwinCritic"]
 
@@ -34,6 +38,7 @@ class TwinCritic(nn.Module):
         activation: Between them.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> import phosphene as ph
         >>> spec = EnvSpec("swing", ph.Event.real(3), low=(-2.0,), high=(2.0,))
         >>> one, two = TwinCritic(spec)(torch.zeros(5, 3), torch.zeros(5, 1))
@@ -57,7 +62,7 @@ class TwinCritic(nn.Module):
         return one.squeeze(1), two.squeeze(1)
 
 
-class SAC(Agent):
+class SAC(ReplaySettings, ActivationSettings, DiscountSettings, Agent):
     r"""Soft actor-critic with a learned temperature (Haarnoja et al., 2018).
 
     It maximizes the return plus :math:`\alpha` times the entropy of the policy, from transitions
@@ -83,20 +88,6 @@ class SAC(Agent):
 
     Args:
         spec: Of the environment; actions are continuous.
-        environments: Copies to act in, side by side, over all ranks.
-        act_steps: Steps in each of them at a time.
-        turns: Gradient steps between.
-        batch_size: Transitions in a gradient step, over all ranks.
-        capacity: Transitions kept; the oldest are written over.
-        warmup: Transitions, by uniform actions, before the first gradient step.
-        gamma: Discount.
-        tau: What part of the way the target critics go in each gradient step.
-        temperature: alpha; None to learn it, beginning at ``first_temperature``.
-        first_temperature: Where a learned alpha begins.
-        target_entropy: The entropy (nats) that a learned alpha keeps to; None for minus the number
-            of an action's components.
-        hidden: Widths of the hidden layers of actor and critics.
-        activation: Between them.
 
     Raises:
         EventError: Actions are discrete.
@@ -109,44 +100,48 @@ class SAC(Agent):
         torch.Size([2, 1])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        environments: Count = 1,
-        act_steps: Count = 1,
-        turns: Count = 1,
-        batch_size: Count = 256,
-        capacity: Count = 1_000_000,
-        warmup: Natural = 100,
-        gamma: float = 0.99,
-        tau: float = 0.005,
-        temperature: float | None = None,
-        first_temperature: float = 1.0,
-        target_entropy: float | None = None,
-        hidden: Sequence[int] = (256, 256),
-        activation: str = "relu",
-    ) -> None:
-        super().__init__(spec)
+    environments: Count = setting(default=1, help="Copies to act in, side by side, over all ranks.")
+    batch_size: Count = setting(default=256, help="Transitions in a gradient step, over all ranks.")
+    capacity: Count = setting(
+        default=1_000_000, help="Transitions kept; the oldest are written over."
+    )
+    warmup: Natural = setting(
+        default=100, help="Transitions, by uniform actions, before the first gradient step."
+    )
+    tau: Annotated[float, Within(0, 1, above=True)] = setting(
+        default=0.005, help="What part of the way the target critics go in each gradient step."
+    )
+    fixed: Annotated[float | None, Within(0)] = setting(
+        alias="temperature",
+        default=None,
+        help="alpha; None to learn it, beginning at ``first_temperature``.",
+    )
+    first_temperature: Positive = setting(default=1.0, help="Where a learned alpha begins.")
+    entropy_given: float | None = setting(
+        alias="target_entropy",
+        default=None,
+        help="The entropy (nats) that a learned alpha keeps to; None for minus the number of an "
+        "action's components.",
+    )
+    hidden: Sequence[int] = setting(
+        default=(256, 256), help="Widths of the hidden layers of actor and critics."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
         self.actions = self.need_continuous()
-        if not 0 < tau <= 1:
-            raise ConfigError(f"tau must lie above 0 and be at most 1, got {tau}")
-        if temperature is not None and not temperature >= 0:
-            raise ConfigError(f"temperature must be 0 or more, got {temperature}")
-        if not first_temperature > 0:
-            raise ConfigError(f"first_temperature must be above 0, got {first_temperature}")
-        self.environments, self.act_steps, self.turns = environments, act_steps, turns
-        self.batch_size, self.capacity, self.warmup = batch_size, capacity, warmup
-        self.gamma, self.tau = check_discount(gamma), tau
-        self.fixed = temperature
-        self.target_entropy = -float(self.actions) if target_entropy is None else target_entropy
-        self.bounds = Bounds(spec)
-        self.eyes = Eyes(spec)
-        self.actor = QuickMLP(self.eyes.size, hidden, 2 * self.actions, activation=activation)
-        self.critic = TwinCritic(spec, hidden=hidden, activation=activation)
+        self.target_entropy = -float(self.actions)
+        if self.entropy_given is not None:
+            self.target_entropy = self.entropy_given
+        self.bounds = Bounds(self.spec)
+        self.eyes = Eyes(self.spec)
+        hidden, f = self.hidden, self.activation_name
+        self.actor = QuickMLP(self.eyes.size, hidden, 2 * self.actions, activation=f)
+        self.critic = TwinCritic(self.spec, hidden=hidden, activation=f)
         self.target = deepcopy(self.critic).requires_grad_(False)
-        if temperature is None:
-            self.log_temperature = nn.Parameter(torch.tensor(float(first_temperature)).log())
+        if self.fixed is None:
+            self.log_temperature = nn.Parameter(torch.tensor(float(self.first_temperature)).log())
         self._drawn: list[Tensor] = []
         self._followers: list[Tensor] = []
         self._leaders: list[Tensor] = []

@@ -5,8 +5,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from phosphene.core.environment import EnvSpec
-from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
 from phosphene.decision.tabular.learner import Control, Learner, Prediction
 from phosphene.decision.tabular.running import history_of
 from phosphene.decision.tabular.schedules import Schedule, harmonic
@@ -127,14 +126,6 @@ class MonteCarlo(TableAgent):
 
     Args:
         spec: Of an environment with countable observations and discrete actions.
-        first_visit: Learn from the first visit of a pair in an episode only.
-        limit: Steps after which an episode is cut off: what goes round in circles never ends.
-        gamma: Discount.
-        alpha: Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``.
-        epsilon: Probability of an action drawn from all, or ``linear:1:0.05:500episodes``.
-        temperature: Explore by softmax instead, p(a) ~ exp(Q / temperature).
-        initial: What Q is at first; high values make the agent try everything.
-        steps: Environment steps in a cycle of the trainer, between two log lines.
 
     Raises:
         EventError: Observations or actions cannot be counted.
@@ -146,23 +137,15 @@ class MonteCarlo(TableAgent):
         torch.Size([48, 4])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        first_visit: bool = True,
-        limit: int = 1000,
-        gamma: float = 0.99,
-        alpha: Rate = 0.05,
-        epsilon: Rate = 0.1,
-        temperature: Rate | None = None,
-        initial: float = 0.0,
-        steps: Count = 500,
-    ) -> None:
-        settings = {
-            "first_visit": first_visit,
-            "limit": limit,
-            "gamma": gamma, "alpha": alpha, "epsilon": epsilon, "temperature": temperature,
-            "initial": initial,
-        }  # fmt: skip
-        super().__init__(spec, "monte-carlo", steps, settings)
+    method = "monte-carlo"
+
+    first_visit: bool = setting(
+        default=True, help="Learn from the first visit of a pair in an episode only."
+    )
+    limit: int = setting(
+        default=1000,
+        help="Steps after which an episode is cut off: what goes round in circles never ends.",
+    )
+    alpha: Rate = setting(
+        default=0.05, help="Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``."
+    )

@@ -5,8 +5,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from phosphene.core.environment import EnvSpec
 from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
 from phosphene.decision.tabular.learner import Control, Learner, Prediction
 from phosphene.decision.tabular.running import history_of
 from phosphene.decision.tabular.schedules import Schedule
@@ -122,13 +122,6 @@ class NStepSarsa(TableAgent):
 
     Args:
         spec: Of an environment with countable observations and discrete actions.
-        n: How many rewards; 1 is SARSA.
-        gamma: Discount.
-        alpha: Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``.
-        epsilon: Probability of an action drawn from all, or ``linear:1:0.05:500episodes``.
-        temperature: Explore by softmax instead, p(a) ~ exp(Q / temperature).
-        initial: What Q is at first; high values make the agent try everything.
-        steps: Environment steps in a cycle of the trainer, between two log lines.
 
     Raises:
         EventError: Observations or actions cannot be counted.
@@ -140,21 +133,9 @@ class NStepSarsa(TableAgent):
         torch.Size([48, 4])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        n: int = 4,
-        gamma: float = 0.99,
-        alpha: Rate = 0.2,
-        epsilon: Rate = 0.1,
-        temperature: Rate | None = None,
-        initial: float = 0.0,
-        steps: Count = 500,
-    ) -> None:
-        settings = {
-            "n": n,
-            "gamma": gamma, "alpha": alpha, "epsilon": epsilon, "temperature": temperature,
-            "initial": initial,
-        }  # fmt: skip
-        super().__init__(spec, "n-step-sarsa", steps, settings)
+    method = "n-step-sarsa"
+
+    n: Count = setting(default=4, help="How many rewards; 1 is SARSA.")
+    alpha: Rate = setting(
+        default=0.2, help="Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``."
+    )

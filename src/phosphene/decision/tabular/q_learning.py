@@ -5,12 +5,10 @@ from typing import Any
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from phosphene.core.environment import EnvSpec
-from phosphene.core.ranges import Count
 from phosphene.decision.tabular.learner import Control, Learner
 from phosphene.decision.tabular.running import history_of
 from phosphene.decision.tabular.schedules import Schedule
-from phosphene.decision.tabular.table_agent import Rate, TableAgent
+from phosphene.decision.tabular.table_agent import TableAgent
 
 __all__ = ["DoubleQLearning", "QLearning", "double_q_learning", "q_learning"]
 
@@ -126,12 +124,6 @@ class QLearning(TableAgent):
 
     Args:
         spec: Of an environment with countable observations and discrete actions.
-        gamma: Discount.
-        alpha: Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``.
-        epsilon: Probability of an action drawn from all, or ``linear:1:0.05:500episodes``.
-        temperature: Explore by softmax instead, p(a) ~ exp(Q / temperature).
-        initial: What Q is at first; high values make the agent try everything.
-        steps: Environment steps in a cycle of the trainer, between two log lines.
 
     Raises:
         EventError: Observations or actions cannot be counted.
@@ -143,22 +135,7 @@ class QLearning(TableAgent):
         torch.Size([48, 4])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        gamma: float = 0.99,
-        alpha: Rate = 0.5,
-        epsilon: Rate = 0.1,
-        temperature: Rate | None = None,
-        initial: float = 0.0,
-        steps: Count = 500,
-    ) -> None:
-        settings = {
-            "gamma": gamma, "alpha": alpha, "epsilon": epsilon, "temperature": temperature,
-            "initial": initial,
-        }  # fmt: skip
-        super().__init__(spec, "q-learning", steps, settings)
+    method = "q-learning"
 
 
 class DoubleQLearning(TableAgent):
@@ -168,12 +145,6 @@ class DoubleQLearning(TableAgent):
 
     Args:
         spec: Of an environment with countable observations and discrete actions.
-        gamma: Discount.
-        alpha: Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``.
-        epsilon: Probability of an action drawn from all, or ``linear:1:0.05:500episodes``.
-        temperature: Explore by softmax instead, p(a) ~ exp(Q / temperature).
-        initial: What Q is at first; high values make the agent try everything.
-        steps: Environment steps in a cycle of the trainer, between two log lines.
 
     Raises:
         EventError: Observations or actions cannot be counted.
@@ -185,19 +156,4 @@ class DoubleQLearning(TableAgent):
         torch.Size([48, 4])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        gamma: float = 0.99,
-        alpha: Rate = 0.5,
-        epsilon: Rate = 0.1,
-        temperature: Rate | None = None,
-        initial: float = 0.0,
-        steps: Count = 500,
-    ) -> None:
-        settings = {
-            "gamma": gamma, "alpha": alpha, "epsilon": epsilon, "temperature": temperature,
-            "initial": initial,
-        }  # fmt: skip
-        super().__init__(spec, "double-q-learning", steps, settings)
+    method = "double-q-learning"

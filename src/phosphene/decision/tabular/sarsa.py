@@ -5,12 +5,12 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from phosphene.core.environment import EnvSpec
-from phosphene.core.ranges import Count
+from phosphene.core.ranges import Part
+from phosphene.core.settings import setting
 from phosphene.decision.tabular.learner import Control, Learner
 from phosphene.decision.tabular.running import history_of
 from phosphene.decision.tabular.schedules import Schedule
-from phosphene.decision.tabular.table_agent import Rate, TableAgent
+from phosphene.decision.tabular.table_agent import TableAgent
 
 __all__ = ["ExpectedSarsa", "Sarsa", "expected_sarsa", "sarsa"]
 
@@ -128,14 +128,6 @@ class Sarsa(TableAgent):
 
     Args:
         spec: Of an environment with countable observations and discrete actions.
-        lambda_: How fast traces fade, 0 to 1; 0 is one-step SARSA.
-        traces: ``accumulating`` or ``replacing``.
-        gamma: Discount.
-        alpha: Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``.
-        epsilon: Probability of an action drawn from all, or ``linear:1:0.05:500episodes``.
-        temperature: Explore by softmax instead, p(a) ~ exp(Q / temperature).
-        initial: What Q is at first; high values make the agent try everything.
-        steps: Environment steps in a cycle of the trainer, between two log lines.
 
     Raises:
         EventError: Observations or actions cannot be counted.
@@ -147,26 +139,12 @@ class Sarsa(TableAgent):
         torch.Size([48, 4])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        lambda_: float = 0.0,
-        traces: Literal["accumulating", "replacing"] = "replacing",
-        gamma: float = 0.99,
-        alpha: Rate = 0.5,
-        epsilon: Rate = 0.1,
-        temperature: Rate | None = None,
-        initial: float = 0.0,
-        steps: Count = 500,
-    ) -> None:
-        settings = {
-            "lambda_": lambda_,
-            "traces": traces,
-            "gamma": gamma, "alpha": alpha, "epsilon": epsilon, "temperature": temperature,
-            "initial": initial,
-        }  # fmt: skip
-        super().__init__(spec, "sarsa", steps, settings)
+    method = "sarsa"
+
+    lambda_: Part = setting(default=0.0, help="How fast traces fade, 0 to 1; 0 is one-step SARSA.")
+    traces: Literal["accumulating", "replacing"] = setting(
+        default="replacing", help="``accumulating`` or ``replacing``."
+    )
 
 
 class ExpectedSarsa(TableAgent):
@@ -176,12 +154,6 @@ class ExpectedSarsa(TableAgent):
 
     Args:
         spec: Of an environment with countable observations and discrete actions.
-        gamma: Discount.
-        alpha: Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``.
-        epsilon: Probability of an action drawn from all, or ``linear:1:0.05:500episodes``.
-        temperature: Explore by softmax instead, p(a) ~ exp(Q / temperature).
-        initial: What Q is at first; high values make the agent try everything.
-        steps: Environment steps in a cycle of the trainer, between two log lines.
 
     Raises:
         EventError: Observations or actions cannot be counted.
@@ -193,19 +165,4 @@ class ExpectedSarsa(TableAgent):
         torch.Size([48, 4])
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        *,
-        gamma: float = 0.99,
-        alpha: Rate = 0.5,
-        epsilon: Rate = 0.1,
-        temperature: Rate | None = None,
-        initial: float = 0.0,
-        steps: Count = 500,
-    ) -> None:
-        settings = {
-            "gamma": gamma, "alpha": alpha, "epsilon": epsilon, "temperature": temperature,
-            "initial": initial,
-        }  # fmt: skip
-        super().__init__(spec, "expected-sarsa", steps, settings)
+    method = "expected-sarsa"

@@ -1,6 +1,6 @@
 """Tabular methods as agents: the same trainings, runs, commands and reports as all others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -8,9 +8,12 @@ from torch import Tensor
 
 from phosphene.core.agent import Agent, Experience
 from phosphene.core.batch import Batch
-from phosphene.core.environment import Environment, EnvSpec
+from phosphene.core.environment import Environment
 from phosphene.core.phase import Phase, Step
+from phosphene.core.ranges import Count
+from phosphene.core.settings import setting, values_of
 from phosphene.core.subject import Ranks
+from phosphene.decision.settings import DiscountSettings
 from phosphene.decision.tabular.learner import Learner
 from phosphene.decision.tabular.schedules import Schedule
 
@@ -20,7 +23,7 @@ Rate = float | str
 """A number, or a schedule: ``linear:1:0.05:500episodes``, ``harmonic:1:0.8visits``."""
 
 
-class TableAgent(Agent):
+class TableAgent(DiscountSettings, Agent):
     """An agent that keeps a value for every state and action.
 
     It acts in one environment; where that has a table of transitions the learner runs natively, and
@@ -29,27 +32,45 @@ class TableAgent(Agent):
 
     Args:
         spec: Of an environment whose observations are numbers of states, with discrete actions.
-        method: A name of :data:`~phosphene.decision.tabular.learner.METHODS`.
-        steps: Environment steps in a cycle of the trainer, between two log lines.
-        settings: What the learner takes.
 
     Raises:
         EventError: Observations or actions cannot be counted.
     """
 
-    table: Tensor
+    method = ""
+    """A name of :data:`~phosphene.decision.tabular.learner.METHODS`."""
     environments = 1
     shared = False
 
-    def __init__(self, spec: EnvSpec, method: str, steps: int, settings: Mapping[str, Any]) -> None:
-        super().__init__(spec)
-        actions = self.need_discrete()
-        if spec.states is None:
+    alpha: Rate = setting(
+        default=0.5, help="Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``."
+    )
+    epsilon: Rate = setting(
+        default=0.1,
+        help="Probability of an action drawn from all, or ``linear:1:0.05:500episodes``.",
+    )
+    temperature: Rate | None = setting(
+        default=None, help="Explore by softmax instead, p(a) ~ exp(Q / temperature)."
+    )
+    initial: float = setting(
+        default=0.0, help="What Q is at first; high values make the agent try everything."
+    )
+    steps: Count = setting(
+        default=500, help="Environment steps in a cycle of the trainer, between two log lines."
+    )
+
+    def setup(self) -> None:
+        """Make the table."""
+        super().setup()
+        actions, states = self.need_discrete(), self.spec.states
+        if states is None:
             self.refuse("a table needs observations that are numbers of states")
-        self.method, self.steps, self.learning = method, steps, dict(settings)
+        told = values_of(self)
+        self.learning = {name: told[name] for name in told if name not in ("spec", "steps")}
         # Refuses settings that it cannot take now, not when training begins.
-        Learner(_Nowhere(spec.states, actions), method, **settings)
-        self.register_buffer("table", torch.zeros(spec.states, actions, dtype=torch.float64))
+        Learner(_Nowhere(states, actions), self.method, **self.learning)
+        self.table: Tensor
+        self.register_buffer("table", torch.zeros(states, actions, dtype=torch.float64))
 
     def experience(self, environment: Environment, seed: int, ranks: Ranks) -> "TableExperience":
         """A learner in that environment."""
