@@ -21,9 +21,9 @@ from phosphene.data.tokenizers import Tokenizer
 from phosphene.evaluate import views
 from phosphene.evaluate.data_kind import picture
 from phosphene.evaluate.pictures import series_of, shape_of_image
-from phosphene.evaluate.sequences import legible
 from phosphene.evaluate.subject import data_of
 from phosphene.evaluate.table_plots import table_picture
+from phosphene.evaluate.text import legible
 from phosphene.nn.choosing import Choosing
 from phosphene.subjects.dataset.given import Given, conditioned_sheet, context_of, given_images
 from phosphene.subjects.dataset.rows import GivenRows, given_labels, given_rows, write_rows

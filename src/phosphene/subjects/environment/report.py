@@ -13,8 +13,9 @@ from phosphene import catalog
 from phosphene.core.agent import Agent
 from phosphene.decision.environments.table import make
 from phosphene.evaluate import page, plots
-from phosphene.evaluate.report import headline, score_table, settings_table
 from phosphene.evaluate.score import Score
+from phosphene.evaluate.sections.scores import headline, score_table
+from phosphene.evaluate.sections.settings import settings_table
 from phosphene.evaluate.subject import env_of
 from phosphene.subjects.environment.scores import steps_of
 from phosphene.subjects.environment.value_map import value_map
