@@ -10,6 +10,7 @@ export GOMP_SPINCOUNT ?= 10000
 help:
 	@echo "make demo       train a model on real digits, evaluate it, write a report (about 4 minutes)"
 	@echo "make test       the test suite     make test-slow  the learning tests that take minutes"
+	@echo "make test FAMILY=flow              the tests that concern a family"
 	@echo "make check      lint, types, floors  make bench    peers side by side    make docs  documentation"
 
 # torch first, pinned and by plain pip: an open range may bring gigabytes of CUDA packages.
@@ -35,11 +36,15 @@ $(VENV)/docs: $(VENV)/base
 demo: $(VENV)/base
 	$(BIN)/phosphene demo
 
+# Groups of tests go out in the order of tests/conftest.py. Bytecode is kept even where the
+# environment says otherwise: without it, every process compiles the library and the tests anew.
 test: $(VENV)/dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
+		--dist loadgroup --no-loadscope-reorder --durations=30 --durations-min=0.5 \
+		-m "not slow" $(if $(FAMILY),--family $(FAMILY))
 
 test-slow: $(VENV)/dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(if $(FAMILY),--family $(FAMILY))
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

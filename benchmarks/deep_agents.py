@@ -28,8 +28,8 @@ from benchmarks.common import (
     write_json,
 )
 from phosphene.api.train import train
-from phosphene.core.agent import Alone
 from phosphene.core.progress import Saved, StepEnd, TrainingEvent
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.dqn import DQN
 from phosphene.decision.deep.ppo import PPO
 from phosphene.decision.deep.sac import SAC

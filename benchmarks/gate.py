@@ -27,8 +27,9 @@ from typing import Any
 
 import torch
 
-from phosphene.core.agent import Agent, Alone
+from phosphene.core.agent import Agent
 from phosphene.core.event import Event
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.ppo import PPO
 from phosphene.decision.environments.table import make, spec
 from phosphene.decision.mdp.mdp import MDP

@@ -12,10 +12,10 @@ import torch
 
 import phosphene as ph
 from phosphene.data.labels import oversample_labelled
+from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
-from phosphene.train.source import DatasetSource
 
 
 def fit(model: ph.Model, train: ph.data.Dataset, budget: str) -> ph.Model:
@@ -27,7 +27,6 @@ def fit(model: ph.Model, train: ph.data.Dataset, budget: str) -> ph.Model:
         source = DatasetSource(train, settings.batch_size, seed=0)
         engine = Engine(
             model, source, settings, Budget.parse(budget), Path(folder), Runtime("cpu"),
-            epoch=len(train),
         )  # fmt: skip
         engine.run()
     return model.eval()

@@ -12,7 +12,6 @@ python examples/custom_model.py
 
 import sys
 import tempfile
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -102,31 +101,13 @@ SYSTEMS = [
 
 
 def main(budget: str = "300steps") -> None:
-    """Train it with the engine, and score it."""
-    from phosphene.evaluate.scoring import evaluate_model
-    from phosphene.train.engine import Engine
-    from phosphene.train.runtime import Runtime
-    from phosphene.train.settings import Budget, TrainSettings
-    from phosphene.train.source import DatasetSource
-    from phosphene.train.validation import HeldOut
-
-    train, validation, test = (
-        ph.data.load("digits-binary", split) for split in ("train", "validation", "test")
-    )
-    torch.manual_seed(0)  # the initial weights; everything after is seeded by the engine
-    model = BernoulliMixture(train.event, components=40)
-    settings = TrainSettings(lr=0.05, batch_size=256)
+    """Train it, and score it."""
+    torch.manual_seed(0)  # the initial weights; everything after is seeded by the training
+    model = BernoulliMixture(ph.Event.image(1, 8, levels=2), components=40)
     with tempfile.TemporaryDirectory() as folder:
-        where = Path(folder)
-        for part in ("model", "checkpoint"):
-            (where / part).mkdir()
-        source = DatasetSource(train, settings.batch_size, seed=0)
-        engine = Engine(
-            model, source, settings, Budget.parse(budget), where, Runtime("cpu"),
-            epoch=len(train), judge=HeldOut(validation, seed=0, limit=2000),
-        )  # fmt: skip
-        engine.run()
-    scores = evaluate_model(model.eval(), test, train, samples=300)
+        run = ph.train(model, data="digits-binary", budget=budget, folder=folder,
+                       lr=0.05, batch_size=256)  # fmt: skip
+        scores = ph.evaluate(run, samples=300)
     for name in ("nll", "bits_per_dim", "frechet_distance", "precision", "recall"):
         print(f"{name:20} {scores[name].value:9.4f}  {scores[name].kind}")
 

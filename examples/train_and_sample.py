@@ -7,7 +7,8 @@ python examples/train_and_sample.py 60s        # better digits
 import sys
 
 import phosphene as ph
-from phosphene.api.sample import sample, save_drawn
+from phosphene.subjects.dataset.drawing import sample
+from phosphene.subjects.dataset.writing import save_drawn
 
 
 def main(budget: str = "300steps") -> None:

@@ -14,7 +14,8 @@ import torch
 import phosphene as ph
 from phosphene import catalog
 from phosphene.catalog import System
-from tests.laws.library import LAWS, ROW_LAWS, cases
+from tests.laws.counted import asserting
+from tests.laws.library import LAWS, ROW_LAWS, cases, row_laws
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = {
@@ -71,16 +72,15 @@ def custom() -> System:
     return SYSTEMS[0]
 
 
-@pytest.mark.parametrize("name", ROW_LAWS)
+@pytest.mark.parametrize("name", row_laws(custom()))
 def test_row_laws_of_the_custom_model(name):
     ROW_LAWS[name](custom())
 
 
-@pytest.mark.parametrize("name", LAWS)
-def test_laws_of_the_custom_model(name):
-    for case in cases(custom()):
-        if case.has(name):
-            LAWS[name](case.make, case.row)
+@pytest.mark.parametrize("case", list(cases(custom())), ids=lambda case: case.name)
+def test_laws_of_the_custom_model(case):
+    for name in case.laws():
+        asserting(LAWS[name], case.make, case.row)
 
 
 @pytest.fixture

@@ -8,17 +8,18 @@ import torch
 from torch import Tensor
 
 import phosphene as ph
-from phosphene.api import train as training
 from phosphene.catalog.recipe import recipes
 from phosphene.core.environment import Environment, Step
 from phosphene.data import load
 from phosphene.data.dataset import Dataset
-from phosphene.subjects.dataset import planning
+from phosphene.subjects.dataset import splits as planning
+from phosphene.subjects.dataset import subject as training
+from phosphene.subjects.dataset.held_out import HeldOut
+from phosphene.subjects.environment import judge as acting
 from phosphene.subjects.environment import playing
-from phosphene.subjects.environment import subject as acting
+from phosphene.subjects.environment import subject as training_place
 from phosphene.subjects.environment.playing import film, play_run
 from phosphene.train.folder import Run
-from phosphene.train.validation import HeldOut
 from tests.api.test_staging import SETTINGS
 
 # -- episodes ---------------------------------------------------------------------------------
@@ -61,6 +62,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[float, ...]]]
 
         monkeypatch.setattr(module, "make", made)
 
+    watching("training", training_place)
     watching("judge", acting)
     watching("scores", playing)
     return found

@@ -12,8 +12,10 @@ from phosphene.data.table import names
 from phosphene.decision.environments.table import names as listed_names
 from phosphene.decision.environments.table import spec
 from phosphene.subjects.dataset.choosing import kind_of, select
-from phosphene.subjects.dataset.planning import load_split, plan_training
+from phosphene.subjects.dataset.handling import Datasets
+from phosphene.subjects.dataset.splits import load_split
 from phosphene.subjects.environment.choosing import select_for
+from phosphene.subjects.plan import Request
 from phosphene.train.building import build
 from phosphene.train.settings import Budget, TrainSettings
 from tests.laws.agents import ENVIRONMENTS
@@ -140,12 +142,9 @@ def test_the_table_says_what_the_data_are():
 
 
 def test_a_note_tells_of_constructor_defaults(tmp_path):
-    plan = plan_training(
-        "made", data="markov3", budget="1steps", seed=0, name="a", recipe="default",
-        folder=tmp_path, model={}, train={}, precision=None, compile=False, init_from=None,
-        overrides={},
-    )  # fmt: skip
-    assert any("no recipe of made is for tokens" in note for note in plan.dataset.notes)
+    ask = Request(system="made", options={"data": "markov3"}, name="a", folder=tmp_path)
+    notes = Datasets().plan(ask).subject.notes
+    assert any("no recipe of made is for tokens" in note for note in notes)
 
 
 TABLES = [recipe for recipe in recipes() if recipe.event]
@@ -167,9 +166,6 @@ def test_patience_of_a_recipe_needs_no_validation(tmp_path):
     """A table of one's own may have none: the recipe's patience is left out, and that is said."""
     x = torch.randn(40, 4)
     own = Dataset(name="own", split="train", event=Event.real(4), x=x)
-    plan = plan_training(
-        "maf", data=own, budget="1steps", seed=0, name="a", recipe="default", folder=tmp_path,
-        model={}, train={}, precision=None, compile=False, init_from=None, overrides={},
-    )  # fmt: skip
+    plan = Datasets().plan(Request(system="maf", options={"data": own}, name="a", folder=tmp_path))
     assert plan.settings.patience is None
-    assert any("there is none" in note for note in plan.notes)
+    assert any("there is none" in note for note in plan.subject.notes)

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from phosphene.api.sample import sample, save_drawn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
+from phosphene.subjects.dataset.drawing import sample
+from phosphene.subjects.dataset.writing import save_drawn
 from phosphene.train.folder import Run
 
 CLASSES = 6

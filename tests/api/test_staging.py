@@ -9,7 +9,7 @@ import torch
 import phosphene as ph
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, RunError
-from phosphene.core.model import tensors
+from phosphene.core.trainable import tensors
 from phosphene.train.folder import Run
 
 SETTINGS = {

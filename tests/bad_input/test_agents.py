@@ -99,25 +99,24 @@ def test_agents_and_models_are_not_mixed_up():
 
 def test_more_processes_than_environments(tmp_path, monkeypatch):
     """Found before anything waits for the other processes."""
-    from phosphene.subjects.environment.subject import Practice, plan_agent
+    from phosphene.subjects.environment.handling import Environments
+    from phosphene.subjects.plan import Request
     from phosphene.train.runtime import Runtime
 
-    plan = plan_agent(
-        "q-learning", env="grid:cliff", budget="10steps", seed=0, name="r", recipe="default",
-        folder=tmp_path, model={}, train={}, precision=None, compile=False, init_from=None,
-        overrides={},
-    )  # fmt: skip
+    said = {"name": "r", "folder": tmp_path, "budget": "10steps"}
+    ask = Request(system="q-learning", options={"env": "grid:cliff"}, **said)
+    plan = Environments().plan(ask)
     runtime = Runtime("cpu")
     runtime.rank, runtime.world = 1, 3
-    assert Practice(plan, runtime).environment.n == 1  # tables are learned by each process alone
-    plan = plan_agent(
-        "ppo", env="CartPole-v1", budget="10steps", seed=0, name="r", recipe="default",
-        folder=tmp_path, model={"environments": 2, "batch_size": 32}, train={}, precision=None,
-        compile=False, init_from=None, overrides={},
-    )  # fmt: skip
+    plan.subject.source(plan, runtime)
+    assert plan.subject.environment.n == 1  # tables are learned by each process alone
+    few = {"environments": 2, "batch_size": 32}
+    plan = Environments().plan(
+        Request(system="ppo", options={"env": "CartPole-v1"}, model=few, **said)
+    )
     runtime.rank, runtime.world = 0, 3
     with pytest.raises(ConfigError, match="3 processes cannot share 2 environments"):
-        Practice(plan, runtime)
+        plan.subject.source(plan, runtime)
 
 
 def test_an_agent_is_told_what_it_was_trained_in(tmp_path):

@@ -78,7 +78,7 @@ def nothing_written(here: Path) -> None:
         (["train", "vae", "--lr", "1"], ("did you mean '--train.lr'?",)),
         (["train", "vae", "--model.latnt-dim", "1"], ("did you mean '--model.latent-dim'?",)),
         (["train", "vae", "--model.latent-dim", "two"], ("whole number", "'two'")),
-        (["train", "vae", "--model.latent-dim", "0"], ("latent_dim", "at least 1")),
+        (["train", "vae", "--model.latent-dim", "0"], ("--model.latent-dim", "at least 1")),
         (["train", "vae", "--train.lr", "-1"], ("lr must be above zero", "-1")),
         (["train", "vae", "--train.optimizer", "adma"], ("did you mean 'adam'?",)),
         (["train", "vae", "--device", "tpu"], ("--device", "'tpu'", "cpu")),

@@ -38,7 +38,7 @@ RANGES = [
     ("train vae --train.evaluate-limit 0", "at least 1"),
     ("train vae --train.accumulate 7", "multiple"),
     ("train ppo --workers 0", "from 1 to"),
-    ("train vae --workers 2", "no agent"),
+    ("train vae --workers 2", "--workers is for an agent"),
     ("train vae --model.sigma -1", "above 0"),
     ("train vae --model.sigma nan", "above 0"),
     ("train vae --model.dropout 2", "dropout"),
@@ -100,7 +100,7 @@ RESUMED = [
     ("vae --name a --from a", "without --from"),
     ("vae --name a --labels 3", "labels"),
     ("vae --name a --data digits", "'digits-binary'"),
-    ("vae --name a --env Taxi-v4", "no agent"),
+    ("vae --name a --env Taxi-v4", "is a model of data"),
     ("vae --name ../runs/a", "below the folder of runs"),
     ("q-learning --name q --seed 4", "--seed 0"),
 ]

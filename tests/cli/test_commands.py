@@ -9,8 +9,8 @@ from PIL import Image
 
 import phosphene as ph
 from phosphene.api.export import export, part_of
-from phosphene.api.sample import interpolate, sample, translate, traverse
 from phosphene.catalog import systems
+from phosphene.subjects.dataset.drawing import interpolate, sample, translate, traverse
 
 
 def test_systems_lists_every_row(phosphene):

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import phosphene as ph
-from phosphene.api.sample import sample
 from phosphene.core.errors import ConfigError, DataError
 from phosphene.data.conditions import read_conditions
+from phosphene.subjects.dataset.drawing import sample
 from phosphene.train.folder import Run
 
 SMALL = {"levels": 1, "steps": 1, "hidden": 8, "batch_size": 8, "threads": 1, "budget": "3steps"}

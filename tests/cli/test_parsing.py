@@ -7,8 +7,9 @@ from typing import Literal
 import pytest
 from tyro.conf import Positional
 
-from phosphene.cli.parsing import argument_help, expressible, flags, mentioned, options, parse
+from phosphene.cli.parsing import expressible, flags, mentioned, options, parse
 from phosphene.core.errors import ConfigError
+from phosphene.core.settings import argument_help
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ def test_only_given_flags_override_the_recipe(phosphene, here, monkeypatch):
     assert seen["system"] == "vae"
     assert seen["model"] == {"hidden": (40, 30)}
     assert seen["train"] == {"lr": 0.01, "batch_size": 128}
-    assert seen["data"] is None
+    assert "data" not in seen
     assert seen["budget"] is None
     assert seen["precision"] is None
 

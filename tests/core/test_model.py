@@ -9,8 +9,9 @@ from torch import nn
 from phosphene.core.batch import Batch
 from phosphene.core.errors import EventError, RunError
 from phosphene.core.event import Event
-from phosphene.core.model import Model, load_tensors, tensors
+from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
+from phosphene.core.trainable import load_tensors, tensors
 from phosphene.train.building import build
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from phosphene.core.agent import Agent, Alone
+from phosphene.core.agent import Agent
 from phosphene.core.environment import EnvSpec, Step
 from phosphene.core.event import Event
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.reinforce import REINFORCE
 from phosphene.decision.deep.whole_episodes import WholeEpisodes
 from phosphene.decision.playing import play

@@ -1,24 +1,31 @@
-"""Trains a toy under torchrun or alone; told what to do by a JSON list of jobs.
+"""Trains toys alone and on several ranks; told what to do by a JSON list of launches.
 
-Each job is a dict: kind, folder, steps, and optionally strategy, resume, die_at, settings. A job
-with ``die_at`` kills its own process while the checkpoint of that step is being written.
+A launch is a dict: ``ranks``, ``dies`` (whether it is meant to) and ``jobs``. Each job is a dict:
+kind, folder, steps, and optionally strategy, resume, die_at, settings. A job with ``die_at`` kills
+its own process while the checkpoint of that step is being written.
+
+Torch is imported once; each rank is a fork, with the environment that torchrun would give it.
 """
 
 import json
 import os
 import signal
+import socket
 import sys
+import time
+import traceback
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from phosphene.core.progress import StepEnd
 from phosphene.core.rng import seeded
+from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.train import checkpoint
 from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
-from phosphene.train.source import DatasetSource
 from tests.train.toys import OnePhase, TwoPhase, dataset, judge
 
 KINDS = {"one": OnePhase, "two": TwoPhase}
@@ -59,7 +66,6 @@ def run(job: dict) -> None:
         Budget.parse(f"{job['steps']}steps"),
         folder,
         runtime,
-        epoch=len(data),
         judge=judge(model),
         listeners=[listen],
     )
@@ -76,8 +82,8 @@ def threads_of_the_group() -> list[str]:
     return [n for n in names if "gloo" in n]
 
 
-if __name__ == "__main__":
-    jobs = json.loads(sys.argv[1])
+def work(jobs: list[dict]) -> None:
+    """What one rank does."""
     # Joins the group once, for all jobs, and leaves it at the end.
     runtime = Runtime("cpu", "fsdp" if any(j.get("strategy") == "fsdp" for j in jobs) else "ddp")
     for job in jobs:
@@ -85,3 +91,62 @@ if __name__ == "__main__":
     runtime.close()
     # Left alive, they now and then abort a process that ends.
     assert not threads_of_the_group(), threads_of_the_group()
+
+
+def free_port() -> int:
+    """A port below those that the system hands out by itself, so that nobody else is given it."""
+    for port in range(15_000 + os.getpid() % 5000, 30_000):
+        with socket.socket() as place:
+            try:
+                place.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
+
+
+def forked(jobs: list[dict], rank: int, ranks: int, port: int) -> int:
+    """Start a rank; the number of its process."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        if ranks > 1:
+            os.environ |= {
+                "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks),
+                "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+            }  # fmt: skip
+        work(jobs)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def launch(jobs: list[dict], ranks: int = 1, dies: bool = False) -> None:
+    """Run jobs on ranks; where one dies, the others are stopped, as torchrun does."""
+    port, limit = free_port(), time.monotonic() + 100
+    left, stopped, codes = {forked(jobs, rank, ranks, port) for rank in range(ranks)}, set(), []
+    while left:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if child:
+            left.remove(child)
+            if child not in stopped:
+                codes.append(os.waitstatus_to_exitcode(status))
+        else:
+            time.sleep(0.01)
+        if any(codes) or time.monotonic() > limit:
+            for other in left - stopped:
+                os.kill(other, signal.SIGKILL)
+            stopped |= left
+    wanted = -signal.SIGKILL in codes if dies else codes == [0] * ranks
+    assert wanted, f"{ranks} ranks ended with the codes {codes}, of {jobs}"
+
+
+if __name__ == "__main__":
+    # What the engine imports late: before the forks, it is imported once.
+    for name in ("torch.distributed.nn.functional", "torch.distributed.fsdp"):
+        import_module(name)
+    for told in json.loads(sys.argv[1]):
+        launch(**told)

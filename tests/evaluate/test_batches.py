@@ -22,8 +22,8 @@ from phosphene.evaluate.scores.inverse import largest_error
 from phosphene.evaluate.scores.reconstructions import reconstruction
 from phosphene.evaluate.scores.samples import draw
 from phosphene.evaluate.super_resolution import solutions
+from phosphene.subjects.dataset.held_out import HeldOut
 from phosphene.train.runtime import Runtime
-from phosphene.train.validation import HeldOut
 
 N = 2500
 """More than two batches of any function that takes batches."""

@@ -8,9 +8,9 @@ from phosphene.core.batch import Batch
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, DataError, EventError
 from phosphene.core.event import Event
-from phosphene.core.model import load_tensors, tensors
 from phosphene.core.protocols import Encodes, Samples
 from phosphene.core.rng import generator, seeded
+from phosphene.core.trainable import load_tensors, tensors
 from phosphene.generative.autoencoder.autoencoder import Autoencoder
 from phosphene.generative.autoencoder.layers.scaling import Scaling
 from phosphene.proofs.fitting import fit

@@ -8,8 +8,8 @@ import torch
 from phosphene.core.batch import Batch
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
-from phosphene.core.model import tensors
 from phosphene.core.rng import seeded
+from phosphene.core.trainable import tensors
 from phosphene.generative.autoencoder.constrained_vae import ConstrainedVAE
 
 SIGMA = 0.5

@@ -342,7 +342,7 @@ def test_bad_input():
         ({"trace": "hutch"}, UnknownNameError, "hutchinson"),
         ({"noise": "rademacher2"}, UnknownNameError, "rademacher"),
         ({"time": 0.0}, ConfigError, "time must be above 0"),
-        ({"tolerance": 0.0}, ConfigError, "rtol"),
+        ({"tolerance": 0.0}, ConfigError, "tolerance must be above 0"),
         ({"loss_steps": -1}, ConfigError, "loss_steps"),
         ({"gradient": "adjoin"}, UnknownNameError, "adjoint"),
         ({"hidden": (0,)}, ConfigError, "widths"),

@@ -185,7 +185,7 @@ def test_score_exists_only_for_densities():
     [
         ({"noise": "salt"}, "'gaussian' or 'masking', got 'salt'"),
         ({"sigma": 0.0}, "sigma must be above 0"),
-        ({"masked": 1.0}, r"masked must be in \(0, 1\)"),
+        ({"masked": 1.0}, "masked must be above 0 and below 1, got 1.0"),
         ({"latent_dim": -1}, "latent_dim must be at least 1"),
     ],
 )

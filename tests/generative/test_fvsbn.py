@@ -164,7 +164,7 @@ def test_classes_may_have_weights_of_their_own() -> None:
 def test_bad_input_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="per-class"):
         FVSBN(Event.binary(3), weights="per-clas")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="penalty must be 0 or more"):
+    with pytest.raises(ConfigError, match="penalty must be at least 0"):
         FVSBN(Event.binary(3), penalty=-0.1)
     with pytest.raises(EventError, match="FVSBN cannot model"):
         FVSBN(Event.binary(3), context=ContextSpec(image=Event.image(1, 2)))

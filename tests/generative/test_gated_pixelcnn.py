@@ -93,10 +93,10 @@ def test_labels_classify_and_an_unknown_label_is_summed_over():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"layers": 0}, "layers must be 1 or more, got 0"),
+        ({"layers": 0}, "layers must be at least 1, got 0"),
         ({"kernel": 2}, "kernel must be odd"),
-        ({"head": -1}, "head must be 0 or more"),
-        ({"warp": -0.1}, "warp must be 0 or more"),
+        ({"head": -1}, "head must be at least 0"),
+        ({"warp": -0.1}, "warp must be at least 0"),
     ],
 )
 def test_bad_settings_are_refused_in_one_sentence(settings, message):

@@ -92,7 +92,7 @@ def test_sizes_and_names_are_refused_in_a_sentence() -> None:
         _glow(coupling="afine")
     with pytest.raises(UnknownNameError, match="dense"):
         _glow(convolution="dence")
-    with pytest.raises(ConfigError, match="steps must be 1 or more, got 0"):
+    with pytest.raises(ConfigError, match="steps must be at least 1, got 0"):
         _glow(steps=0)
     with pytest.raises(ConfigError, match="three odd sizes"):
         _glow(kernels=(3, 2, 3))
@@ -103,7 +103,7 @@ def test_realnvp_of_images_refuses_what_it_cannot_halve() -> None:
         RealNVP(Event.image(1, 7), levels=2)
     with pytest.raises(EventError, match="two pixels"):
         RealNVP(Event.image(3, 1), levels=1)
-    with pytest.raises(ConfigError, match="levels must be 1 or more"):
+    with pytest.raises(ConfigError, match="levels must be at least 1"):
         RealNVP(EVENT, levels=0)
     flow = RealNVP(Event.image(1, 7), levels=1, channels=2, blocks=1)  # boards of any size
     assert flow.sample(2).shape == (2, 1, 7, 7)

@@ -283,8 +283,8 @@ def test_an_image_is_continued_in_the_order_that_fits() -> None:
     [
         ({"order": "spiral"}, UnknownNameError, "order"),
         ({"orders": 2}, ConfigError, "order='random'"),
-        ({"order": "random", "orders": 0}, ConfigError, "orders must be 1 or more"),
-        ({"masks": 0}, ConfigError, "masks must be 1 or more"),
+        ({"order": "random", "orders": 0}, ConfigError, "orders must be at least 1"),
+        ({"masks": 0}, ConfigError, "masks must be at least 1"),
         ({"hidden": (0,)}, ConfigError, "hidden"),
         ({"hidden": (8, 9), "residual": True}, ConfigError, "equal widths"),
         ({"dropout": 1.0}, ConfigError, "dropout"),

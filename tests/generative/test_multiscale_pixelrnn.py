@@ -107,7 +107,7 @@ def test_labels_reach_both_networks():
         (Event.binary(9), {}, "codes of an image"),
         (Event.image(1, 4), {"stride": 1}, r"stride must lie in 2..3"),
         (Event.image(1, 4), {"stride": 4}, r"stride must lie in 2..3"),
-        (Event.image(1, 4), {"layer": "column"}, "layer 'column'"),
+        (Event.image(1, 4), {"layer": "column"}, "got 'column'"),
         (Event.image(1, 4), {"kernel": 2}, "nearest is 3"),
     ],
 )

@@ -171,11 +171,11 @@ def test_greedy_sampling_is_the_most_probable_value_each_time():
     [
         ({"kernel": 4}, "kernel must be odd"),
         ({"first_kernel": 1}, "first_kernel must be odd and 3 or more, got 1"),
-        ({"blocks": -1}, "blocks must be 0 or more"),
+        ({"blocks": -1}, "blocks must be at least 0"),
         ({"channels": 2}, "2 channels cannot be cut into 3 groups"),
         ({"channels": 0}, "channels must be at least 1"),
         ({"dropout": 1.0}, "dropout"),
-        ({"shift": -1}, "shift must be 0 or more"),
+        ({"shift": -1}, "shift must be at least 0"),
     ],
 )
 def test_bad_settings_are_refused_in_one_sentence(settings, message):

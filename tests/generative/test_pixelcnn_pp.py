@@ -136,8 +136,8 @@ def test_learns_that_colors_are_equal():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"blocks": 0}, "blocks must be 1 or more, got 0"),
-        ({"radius": 0}, "radius must be 1 or more, got 0"),
+        ({"blocks": 0}, "blocks must be at least 1, got 0"),
+        ({"radius": 0}, "radius must be at least 1, got 0"),
         ({"first_kernel": 2}, "first_kernel must be odd"),
         ({"components": 0}, "components must be at least 1"),
     ],

@@ -65,9 +65,9 @@ def test_a_spline_flow_starts_as_a_permutation(mixing: str) -> None:
 
 
 def test_bad_settings() -> None:
-    with pytest.raises(ConfigError, match="layers must be 1 or more, got 0"):
+    with pytest.raises(ConfigError, match="layers must be at least 1, got 0"):
         NeuralSpline(Event.real(2), layers=0)
-    with pytest.raises(ConfigError, match="layers must be 1 or more, got 0"):
+    with pytest.raises(ConfigError, match="layers must be at least 1, got 0"):
         NICE(Event.real(2), layers=0)
     with pytest.raises(ConfigError, match=r"one width for all blocks, got \(8, 9\)"):
         NeuralSpline(Event.real(2), network="residual", hidden=(8, 9))

@@ -120,7 +120,7 @@ def test_events_without_tables_are_refused(event: Event) -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    with pytest.raises(ConfigError, match="smoothing must be 0 or more"):
+    with pytest.raises(ConfigError, match="smoothing must be at least 0"):
         Tabular(Event.binary(3), smoothing=-1.0)
     with pytest.raises(EventError, match="a label only"):
         Tabular(Event.binary(3), context=ContextSpec(vector=Event.real(2)))

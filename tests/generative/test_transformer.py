@@ -205,9 +205,9 @@ def test_a_sequence_longer_than_the_positions():
     [
         ({"heads": 3}, "heads must divide the width 8, got 3"),
         ({"heads": 8}, "even size"),
-        ({"depth": 0}, "depth must be 1 or more, got 0"),
+        ({"depth": 0}, "depth must be at least 1, got 0"),
         ({"mlp_ratio": 0.0}, "mlp_ratio must be above 0"),
-        ({"dropout": 1.0}, "dropout must be in"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
         ({"width": 7, "heads": 1, "positions": "sinusoidal"}, "even width, got 7"),
     ],
 )

@@ -10,8 +10,8 @@ from phosphene.core.batch import Batch, Noise
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, PhospheneError
 from phosphene.core.event import Event
-from phosphene.core.model import load_tensors, tensors
 from phosphene.core.rng import seeded
+from phosphene.core.trainable import load_tensors, tensors
 from phosphene.generative.autoencoder.importance import ImportanceWeightedAutoencoder
 from phosphene.generative.autoencoder.prior import LatentPrior, fit_prior
 from phosphene.generative.autoencoder.vae import VAE

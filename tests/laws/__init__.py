@@ -1,0 +1,3 @@
+from tests.laws.counted import install
+
+install()

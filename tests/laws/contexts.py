@@ -16,7 +16,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.rng import generator, seeded
 from tests.laws import small
-from tests.laws.support import Case, Make, context_of, data_of, law, lived, one_sentence
+from tests.laws.support import Case, Make, context_of, data_of, law, lived, one_sentence, told
 
 Call = Callable[[Context], Any]
 
@@ -72,12 +72,10 @@ def _first_half(model: Model) -> Tensor:
     return (rank < size // 2).reshape(model.event.shape)
 
 
-@law()
+@law(when=told)
 def law_one_row_of_context_stands_for_all(make: Make, row: System) -> None:
     """Whatever takes a context answers one row as it answers that row repeated."""
     model = lived(make, row)
-    if not model.context:
-        return
     many = context_of(model, ROWS, same=True)
     for name, call in entries(model).items():
         try:
@@ -88,12 +86,10 @@ def law_one_row_of_context_stands_for_all(make: Make, row: System) -> None:
             assert torch.equal(one, repeated), f"{name} of one row is not that of five equal ones"
 
 
-@law()
+@law(when=told)
 def law_contexts_have_a_row_for_each_example(make: Make, row: System) -> None:
     """Too few, too many and no rows are refused, in one sentence that counts them."""
     model = lived(make, row, steps=1)
-    if not model.context:
-        return
     whole = context_of(model, 2 * ROWS, same=True)
     for name, call in entries(model).items():
         if name.removeprefix("the loss of ") in small.UNTOLD.get(row.name, ()):

@@ -20,7 +20,7 @@ from phosphene.core.batch import Batch
 from phosphene.core.config import SCHEMA, decode, encode
 from phosphene.core.context import Context
 from phosphene.core.errors import EventError
-from phosphene.core.model import Model, load_tensors
+from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import (
     Bounded,
@@ -32,9 +32,11 @@ from phosphene.core.protocols import (
     Samples,
 )
 from phosphene.core.rng import seeded
+from phosphene.core.trainable import load_tensors
 from tests.helpers.tiny import examples
 from tests.laws import small
 from tests.laws.support import (
+    ASKED,
     Make,
     OneProcess,
     batch_of,
@@ -46,7 +48,11 @@ from tests.laws.support import (
     lived,
     one_sentence,
     queries,
+    with_any,
+    with_losses,
 )
+
+_BIJECTIVE = ("forward_and_log_det", "inverse")
 
 
 @law()
@@ -180,12 +186,12 @@ def _moved_by(turn: Phase, batch: Batch, step: int) -> list[torch.nn.Parameter]:
     return moved
 
 
-@law()
+@law(when=with_losses)
 def law_loss_is_a_mean(make: Make, row: System) -> None:
     """A batch's loss is the weighted mean of its micro-batches', noise included (1e-5)."""
 
     def losses(rows: slice) -> dict[str, Loss]:
-        model = lived(make, row, steps=1)
+        model = lived(make, row, steps=1, own=True)  # a loss may change what it counts
         batch = batch_of(model, row=row)
         turns = [turn for turn in model.phases() if turn.loss is not None]
         return {turn.name: turn.loss(batch[rows]) for turn in turns if turn.loss is not None}
@@ -278,7 +284,7 @@ def _says_why(model: Model, name: str) -> None:
         one_sentence(error)
 
 
-@law()
+@law(when=with_any(*ASKED, *_BIJECTIVE))
 def law_refuses_bad_input(make: Make, row: System) -> None:
     """NaN, codes out of range, fractions and wrong shapes end in one sentence."""
     model = make()
@@ -296,7 +302,7 @@ def law_refuses_bad_input(make: Make, row: System) -> None:
             if name != "sample":
                 _refuses(partial(call, context), what, name)
     narrow = torch.zeros(bad["a wrong shape"].shape, dtype=model.dtype)
-    for name in ("forward_and_log_det", "inverse"):  # of reals, whatever the event
+    for name in _BIJECTIVE:  # of reals, whatever the event
         if hasattr(model, name):
             _refuses(partial(getattr(model, name), narrow, context), "a wrong shape", name)
 
@@ -312,13 +318,15 @@ def _refuses(call: Callable[[], object], what: str, name: str) -> None:
         raise AssertionError(f"{name} accepts {what}")
 
 
-@law()
+def _told_and_asked(model: Model, row: System) -> bool:
+    return bool(model.context) and with_any("sample", *ASKED)(model, row)
+
+
+@law(when=_told_and_asked)
 def law_context_is_used(make: Make, row: System) -> None:
     """What conditions a model matters to it; missing parts and impossible labels are refused."""
     model = lived(make, row)
     calls = queries(model)
-    if not model.context or not calls:
-        return
     for name, call in calls.items():
         for nothing in (Context(), None):
             if row.name in small.PARTLY_LABELED and model.context.names == ("label",):
@@ -332,10 +340,15 @@ def law_context_is_used(make: Make, row: System) -> None:
         other = replace(whole, **changed)
         matters = any(not torch.equal(call(whole), call(other)) for call in calls.values())
         assert matters, f"the {part} changes nothing"
-    if model.context.label is None:
-        return
-    classes = (0, 1, model.context.label)
-    zeros, ones, outside = (replace(whole, label=torch.full((4,), k)) for k in classes)
+    if model.context.label is not None:
+        _label_matters(model.context.label, whole, calls)
+
+
+def _label_matters(
+    classes: int, whole: Context, calls: dict[str, Callable[[Context | None], Tensor]]
+) -> None:
+    three = (0, 1, classes)
+    zeros, ones, outside = (replace(whole, label=torch.full((4,), k)) for k in three)
     for name, call in calls.items():
         _refuses(partial(call, outside), "a label out of range", name)
     matters = any(not torch.equal(call(zeros), call(ones)) for call in calls.values())

@@ -7,10 +7,10 @@ and its noise may be cut into micro-batches, and ``law_saves_and_loads`` that no
 """
 
 from tests.laws import completion, conditions, contexts, general, likelihood, sampling
-from tests.laws.rows import ROW_LAWS
-from tests.laws.support import LAWS, NEEDS, Case, cases
+from tests.laws.rows import ROW_LAWS, row_laws
+from tests.laws.support import CONCERNS, LAWS, Case, cases
 
 __all__ = [
-    "LAWS", "NEEDS", "ROW_LAWS", "Case", "cases", "completion", "conditions", "contexts", "general",
-    "likelihood", "sampling",
+    "CONCERNS", "LAWS", "ROW_LAWS", "Case", "cases", "completion", "conditions", "contexts",
+    "general", "likelihood", "row_laws", "sampling",
 ]  # fmt: skip

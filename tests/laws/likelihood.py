@@ -21,11 +21,13 @@ from tests.laws.support import (
     batch_of,
     conditions,
     context_of,
+    countable,
     data_of,
     law,
     lived,
     plane,
     states_of,
+    with_any,
 )
 
 ROUNDS = 8
@@ -35,18 +37,31 @@ STEPS = 20
 """Enough training that a posterior differs between examples, and covers its weights."""
 
 
-@law("log_prob")
+def _summable(model: Model, row: System) -> bool:
+    return countable(model.event) or model.event == Event.real(2)
+
+
+def _estimates_likelihood(model: Model, row: System) -> bool:
+    """A certain code bounds p(x), and estimates nothing."""
+    return _summable(model, row) and not getattr(model, "one_code", False)
+
+
+def _says_how_often(model: Model, row: System) -> bool:
+    """A density that spills over the bins of the codes says less than that."""
+    sure = countable(model.event) and with_any("log_prob", "elbo")(model, row)
+    return sure and not (getattr(model, "one_code", False) or getattr(model, "spills", False))
+
+
+@law("log_prob", when=_summable)
 def law_density_is_normalized(make: Make, row: System) -> None:
     """Probabilities sum to 1 over all states (1e-6), densities integrate to 1 (1e-3)."""
     model = lived(make, row, dtype=torch.float64)
-    if not hasattr(model, "log_prob"):
-        return
-    states = states_of(model.event)
-    if states is not None:
+    if countable(model.event):
+        states = states_of(model.event)
         for known in range(len(conditions(model, row, 1))):
             total = float(_log_prob(model, states, row, known).exp().sum())
             assert abs(total - 1) <= 1e-6, f"the probabilities sum to {total:.8g}"
-    elif model.event == Event.real(2):
+    else:
         for label in range(model.context.label or 1):
             # A kink slows the rule down; halving the step shows whether the sum goes to 1.
             totals: list[float] = []
@@ -82,8 +97,6 @@ def _log_prob(
 def law_bounds_are_in_order(make: Make, row: System) -> None:
     """elbo <= importance-weighted bound <= exact, each within four standard errors."""
     model = lived(make, row, dtype=torch.float64)
-    if not hasattr(model, "elbo"):
-        return
     x, context = data_of(model, 8), context_of(model, 8)
     one, one_error = _bound(model, x, context, particles=1)
     ten, ten_error = _bound(model, x, context, particles=10)
@@ -109,20 +122,13 @@ def _bound(model: Model, x: Tensor, context: Context, particles: int) -> tuple[f
     return float(values.mean()), float((values.var(1) / ROUNDS / len(x)).mean().sqrt())
 
 
-@law("elbo")
+@law("elbo", when=_estimates_likelihood)
 def law_importance_weights_are_unbiased(make: Make, row: System) -> None:
     """E exp(bound) = p(x) for importance weights: over all states the estimates sum to 1.
 
     A density that spills over the bins of the codes leaves them less than 1.
     """
-    event = make().event
-    if getattr(make(), "one_code", False):  # a certain code bounds p(x), and estimates nothing
-        return
-    if states_of(event) is None and event != Event.real(2):
-        return
     model = lived(make, row, steps=STEPS, dtype=torch.float64)
-    if not hasattr(model, "elbo"):
-        return
     for known in range(len(conditions(model, row, 1))):
         estimates = _estimates(model, row, known, particles=8)
         sums = estimates.sum(1)
@@ -139,8 +145,9 @@ def law_importance_weights_are_unbiased(make: Make, row: System) -> None:
 
 def _estimates(model: Model, row: System, known: int, particles: int) -> Tensor:
     """Unbiased estimates of the probability of every state, or cell of the plane."""
-    states, areas = states_of(model.event), torch.zeros(1)
-    if states is None:
+    if countable(model.event):
+        states, areas = states_of(model.event), torch.zeros(1)
+    else:
         states, areas = plane(data_of(model, 256), 45)
         states = states.to(model.dtype)
     context = conditions(model, row, len(states))[known]
@@ -152,17 +159,11 @@ def _estimates(model: Model, row: System, known: int, particles: int) -> Tensor:
     return torch.stack(rounds)
 
 
-@law("sample")
+@law("sample", when=_says_how_often)
 def law_samples_follow_the_density(make: Make, row: System) -> None:
     """Samples have the frequencies that the likelihood says (chi-square within 5 deviations)."""
-    states = states_of(make().event)
-    if states is None:
-        return
     model = lived(make, row, steps=STEPS, dtype=torch.float64)
-    if not hasattr(model, "sample") or not (hasattr(model, "log_prob") or hasattr(model, "elbo")):
-        return
-    if getattr(model, "one_code", False) or getattr(model, "spills", False):
-        return
+    states = states_of(model.event)
     n = 4096
     for known, context in enumerate(conditions(model, row, n)):
         if hasattr(model, "log_prob"):
@@ -206,8 +207,6 @@ def law_inverts(make: Make, row: System) -> None:
     """inverse(forward(x)) = x: 1e-5 in float32, 1e-10 in float64, relative to the largest |x|."""
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
         model = lived(make, row, dtype=dtype)
-        if not hasattr(model, "forward_and_log_det"):
-            return
         x, context = _continuous(model, 8), context_of(model, 8)
         for training in (True, False):
             model.train(training)
@@ -218,14 +217,13 @@ def law_inverts(make: Make, row: System) -> None:
             assert log_det.shape == (8,), f"a log-determinant of shape {tuple(log_det.shape)}"
             worst = float((back - x).abs().max() / x.abs().max())
             assert worst <= tolerance, f"inverse(forward(x)) is off by {worst:.1e} in {dtype}"
+        model.train()
 
 
-@law("forward_and_log_det")
+@law("forward_and_log_det", when=lambda model, row: model.event.dimensions <= 64)
 def law_log_determinant_is_autograds(make: Make, row: System) -> None:
     """The log-determinant equals slogdet of autograd's Jacobian (1e-8, float64)."""
     model = lived(make, row, dtype=torch.float64)
-    if not hasattr(model, "forward_and_log_det") or model.event.dimensions > 64:
-        return
     x, context = _continuous(model, 3), context_of(model, 3)
     with torch.no_grad():
         _, log_det = model.forward_and_log_det(x, context)
@@ -260,8 +258,6 @@ def law_conditionals_look_back_only(make: Make, row: System) -> None:
     parameters of each conditional, and ``order`` (D,), the dimensions in the order of generation.
     """
     model = lived(make, row, dtype=torch.float64)
-    if not hasattr(model, "conditionals"):
-        return
     x, context = data_of(model, 4), context_of(model, 4)
     for member in range(getattr(model, "members", 1)):
         _looks_back_only(model, x, context, member)
@@ -287,8 +283,6 @@ def _looks_back_only(model: Model, x: Tensor, context: Context, member: int) -> 
 def law_parallel_equals_sequential(make: Make, row: System) -> None:
     """The likelihood computed in one pass equals the one computed step by step (1e-10)."""
     model = lived(make, row, dtype=torch.float64)
-    if not hasattr(model, "log_prob_sequential"):
-        return
     x, context = data_of(model, 4), context_of(model, 4)
     with torch.no_grad():
         fast, slow = model.log_prob(x, context), model.log_prob_sequential(x, context)
@@ -303,8 +297,6 @@ def law_fast_sampler_equals_naive(make: Make, row: System) -> None:
     A hook: ``generate(u, context, how=, member=, naive=)`` of a model that generates in turns.
     """
     model = lived(make, row, dtype=torch.float64)
-    if not hasattr(model, "generate"):
-        return
     n = 12
     context = context_of(model, n)
     shape = (n, model.event.dimensions, model.conditional.uniforms)
@@ -325,7 +317,17 @@ def law_fast_sampler_equals_naive(make: Make, row: System) -> None:
                 assert worst <= 1e-9, f"{how}: the fast sampler is off by {worst:.1e}"
 
 
-@law("generate")
+def _has_a_fast_sampler(model: Model, row: System) -> bool:
+    """One event of each kind; of models with a context, one kind: once is enough."""
+    kind = small.kind_of(model.event)
+    first = model.event == small.events(row)[kind][0] and (
+        not model.context or kind == row.events[0]
+    )
+    naive = getattr(type(model), "stepper", None) is Autoregressive.stepper
+    return first and not naive and row.name not in small.SHORT_ONLY
+
+
+@law("generate", when=_has_a_fast_sampler)
 def law_long_samples_are_draws_of_the_conditionals(make: Make, row: System) -> None:
     """On 130 values or more, native and in torch: x_i is what its conditional given x draws by u_i.
 
@@ -333,14 +335,7 @@ def law_long_samples_are_draws_of_the_conditionals(make: Make, row: System) -> N
     the law of the fast sampler where to compare with the naive one would take too long.
     """
     model = make()
-    kind = small.kind_of(model.event)
-    if row.name in small.SHORT_ONLY or model.event != small.events(row)[kind][0]:
-        return
-    if type(model).stepper is Autoregressive.stepper:  # the naive one
-        return
-    if model.context and kind != row.events[0]:  # once is enough
-        return
-    _draws_its_conditionals(_longer(model, small.LONG[kind]))
+    _draws_its_conditionals(_longer(model, small.LONG[small.kind_of(model.event)]))
 
 
 def _longer(short: Model, event: Event) -> Model:

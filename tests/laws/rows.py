@@ -25,15 +25,26 @@ from tests.laws.support import LABELS, one_sentence
 
 RowLaw = Callable[[System], None]
 ROW_LAWS: dict[str, RowLaw] = {}
+KINDS: dict[str, tuple[str, ...]] = {}
 
 
-def row_law(function: RowLaw) -> RowLaw:
-    """Register a law that needs the row alone."""
-    ROW_LAWS[function.__name__] = function
-    return function
+def row_law(*kinds: str) -> Callable[[RowLaw], RowLaw]:
+    """Register a law that needs the row alone: of rows of these kinds, or of every kind."""
+
+    def register(function: RowLaw) -> RowLaw:
+        ROW_LAWS[function.__name__] = function
+        KINDS[function.__name__] = kinds
+        return function
+
+    return register
 
 
-@row_law
+def row_laws(row: System) -> list[str]:
+    """The names of the laws that concern a row."""
+    return [name for name, kinds in KINDS.items() if not kinds or row.kind in kinds]
+
+
+@row_law()
 def law_row_is_filled_in(row: System) -> None:
     """A row names the systems it realises, its paper with a year, and events that laws know."""
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row.name), f"{row.name!r} has odd letters"
@@ -47,7 +58,7 @@ def law_row_is_filled_in(row: System) -> None:
     assert row.kind not in ("model", "agent") or row.events, "it takes some event"
 
 
-@row_law
+@row_law()
 def law_target_imports(row: System) -> None:
     """The target can be imported and is what the kind says."""
     target = row.load()
@@ -60,7 +71,7 @@ def law_target_imports(row: System) -> None:
         assert issubclass(target, Agent), f"{row.target} is not an Agent"
 
 
-@row_law
+@row_law()
 def law_docstring_cites(row: System) -> None:
     """A model's docstring names an author and the year of its paper, and shows an example.
 
@@ -91,7 +102,7 @@ def _settings(row: System) -> dict[str, inspect.Parameter]:
     }
 
 
-@row_law
+@row_law()
 def law_doctests_run(row: System) -> None:
     """The examples of the module give what they show."""
     module = importlib.import_module(row.target.partition(":")[0])
@@ -102,11 +113,9 @@ def law_doctests_run(row: System) -> None:
     assert failed == 0, f"{failed} examples of {module.__name__} fail"
 
 
-@row_law
+@row_law("model")
 def law_constructor_is_the_configuration(row: System) -> None:
     """``(event, *, context, <typed settings with JSON defaults>)``, and nothing variadic."""
-    if row.kind != "model":
-        return
     parameters = list(inspect.signature(row.load().__init__).parameters.values())[1:]
     assert parameters[0].name == "event", "the first argument is the event"
     assert any(p.name == "context" for p in parameters), "there is no argument 'context'"
@@ -117,11 +126,9 @@ def law_constructor_is_the_configuration(row: System) -> None:
         encode(p.default)
 
 
-@row_law
+@row_law("model", "agent")
 def law_unknown_settings_are_refused(row: System) -> None:
     """A misspelt setting is named, with the nearest known one."""
-    if row.kind not in ("model", "agent"):
-        return
     for name in [*list(_settings(row))[:1], "no_such_setting"]:
         try:
             row.load().check_settings({f"{name}s": 1})
@@ -133,27 +140,24 @@ def law_unknown_settings_are_refused(row: System) -> None:
             raise AssertionError(f"the setting {name}s is accepted")
 
 
-@row_law
+@row_law("model")
 def law_takes_what_it_claims(row: System) -> None:
     """It builds with small settings for each claimed kind of event, and refuses every other."""
-    if row.kind != "model":
-        return
     labels = LABELS if row.context == "required" else None
     for kind, events in small.events(row).items():
         for event in events:
             if kind in row.events:
                 context = labels and (small.context(row.name, event) or labels)
                 for settings in small.settings(row.name, event):
-                    row.load()(event, context=context, **settings)
+                    model = row.load()(event, context=context, **settings)
+                    assert model.event == event, f"built for {event}, it has another event"
             else:
                 _refused(lambda event=event: row.load()(event, context=labels), f"a {kind} event")
 
 
-@row_law
+@row_law("model")
 def law_takes_the_context_it_claims(row: System) -> None:
     """A context is refused where it cannot be used, and asked for where it is needed."""
-    if row.kind != "model":
-        return
     event = small.events(row)[row.events[0]][0]
     settings = small.settings(row.name, event)[0]
     if row.context == "required":
@@ -166,11 +170,9 @@ def law_takes_the_context_it_claims(row: System) -> None:
         assert not row.load()(event, context=ContextSpec(), **settings).context
 
 
-@row_law
+@row_law("model", "agent")
 def law_weights_are_a_function_of_the_seed(row: System) -> None:
     """Whatever other threads draw meanwhile: building never touches the global generator."""
-    if row.kind not in ("model", "agent"):
-        return
     subjects: list[tuple[Any, ContextSpec | None, dict[str, Any]]] = []
     if row.kind == "agent":
         subjects = [(spec(ENVIRONMENTS[kind]), None, small_agent(row)) for kind in row.events]
@@ -184,6 +186,7 @@ def law_weights_are_a_function_of_the_seed(row: System) -> None:
             alone = row.load()(subject, **told)
         with Meddler(), seeded(7):
             disturbed = row.load()(subject, **told)
+        assert alone.state_dict().keys() == disturbed.state_dict().keys(), "it has other weights"
         for name, value in alone.state_dict().items():
             same = torch.equal(value, disturbed.state_dict()[name])
             assert same, f"{name} is drawn from the global generator"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,13 @@ from tests.laws import small
 Make = Callable[[], Model]
 Law = Callable[[Make, System], None]
 
+Concern = Callable[[Model, System], bool]
+
 LAWS: dict[str, Law] = {}
-NEEDS: dict[str, tuple[str, ...]] = {}
+CONCERNS: dict[str, Concern] = {}
+
+ASKED = ("log_prob", "elbo", "encode", "reconstruct")
+"""What may be asked of examples."""
 
 STATES = 4096
 """Discrete events with at most this many states are enumerated."""
@@ -27,12 +33,19 @@ STATES = 4096
 LABELS = ContextSpec(label=3)
 
 
-def law(*needs: str) -> Callable[[Law], Law]:
-    """Register a law for the models that have these methods."""
+def law(*needs: str, when: Concern | None = None) -> Callable[[Law], Law]:
+    """Register a law for the models that have these methods, and of which ``when`` holds.
+
+    There is no test of a law for a model that it does not concern; within a law there is no way
+    out before something is asserted (see :mod:`tests.laws.counted`).
+    """
+
+    def concerns(model: Model, row: System) -> bool:
+        return all(hasattr(model, need) for need in needs) and (when is None or when(model, row))
 
     def register(function: Law) -> Law:
         LAWS[function.__name__] = function
-        NEEDS[function.__name__] = needs
+        CONCERNS[function.__name__] = concerns
         return function
 
     return register
@@ -62,13 +75,13 @@ class Case:
         with seeded(0):
             return cls(self.event, context=self.context, **self.settings)
 
-    def has(self, law_name: str) -> bool:
-        """Whether the class has what a law needs (an instance may still withhold it)."""
+    def laws(self) -> list[str]:
+        """The names of the laws that concern the case; of a model that cannot be built, one."""
         try:
-            cls = self.row.load()
-        except Exception:  # the law that imports the row says why
-            return True
-        return all(hasattr(cls, need) for need in NEEDS[law_name])
+            model = self.make()
+        except Exception:  # which that law then tells of
+            return ["law_builds"]
+        return [name for name, concerns in CONCERNS.items() if concerns(model, self.row)]
 
 
 def cases(row: System) -> Iterator[Case]:
@@ -82,6 +95,21 @@ def cases(row: System) -> Iterator[Case]:
                 context = small.context(row.name, event) or LABELS
                 told = variants if row.context == "required" else variants[:1]
                 yield from (Case(row, event, context, settings) for settings in told)
+
+
+def told(model: Model, row: System) -> bool:
+    """Whether it has a context."""
+    return bool(model.context)
+
+
+def with_losses(model: Model, row: System) -> bool:
+    """Whether some phase has a loss."""
+    return any(turn.loss is not None for turn in model.phases())
+
+
+def with_any(*methods: str) -> Concern:
+    """Models that have one of these methods or more."""
+    return lambda model, row: any(hasattr(model, name) for name in methods)
 
 
 def context_of(model: Model, n: int, *, row: System | None = None, same: bool = False) -> Context:
@@ -133,8 +161,36 @@ class OneProcess:
         raise AssertionError("no law replaces parameters")
 
 
-def lived(make: Make, row: System, *, steps: int = 3, dtype: torch.dtype | None = None) -> Model:
-    """A model after ``prepare`` and a few steps, so that zero-initialised layers hide nothing."""
+_KEPT: dict[tuple[Any, ...], tuple[Model, list[Any]]] = {}
+"""Models that have lived, of the case that was asked for last."""
+
+
+def lived(
+    make: Make, row: System, *, steps: int = 3, dtype: torch.dtype | None = None, own: bool = False
+) -> Model:
+    """A model after ``prepare`` and a few steps, so that zero-initialised layers hide nothing.
+
+    The laws of a case share it: one that will change it asks for its ``own``. Has it changed
+    nevertheless, the next law is given another.
+    """
+    if own:
+        return _living(make, row, steps, dtype)
+    key = (make, steps, dtype)
+    if any(kept[0] != make for kept in _KEPT):
+        _KEPT.clear()
+    if key not in _KEPT or _KEPT[key][1] != _versions(_KEPT[key][0]):
+        model = _living(make, row, steps, dtype)
+        _KEPT[key] = model, _versions(model)
+    return _KEPT[key][0]
+
+
+def _versions(model: Model) -> list[Any]:
+    """How often each tensor was written to, which torch counts, and the modes of the modules."""
+    tensors = [(id(t), t.dtype, t._version) for t in (*model.parameters(), *model.buffers())]
+    return [tensors, [m.training for m in model.modules()]]
+
+
+def _living(make: Make, row: System, steps: int, dtype: torch.dtype | None) -> Model:
     model = make()
     if dtype is not None:
         model = model.to(dtype)
@@ -204,10 +260,14 @@ def one_sentence(error: BaseException) -> None:
     assert len(message) < 600, f"the message is too long: {message!r}"
 
 
-def states_of(event: Event) -> Tensor | None:
-    """All values of a small discrete event (m, *shape), or None when there are too many."""
-    if event.levels is None or event.levels**event.dimensions > STATES:
-        return None
+def countable(event: Event) -> bool:
+    """Whether an event is discrete, with few enough states to be enumerated."""
+    return event.levels is not None and event.levels**event.dimensions <= STATES
+
+
+def states_of(event: Event) -> Tensor:
+    """All values of a countable event (m, *shape)."""
+    assert event.levels is not None
     axes = [torch.arange(event.levels)] * event.dimensions
     return torch.cartesian_prod(*axes).reshape(-1, *event.shape).to(torch.uint8)
 

@@ -1,5 +1,7 @@
 """The test of the tests: each law passes on correct models and fails on the one broken for it."""
 
+import ast
+import inspect
 from dataclasses import replace
 
 import pytest
@@ -7,8 +9,10 @@ import pytest
 from phosphene.catalog import System
 from phosphene.core.errors import PhospheneError
 from tests.laws import small
+from tests.laws.agents import AGENT_LAWS
 from tests.laws.broken import BROKEN, RefusesRudely, TakesEverything, Variadic
-from tests.laws.library import LAWS, ROW_LAWS, Case, cases
+from tests.laws.counted import asserting
+from tests.laws.library import LAWS, ROW_LAWS, Case, cases, row_laws
 from tests.laws.support import LABELS
 from tests.laws.toys import CORRECT, Coins, Toy, row_of
 
@@ -16,12 +20,11 @@ from tests.laws.toys import CORRECT, Coins, Toy, row_of
 def broken_laws(case: Case) -> set[str]:
     """The laws that a case breaks; any other error than a law's own is an error of ours."""
     found = set()
-    for name, law in LAWS.items():
-        if case.has(name):
-            try:
-                law(case.make, case.row)
-            except (AssertionError, PhospheneError) as error:
-                found.add(name if str(error) else f"{name}, without a sentence")
+    for name in case.laws():
+        try:
+            asserting(LAWS[name], case.make, case.row)
+        except (AssertionError, PhospheneError) as error:
+            found.add(name if str(error) else f"{name}, without a sentence")
     return found
 
 
@@ -43,9 +46,9 @@ def test_every_law_has_a_model_that_breaks_it() -> None:
 
 def broken_row_laws(row: System) -> set[str]:
     found = set()
-    for name, law in ROW_LAWS.items():
+    for name in row_laws(row):
         try:
-            law(row)
+            asserting(ROW_LAWS[name], row)
         except (AssertionError, ImportError):
             found.add(name)
     return found
@@ -76,3 +79,24 @@ def test_broken_rows_break_exactly_these(row: System, laws: set[str]) -> None:
 def test_a_row_whose_target_is_missing() -> None:
     row = replace(row_of(Coins), target="phosphene.no_such_module:Thing")
     assert "law_target_imports" in broken_row_laws(row)
+
+
+def test_a_law_that_asserts_nothing_fails() -> None:
+    """An early way out, a loop over nothing: what concerns no case must be no test of it."""
+
+    def law_of_nothing(row: System) -> None:
+        for event in ():
+            assert event, row
+
+    with pytest.raises(AssertionError, match="law_of_nothing asserted nothing"):
+        asserting(law_of_nothing, row_of(Coins))
+
+
+@pytest.mark.parametrize("name", [*LAWS, *ROW_LAWS, *AGENT_LAWS])
+def test_no_law_has_an_early_way_out(name: str) -> None:
+    law = {**LAWS, **ROW_LAWS, **AGENT_LAWS}[name]
+    (tree,) = ast.parse(inspect.getsource(law)).body
+    inner = [n for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f is not tree
+             for n in ast.walk(f)]  # fmt: skip
+    early = [n for n in ast.walk(tree) if isinstance(n, ast.Return) and n not in inner]
+    assert not early, f"{name} returns in line {early[0].lineno}: give it a selection instead"

@@ -9,7 +9,7 @@ import torch
 import phosphene as ph
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.progress import Evaluated, Finished, StepEnd, StopTraining, Warned
-from phosphene.subjects.environment.subject import Episodes
+from phosphene.subjects.environment.judge import Episodes
 from phosphene.train.allowance import Allowance, rows_of
 from phosphene.train.settings import Budget, TrainSettings
 

@@ -12,10 +12,10 @@ import torch
 from phosphene.core.errors import ConfigError, DivergedError, RunError
 from phosphene.core.progress import Evaluated, Finished, StepEnd
 from phosphene.core.rng import seeded
+from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
-from phosphene.train.source import DatasetSource
 from tests.train.toys import OnePhase, TwoPhase, dataset, judge
 
 
@@ -33,7 +33,6 @@ def make(kind, folder: Path, budget="8steps", listeners=(), validate=True, seed=
         Budget.parse(budget),
         folder,
         Runtime("cpu"),
-        epoch=len(data),
         judge=judge(model) if validate else None,
         listeners=listeners,
     )
@@ -110,7 +109,7 @@ def test_the_best_is_remembered_when_a_run_goes_on(losses, tmp_path):
     left, told = list(losses), []
 
     class Judged:
-        steps = 0
+        steps, n = 0, None
 
         def __call__(self, model, runtime, within=None):
             return {"loss": left.pop(0)}

@@ -12,10 +12,10 @@ from phosphene.data.dataset import Dataset
 from phosphene.generative.autoregressive.fvsbn import FVSBN
 from phosphene.generative.autoregressive.made import MADE
 from phosphene.generative.composed.code_prior import CodePrior
+from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.train.engine import Engine
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
-from phosphene.train.source import DatasetSource
 
 COUNTS = torch.tensor([60, 25, 5])
 FREQUENCIES = (COUNTS + 1.0) / (COUNTS + 1.0).sum()
@@ -34,7 +34,7 @@ def engine(model: Model, folder: Path, budget: str, labels: torch.Tensor = COUNT
         (folder / name).mkdir(parents=True, exist_ok=True)
     return Engine(
         model, DatasetSource(data, 10, 0), TrainSettings(batch_size=10), Budget.parse(budget),
-        folder, Runtime("cpu"), epoch=len(data), judge=None, listeners=(),
+        folder, Runtime("cpu"), judge=None, listeners=(),
     )  # fmt: skip
 
 

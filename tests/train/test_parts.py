@@ -8,13 +8,14 @@ import torch
 import phosphene as ph
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.progress import Evaluated, StepEnd, Warned
+from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.train import probe
 from phosphene.train.compiling import compiled
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run, load
 from phosphene.train.schedule import factor, make_optimizer
 from phosphene.train.settings import Budget, TrainSettings
-from phosphene.train.source import DatasetSource, share
+from phosphene.train.shares import share
 from tests.train.toys import OnePhase, dataset
 
 
@@ -162,7 +163,7 @@ def test_damaged_files_are_one_sentence(tmp_path):
 
 def test_a_table_prepares_its_model_with_the_moments_of_all_rows() -> None:
     from phosphene.data.dataset import Dataset
-    from phosphene.train.source import DatasetSource
+    from phosphene.subjects.dataset.source import DatasetSource
 
     x = torch.arange(600.0).view(300, 2)
     data = Dataset(
@@ -174,7 +175,7 @@ def test_a_table_prepares_its_model_with_the_moments_of_all_rows() -> None:
     assert len(batch) == 300
     assert batch.moments is not None
     assert batch.moments.mean.tolist() == x.double().mean(0).tolist()
-    assert source.context_moments is not None
-    assert source.context_moments.high.tolist() == (3 * x).amax(0).tolist()
+    assert source.dataset.vector_moments is not None
+    assert source.dataset.vector_moments.high.tolist() == (3 * x).amax(0).tolist()
     plain = DatasetSource(ph.data.load("moons"), 16, seed=0)
     assert len(plain.whole(ph.build("maf", ph.Event.real(2), hidden=(8,), layers=1))) == 16

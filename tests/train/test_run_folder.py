@@ -17,9 +17,9 @@ import torch
 
 import phosphene as ph
 from phosphene.api import export as exporting
-from phosphene.api import sample as sampling
 from phosphene.core.errors import EventError, PhospheneError, RunError
 from phosphene.data.dataset import Dataset
+from phosphene.subjects.dataset import drawing, writing
 from phosphene.train import folder as folders
 from phosphene.train.checkpoint import Checkpoints, latest_checkpoint
 from phosphene.train.engine import Engine
@@ -446,7 +446,7 @@ def test_a_dataset_says_what_is_wrong_with_its_parts():
 
 def test_other_data_must_be_of_the_models_event_wherever_they_are_used(tmp_path):
     run = ph.Run(train(tmp_path).path, data="mnist-binary")
-    for draw in (sampling.interpolate, sampling.inpaint):
+    for draw in (drawing.interpolate, drawing.inpaint):
         with pytest.raises(PhospheneError, match=r"28x28.* models .*8x8"):
             draw(run, 2)
 
@@ -454,14 +454,14 @@ def test_other_data_must_be_of_the_models_event_wherever_they_are_used(tmp_path)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
 def test_pictures_and_exports_are_replaced_whole(tmp_path, monkeypatch):
     run = train(tmp_path)
-    drawn = sampling.sample(run, 4)
-    (picture,) = sampling.save_drawn(run, drawn)
+    drawn = drawing.sample(run, 4)
+    (picture,) = writing.save_drawn(run, drawn)
     part = exporting.export(run, format="torchscript")
     before = picture.read_bytes(), part.read_bytes()
     monkeypatch.setattr(Path, "replace", full_disk)
     for write in (
-        lambda: sampling.save_drawn(run, drawn),
-        lambda: sampling.save_drawn(run, drawn, npz=True),
+        lambda: writing.save_drawn(run, drawn),
+        lambda: writing.save_drawn(run, drawn, npz=True),
         lambda: exporting.export(run, format="torchscript"),
     ):
         with pytest.raises(OSError, match="No space"):

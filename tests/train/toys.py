@@ -10,7 +10,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.data.dataset import Dataset
-from phosphene.train.validation import HeldOut
+from phosphene.subjects.dataset.held_out import HeldOut
 
 D = 6
 

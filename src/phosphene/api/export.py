@@ -8,11 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from phosphene.core.agent import Agent
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
-from phosphene.core.protocols import Decodes, Encodes
+from phosphene.core.protocols import Acts, Decodes, Encodes
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.subject import data_of
 from phosphene.train.files import destination, replacing, write_atomically
@@ -61,12 +60,13 @@ class _Encoder(nn.Module):
 class _Policy(nn.Module):
     """Observations (n, ...) to an agent's best actions."""
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Acts) -> None:
         super().__init__()
         self.agent = agent
 
     def forward(self, observation: Tensor) -> Tensor:
-        return self.agent.act(observation)
+        action: Tensor = self.agent.act(observation)
+        return action
 
 
 class _Unchecked(Event):
@@ -92,6 +92,15 @@ class _UncheckedContext:
         return context if context is not None else Context()
 
 
+def parts_of(model: object) -> tuple[Part, ...]:
+    """What can be exported of a model, by what it can do."""
+    if isinstance(model, Acts):
+        return ("policy",)
+    return (
+        ("decoder", "encoder") if isinstance(model, Encodes) and isinstance(model, Decodes) else ()
+    )
+
+
 def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """The decoder, encoder or policy of a run as a plain module, and example inputs for it.
 
@@ -104,16 +113,12 @@ def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tenso
         EventError: The model does not encode and decode, or is conditioned on more than a label.
     """
     model = load(run.path)  # its own copy: its checks are taken out below
-    if isinstance(model, Agent):
-        if what != "policy":
-            raise EventError(f"{type(model).__name__} has a policy to export, and no {what}")
-        return _Policy(model).eval(), (model.spec.observation_example(rows),)
+    has = parts_of(model)
+    if what not in has:
+        instead = f"it has {' and '.join(has)}" if has else "--samples writes samples"
+        raise EventError(f"{type(model).__name__} has no {what} to export; {instead}")
     if what == "policy":
-        raise EventError(f"{type(model).__name__} is no agent: it has no policy to export")
-    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
-        raise EventError(
-            f"{type(model).__name__} has no {what} to export; --samples writes samples"
-        )
+        return _Policy(model).eval(), (model.spec.observation_example(rows),)
     if model.context.names not in ((), ("label",)):
         raise EventError(f"a model conditioned on {model.context.names[0]!r} cannot be exported")
     test: Dataset = data_of(run, "test")
@@ -123,7 +128,7 @@ def part_of(run: Run, what: Part, rows: int = 2) -> tuple[nn.Module, tuple[Tenso
         z = model.encode(x) if given is None else model.encode(x, given)
     event = model.event
     model.event = _Unchecked(event.kind, event.shape, event.levels)
-    model.context = _UncheckedContext(model.context)  # type: ignore[assignment]
+    model.context = _UncheckedContext(model.context)
     module = _Decoder(model) if what == "decoder" else _Encoder(model)
     first = z if what == "decoder" else x.float()
     labels = () if given is None or given.label is None else (given.label,)
@@ -152,7 +157,7 @@ def export(
     """
     if format == "onnx":
         _require_onnx()
-    what = what or ("policy" if run.env else "decoder")
+    what = what or (*parts_of(run.model), "decoder")[0]
     module, inputs = part_of(run, what)
     path = destination(run.place("export") / f"{what}{_SUFFIX[format]}" if out is None else out)
     with torch.no_grad(), warnings.catch_warnings():

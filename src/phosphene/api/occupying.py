@@ -8,7 +8,7 @@ from pathlib import Path
 
 from phosphene.core.config import encode
 from phosphene.core.errors import RunError
-from phosphene.subjects.dataset.planning import Plan, check_name
+from phosphene.subjects.plan import Plan, check_name
 from phosphene.train.checkpoint import latest_checkpoint
 from phosphene.train.files import full, lock, write_atomically
 from phosphene.train.runtime import Runtime

@@ -17,18 +17,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from phosphene import catalog
 from phosphene.api.occupying import occupied, write_record
 from phosphene.catalog.recipe import Recipe
 from phosphene.core.config import encode
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.event import Event
-from phosphene.core.model import Model, tensors
+from phosphene.core.model import Model
 from phosphene.core.paths import anchored
 from phosphene.core.protocols import may_be
 from phosphene.core.stages import Staged
+from phosphene.core.trainable import tensors
 from phosphene.data.dataset import Dataset
-from phosphene.subjects.dataset.planning import Plan, plan_training
-from phosphene.subjects.dataset.resuming import plan_resume
+from phosphene.subjects.handling import Handling, of_system
+from phosphene.subjects.plan import Plan, Request
 from phosphene.train.files import replacing, write_atomically
 from phosphene.train.folder import Run, load, save_tensors
 from phosphene.train.runtime import Runtime
@@ -91,12 +93,14 @@ def _plan(
     part = cast(Staged, plan.model).part(stage)
     told = plan.record["stages"][stage]
     budget = _share(plan.budget, told["share"])
+    handling = cast(Handling, of_system(catalog.find(part.system).kind))
+    ask = Request(
+        system=part.system, options={"data": data, "validation": validation}, budget=budget,
+        name=name, folder=folder,
+    )  # fmt: skip
     if (folder / name / "run.json").exists():
-        return plan_resume(
-            part.system, data=data, validation=validation, budget=budget, name=name, folder=folder,
-            model={}, train={}, overrides={},
-        )  # fmt: skip
-    recipe = Recipe(
+        return handling.resume(ask)
+    ask.recipe = Recipe(
         name=plan.record["recipe"],
         system=part.system,
         data=data.name,
@@ -105,11 +109,9 @@ def _plan(
         train=told["train"],
         context=part.told,
     )
-    return plan_training(
-        part.system, data=data, validation=validation, budget=None, seed=plan.record["seed"],
-        name=name, recipe=recipe, folder=folder, model={}, train={}, precision=told["precision"],
-        compile=plan.record["compile"], init_from=None, overrides={},
-    )  # fmt: skip
+    ask.seed, ask.compile = plan.record["seed"], plan.record["compile"]
+    ask.precision = told["precision"]
+    return handling.plan(ask)
 
 
 def _share(budget: Budget, share: float) -> str:
@@ -125,13 +127,13 @@ def _data(
     plan: Plan, number: int, folder: Path, runtime: Runtime
 ) -> tuple[Dataset, Dataset | None]:
     """The training and validation data of a stage; outputs of earlier stages are kept in files."""
-    assert plan.dataset is not None
+    own = plan.subject
     if number == 0:
-        return plan.dataset, plan.validation
+        return own.dataset, own.validation
     stage = cast(Staged, plan.model).stages[number]
     made = [
         None if d is None else _made(plan, stage, d, folder / f"{stage}-{d.split}.npz", runtime)
-        for d in (plan.dataset, plan.validation)
+        for d in (own.dataset, own.validation)
     ]
     assert made[0] is not None
     return made[0], made[1]

@@ -10,9 +10,10 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from phosphene.catalog.system import System
+from phosphene.catalog.kind import Kind, kinds
+from phosphene.catalog.system import RUN_BY, System
 
-__all__ = ["System", "able", "families", "find", "systems"]
+__all__ = ["RUN_BY", "Kind", "System", "able", "families", "find", "kinds", "systems"]
 
 
 @cache
@@ -68,7 +69,8 @@ def able(*capabilities: type) -> list[str]:
     """
     from phosphene.core.protocols import may_be
 
-    rows = [row for row in systems() if row.kind in ("model", "agent")]
+    learning = {kind.trains for kind in kinds()}
+    rows = [row for row in systems() if row.kind in learning]
     return [row.name for row in rows if may_be(row.load(), *capabilities)]
 
 

@@ -4,9 +4,10 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["System"]
+__all__ = ["RUN_BY", "System"]
 
-Kind = Literal["model", "agent", "fit", "solver", "tool", "proof"]
+RUN_BY = {"proof": "prove", "solver": "solve"}
+"""Kinds of systems that are not trained, and the command that runs them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +18,9 @@ class System:
         name: What the user types.
         family: The room it lives in.
         title: What it is, in a few words.
-        kind: ``model`` (trained, perhaps sampled), ``agent``, ``fit`` (to one example), ``solver``,
-            ``tool`` (functions) or ``proof`` (a statement that is checked by running it).
+        kind: What a kind of subject trains (:class:`~phosphene.catalog.kind.Kind`): ``model``,
+            ``agent``, ...; ``solver``, ``tool`` (functions) or ``proof`` (a statement that is
+            checked by running it).
         events: Examples of the kinds of event it takes, for the laws: ``binary``, ``image``,
             ``real``, ``tokens``, ``audio``, ``binary-image``; of an agent, the environments that it
             acts in: ``states``, ``discrete``, ``continuous``, ``pixels``.
@@ -33,7 +35,7 @@ class System:
     name: str
     family: str
     title: str
-    kind: Kind
+    kind: str
     target: str
     rows: tuple[int, ...]
     paper: str

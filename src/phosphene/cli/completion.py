@@ -36,4 +36,5 @@ def completion(shell: str) -> str:
 
 def _arguments(name: str) -> Any:
     module = importlib.import_module(f"phosphene.cli.{name}")
-    return module.plain_arguments() if name == "train" else module.Arguments
+    plain = getattr(module, "plain_arguments", None)
+    return module.Arguments if plain is None else plain()

@@ -19,6 +19,7 @@ from phosphene.core.progress import (
     TrainingEvent,
     Warned,
 )
+from phosphene.core.texts import number
 
 __all__ = ["ScoringConsole", "TrainingConsole", "clock", "number"]
 
@@ -31,13 +32,18 @@ _REASONS = {
 }
 
 
-_ASIDE = ("lr", "examples", "environment_steps", "validation_steps", "episodes")
+_ASIDE = ("lr", "examples", "episodes")
+
+
+def _aside(name: str) -> bool:
+    """Whether a term is said elsewhere: what is counted, by any clock."""
+    return name in _ASIDE or name.endswith("_steps")
 
 
 def _judged(event: Evaluated) -> dict[str, float]:
     """Validation scores; of an agent, what it earned and not its negative."""
-    aside = ("loss", "environment_steps", "validation_steps") if "return" in event.scores else ()
-    return {k: v for k, v in event.scores.items() if k not in aside}
+    aside = ("loss",) if "return" in event.scores else ()
+    return {k: v for k, v in event.scores.items() if k not in aside and not k.endswith("_steps")}
 
 
 def clock(seconds: float) -> str:
@@ -50,11 +56,6 @@ def clock(seconds: float) -> str:
     hours, rest = divmod(round(max(0.0, seconds)), 3600)
     minutes, rest = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def number(value: float) -> str:
-    """A loss in few characters: ``102.4``, ``0.0312``, ``3.1e-07``."""
-    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.3e}"
 
 
 @dataclass
@@ -128,7 +129,7 @@ class TrainingConsole:
         self.finished = self.best = None
         self._terms = self._scores = self._earned = ""
         self._last = 0.0
-        self._announced = event
+        self._announced, self._clock = event, event.clock_name
 
     def _announce(self, event: Started) -> None:
         self._announced = None
@@ -153,7 +154,7 @@ class TrainingConsole:
             self._progress.start()
 
     def _step(self, event: StepEnd) -> None:
-        terms = {k: v for k, v in event.terms.items() if k not in _ASIDE}
+        terms = {k: v for k, v in event.terms.items() if not _aside(k)}
         if "return" in terms:  # of an agent, what it earns says more than what it minimizes
             self._earned = f"return {number(terms['return'])}  "
         shown = {k: v for k, v in terms.items() if k not in ("return", "length")}
@@ -162,7 +163,7 @@ class TrainingConsole:
         some = [f"{k} {number(v)}" for k, v in shown.items()]
         self._terms = self._earned + "  ".join(some[: 3 if self._earned else 4])
         left = "" if event.remaining is None else f"{clock(event.remaining)} left"
-        step = int(event.terms.get("environment_steps", event.step))
+        step = int(event.terms.get(self._clock, event.step))
         text = f"step {step:,}  {self._terms}{self._scores}"
         if self._progress is not None:
             self._progress.update(self._task, completed=event.progress, left=left, text=text)
@@ -187,12 +188,12 @@ class TrainingConsole:
         self.finished = event
         reason = _REASONS.get(event.reason, event.reason)
         line = f"{reason}: {event.step:,} steps in {clock(event.seconds)}"
-        if event.environment_steps is not None:  # a cycle of an agent is many of them
-            line = f"{reason}: {event.environment_steps:,} steps in {clock(event.seconds)}"
+        if event.clock is not None:  # a cycle of the engine is many of them
+            line = f"{reason}: {event.clock:,} steps in {clock(event.seconds)}"
             line += f" and {event.validation_steps or 0:,} of validation"
         if self.best is not None:
             scores = ", ".join(f"{k} {number(v)}" for k, v in _judged(self.best).items())
-            step = int(self.best.scores.get("environment_steps", self.best.step))
+            step = int(self.best.scores.get(self._clock, self.best.step))
             line += f"; best validation at step {step:,}: {scores}"
         self._say(line)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
+from phosphene.cli.kinds import subject_options
 from phosphene.cli.output import print_json
-from phosphene.cli.parsing import parse
-from phosphene.cli.runs import open_run
+from phosphene.cli.runs import parse_run
 from phosphene.core.ranges import SEED, Within
 
 
@@ -23,8 +23,6 @@ class Arguments:
         samples: Also write this many samples, as npz and as a picture.
         seed: Of the samples.
         out: The file of the model; by default in export/ of the run.
-        data: Other data whose examples conditional samples are given.
-        env: Another environment, of the same observations and actions.
         trust: Use what the run names to be imported, run or fetched; see the page on runs.
         json: Print what was written as JSON.
     """
@@ -38,25 +36,27 @@ class Arguments:
     samples: Annotated[int, arg(metavar="N"), Within(0, 2**31 - 1)] = 0
     seed: Annotated[int, SEED] = 0
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
-    data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint="")] = None
-    env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint="")] = None
     trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
 
 
+def plain_arguments() -> Any:
+    """The options of all kinds of subjects, for completion."""
+    return subject_options(Arguments)
+
+
 def main(argv: Sequence[str]) -> int:
     """Export a run."""
-    arguments = parse(Arguments, argv, "phosphene export")
-    run = open_run(arguments.run, data=arguments.data, env=arguments.env, trust=arguments.trust)
+    arguments, run = parse_run(Arguments, argv, "phosphene export")
     from phosphene.api import export as exporting
-    from phosphene.api import sample as sampling
+    from phosphene.api.sample import sample
 
     written = []
     if arguments.samples:
-        drawn = sampling.sample(run, arguments.samples, seed=arguments.seed)
-        folder = run.place("export")
-        written += sampling.save_drawn(run, drawn, folder / "samples.png", npz=True)
-    if not arguments.samples or hasattr(run.model, "decode") or run.env:
+        place = run.place("export") / "samples.png"
+        found = sample(run, seed=arguments.seed, out=place, number=arguments.samples, npz=True)
+        written += found.paths
+    if not arguments.samples or exporting.parts_of(run.model):
         path = exporting.export(
             run, format=arguments.format, what=arguments.what, out=arguments.out
         )

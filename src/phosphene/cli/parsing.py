@@ -1,7 +1,6 @@
 """Arguments as frozen dataclasses, parsed by tyro; its error boxes become one sentence."""
 
 import dataclasses
-import inspect
 import math
 import re
 import sys
@@ -17,7 +16,7 @@ import tyro
 from phosphene.core.errors import ConfigError, listed, nearest
 from phosphene.core.ranges import Within
 
-__all__ = ["argument_help", "check_ranges", "expressible", "flags", "mentioned", "options", "parse"]
+__all__ = ["check_ranges", "expressible", "flags", "mentioned", "options", "parse"]
 
 T = TypeVar("T")
 
@@ -243,22 +242,3 @@ def expressible(kind: Any) -> bool:
     if get_origin(kind) in (tuple, Sequence, Union, UnionType):
         return all(expressible(part) for part in get_args(kind))
     return False
-
-
-def argument_help(doc: str | None) -> dict[str, str]:
-    """The Args section of a docstring in Google style: name to text on one line.
-
-    Example:
-        >>> argument_help(parse.__doc__)["cls"]
-        "A frozen dataclass; its docstring's Args are the help."
-    """
-    found: dict[str, str] = {}
-    section = re.search(r"^Args:\n((?:[ ]+.*\n|\n)*)", inspect.cleandoc(doc or "") + "\n", re.M)
-    name = ""
-    for line in section[1].splitlines() if section else []:
-        start = re.match(r"    (\w+)(?: \([^)]*\))?: (.*)", line)
-        if start:
-            name, found[start[1]] = start[1], start[2].strip()
-        elif name and line.strip():
-            found[name] += " " + line.strip()
-    return found

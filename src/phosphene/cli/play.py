@@ -46,7 +46,7 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Play, and name the file."""
     arguments = parse(Arguments, argv, "phosphene play")
-    run = open_run(arguments.run, env=arguments.env, trust=arguments.trust)
+    run = open_run(arguments.run, trust=arguments.trust, said={"env": arguments.env})
     from phosphene.subjects.environment.playing import check_film, film, write_film
 
     out = expanded(arguments.out) if arguments.out else run.place("play.gif")

@@ -9,24 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from phosphene.cli.console import TrainingConsole
+from phosphene.cli.kinds import arguments_for, options_said, quiet
 from phosphene.cli.output import print_json, screen
-from phosphene.cli.parsing import argument_help, expressible, mentioned, options, parse
+from phosphene.cli.parsing import expressible, mentioned, options, parse
 from phosphene.cli.text import written
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError
 from phosphene.core.progress import Finished
-from phosphene.core.ranges import COUNT, SEED
+from phosphene.core.ranges import SEED
+from phosphene.core.settings import help_of
 from phosphene.train.settings import TrainSettings
 
 if TYPE_CHECKING:
     from phosphene.train.folder import Run
 
 PROG = "phosphene train"
-
-
-def quiet(default: str) -> str:
-    """The hint of an option whose default is the recipe's, where no recipe is known yet."""
-    return "" if default == "None" else f"(default: {default})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +34,6 @@ class Arguments:
 
     Args:
         system: What to train; phosphene systems lists them.
-        data: A data set's name, or an adapter such as folder:./photos; phosphene data lists them.
-        env: Where an agent acts: CartPole-v1, any name of gymnasium's, or a map, grid:FILE.
-        labels: How many labels a semi-supervised system uses, the same of each class; by default
-            all that there are, or the recipe's number on the recipe's own data.
-        context: What the model is told of each example: label, image, vector, or columns of a table
-            as vector:a,b or label:class; none for nothing. By default, what the recipe says.
         budget: How long: 60s, 10m, 2h, 3000steps or 5epochs; steps of an agent are environment
             steps.
         recipe: Which recipe's settings to start from: default, paper, ...
@@ -55,18 +46,11 @@ class Arguments:
         compile: Compile the model, where that works.
         init_from: A run whose weights to start from.
         from_run: A run that is the first stage of a system with stages; it is not trained again.
-        workers: Processes that step an agent's environments, where those are slow.
         trust: With --resume, follow what the run names to be imported, run or fetched.
         json: Print one JSON object when done; progress goes to stderr.
     """
 
     system: Positional[Annotated[str, arg(metavar="SYSTEM", help_behavior_hint="")]] = ""
-    data: Annotated[str | None, arg(metavar="DATA", help_behavior_hint=quiet)] = None
-    env: Annotated[str | None, arg(metavar="ENV", help_behavior_hint=quiet)] = None
-    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint=quiet), COUNT] = None
-    context: Annotated[tuple[str, ...] | None, arg(metavar="PART ...", help_behavior_hint="")] = (
-        None
-    )
     budget: Annotated[str | None, arg(metavar="BUDGET", help_behavior_hint=quiet)] = None
     recipe: Annotated[str, arg(metavar="RECIPE")] = "default"
     name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
@@ -81,7 +65,6 @@ class Arguments:
     compile: FlagCreatePairsOff[bool] = False
     init_from: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")] = None
     from_run: Annotated[str | None, arg(name="from", metavar="RUN", help_behavior_hint="")] = None
-    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     trust: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
 
@@ -89,47 +72,43 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Train, and say where the run lies."""
     from phosphene import catalog
-    from phosphene.api.subject_of import check_subject
-    from phosphene.subjects.dataset.choosing import select
-    from phosphene.subjects.environment.choosing import select_for
 
     plain = plain_arguments()
     first = parse(plain, [a for a in argv if a not in ("-h", "--help")], PROG, strict=False)
     if first.system in ("", "[]"):  # the latter: an unknown option came before the name
         parse(plain, argv, PROG)
         raise ConfigError(f"{PROG} needs a system first, such as '{PROG} vae'")
+    from phosphene.api.train import handling_of
+    from phosphene.subjects.handling import refuse_foreign
+
     system = catalog.find(first.system)
-    if system.kind == "proof":
-        raise ConfigError(
-            f"{system.name!r} is a proof: run it with 'phosphene prove {system.name}'"
-        )
-    if system.kind == "solver":
-        raise ConfigError(
-            f"{system.name!r} is a solver: run it with 'phosphene solve {system.name}'"
-        )
-    if system.kind == "tool":
-        raise ConfigError(f"{system.name!r} is a tool, which is not trained")
-    agent = check_subject(system.name, first.data, first.env)
-    choose, subject = (select_for, first.env) if agent else (select, first.data)
-    recipe = choose(system.name, subject, first.recipe)
+    handling = handling_of(system.name)
+    kind = handling.kind
+    own = arguments_for(Arguments, "train", kind)
+    for name in options_said(arguments_for(Arguments, "train"), Arguments, first, argv):
+        if not hasattr(own, name):
+            refuse_foreign(kind, name, "train", repr(system.name))
+    recipe = handling.recipe(system.name, getattr(first, kind.option), first.recipe)
     model = _model_options(system.load(), recipe.model)
-    complete = _with_parts(_trainer_options(recipe.train), model)
-    shown = complete(
-        system=system.name, data=recipe.data or None, env=recipe.env or None,
-        labels=recipe.labels, budget=recipe.budget, precision=recipe.precision,
-    )  # fmt: skip
+    complete = _with_parts(own, _trainer_options(recipe.train), model)
+    known = {f.name for f in dataclasses.fields(own)}
+    suited: dict[str, Any] = {"budget": recipe.budget, "precision": recipe.precision}
+    suited |= {n: getattr(recipe, n, None) or None for n in (kind.option, "labels") if n in known}
+    shown = complete(system=system.name, **suited)
     arguments = parse(complete, argv, PROG, default=shown)
     with TrainingConsole() as console:
-        run = _train(arguments, argv, console)
+        run = _train(arguments, options_said(own, Arguments, arguments, argv), argv, console)
     return _report(run, arguments, console)
 
 
 def plain_arguments() -> Any:
     """The options that every system shares, for help and completion without a system."""
-    return _with_parts(_trainer_options({}))
+    return _with_parts(arguments_for(Arguments, "train"), _trainer_options({}))
 
 
-def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Run":
+def _train(
+    arguments: Any, options: Mapping[str, Any], argv: Sequence[str], console: TrainingConsole
+) -> "Run":
     from phosphene.api.train import train
 
     # What was not given is left to the recipe, or to the run that is resumed.
@@ -138,10 +117,6 @@ def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Ru
 
     return train(
         arguments.system,
-        data=top("data"),
-        env=top("env"),
-        labels=top("labels"),
-        context=top("context"),
         budget=top("budget"),
         precision=top("precision"),
         seed=top("seed"),
@@ -155,9 +130,9 @@ def _train(arguments: Any, argv: Sequence[str], console: TrainingConsole) -> "Ru
         compile=top("compile"),
         init_from=arguments.init_from,
         first=arguments.from_run,
-        workers=arguments.workers,
         trust=arguments.trust,
         listeners=[console],
+        **options,
     )
 
 
@@ -179,30 +154,30 @@ def _model_options(cls: Any, recipe: Mapping[str, Any]) -> type:
         if name not in parameters:
             raise ConfigError(f"the recipe names a setting {name!r} that {cls.__name__} lacks")
     defaults = {n: recipe.get(n, parameters[n].default) for n in names}
-    return options("Model", {n: hints[n] for n in names}, argument_help(cls.__doc__), defaults)
+    return options("Model", {n: hints[n] for n in names}, help_of(cls), defaults)
 
 
 def _trainer_options(recipe: Mapping[str, Any]) -> type:
     types = get_type_hints(TrainSettings)
     defaults = {f.name: recipe.get(f.name, f.default) for f in dataclasses.fields(TrainSettings)}
-    return options("Trainer", types, argument_help(TrainSettings.__doc__), defaults)
+    return options("Trainer", types, help_of(TrainSettings), defaults)
 
 
-def _with_parts(trainer: type, model: type | None = None) -> Any:
+def _with_parts(base: type, trainer: type, model: type | None = None) -> Any:
     """The top-level arguments with ``--model.*`` and ``--train.*`` beside them."""
     parts: list[Any] = [("train", trainer, dataclasses.field(default=trainer()))]
     if model is not None:
         parts.insert(0, ("model", model, dataclasses.field(default=model())))
-    return dataclasses.make_dataclass("Train", parts, bases=(Arguments,), frozen=True, kw_only=True)
+    return dataclasses.make_dataclass("Train", parts, bases=(base,), frozen=True, kw_only=True)
 
 
 def _steps(finished: Finished | None) -> dict[str, int | None]:
-    """Steps of a training; of an agent those in environments, with those of validation."""
+    """Steps of a training; where the source has a clock, its, with those of validation."""
     if finished is None:
         return {"steps": None}
-    if finished.environment_steps is None:
+    if finished.clock is None:
         return {"steps": finished.step}
-    return {"steps": finished.environment_steps, "validation_steps": finished.validation_steps}
+    return {"steps": finished.clock, "validation_steps": finished.validation_steps}
 
 
 def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:
@@ -213,7 +188,7 @@ def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:
             {
                 "run": str(run.path),
                 "system": arguments.system,
-                **({"env": run.env} if run.env else {"data": arguments.data}),
+                run.kind.option: run.subject,
                 **_steps(finished),
                 "seconds": round(finished.seconds, 3) if finished else None,
                 "reason": finished.reason if finished else None,

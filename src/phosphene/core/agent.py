@@ -1,81 +1,34 @@
 """The base of every agent: an environment's specification, a way to act, a source of experience."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, overload
+from typing import TYPE_CHECKING, Any, NoReturn, cast, overload
 
 import torch
 from torch import Tensor
 
-from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import EventError
-from phosphene.core.model import Model
+from phosphene.core.subject import Ranks, Source
+from phosphene.core.trainable import Trainable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Agent", "Alone", "Experience", "Ranks"]
+__all__ = ["Agent", "Experience"]
 
 
-class Ranks(Protocol):
-    """This process among those that train together."""
+class Experience(Source):
+    """Where an agent's batches come from: it acts, and what it meets is cut into batches."""
 
-    rank: int
-    world: int
+    clock_name = "environment_steps"
 
-    def join(self, value: Tensor, dim: int = 0) -> Tensor:
-        """The ranks' parts of a tensor put together along a dimension, on every rank."""
-        ...
-
-
-class Alone:
-    """One process by itself.
-
-    Example:
-        >>> Alone().join(torch.ones(2)).shape
-        torch.Size([2])
-    """
-
-    rank, world = 0, 1
-
-    def join(self, value: Tensor, dim: int = 0) -> Tensor:
-        """The tensor itself."""
-        return value
-
-
-class Experience(Protocol):
-    """Where an agent's batches come from: it acts, and what it meets is cut into batches.
-
-    A cycle of the engine asks for batches k, k + 1, ... of which the first may make the agent act;
-    asking for the same number again gives the same batch.
-    """
-
-    batch_size: int
-
-    @property
-    def experienced(self) -> int:
+    def clock(self) -> int:
         """Environment steps taken so far, over all ranks: what a budget in steps counts."""
-        ...
-
-    def next(self, k: int, model: Model, *, stream: int = 0) -> Batch:
-        """This rank's share of global batch k."""
-        ...
-
-    def statistics(self) -> dict[str, float]:
-        """What to log: returns and lengths of the episodes that ended since the last call."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """What must be saved for an exact resume: environments, buffers, counters."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what was saved."""
-        ...
+        return int(cast(Any, self).experienced)
 
 
-class Agent(Model):
-    """A model that acts in an environment and learns from what it meets there.
+class Agent(Trainable):
+    """Acts in an environment and learns from what it meets there.
 
     Subclasses take the specification first and everything else as typed keyword arguments, which
     are their configuration; ``environments`` is among them, how many copies they learn from side
@@ -85,12 +38,15 @@ class Agent(Model):
         spec: What the agent sees and what it may do.
     """
 
+    learns_from = "environment"
+    specified_by = EnvSpec
+
     environments: int
     shared = True
     """Whether processes share the environments; otherwise each learns the same alone."""
 
     def __init__(self, spec: EnvSpec) -> None:
-        super().__init__(spec.observation)
+        super().__init__()
         self.spec = spec
 
     @overload

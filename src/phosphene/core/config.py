@@ -10,10 +10,21 @@ import dataclasses
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.ranges import check_declared
+from phosphene.core.settings import declare, pinned, setting
 
 __all__ = [
     "SCHEMA",
@@ -130,17 +141,44 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
+class _Called:
+    """How a class is called, for ``inspect.signature`` and ``help``; instances have no such thing.
+
+    Python would show ``__new__``, which takes anything.
+    """
+
+    def __get__(self, instance: object, owner: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        own = inspect.signature(owner.__init__)  # type: ignore[misc]
+        return own.replace(parameters=list(own.parameters.values())[1:])
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(setting, pinned))
 class Configured:
     """Records the constructor's arguments, with defaults filled in, as ``self.config``.
 
+    Settings are declared in the body (:func:`phosphene.core.settings.setting`), and ``setup`` does
+    what they ask for. A class may also say in an ``__init__`` of its own what it takes.
+
     Example:
+        >>> from phosphene.core.ranges import Count
         >>> class Brick(Configured):
-        ...     def __init__(self, *, width: int = 8) -> None: ...
-        >>> Brick().config, Brick(width=3).config
-        ({'width': 8}, {'width': 3})
+        ...     width: Count = setting(default=8, help="In millimeters.")
+        >>> class Named(Brick):
+        ...     name: str = setting(default="", help="Stamped on it.")
+        ...     def setup(self) -> None:
+        ...         self.stamp = f"{self.name} {self.width}"
+        >>> Named(name="a").stamp, Named(width=3).config
+        ('a 8', {'name': '', 'width': 3})
     """
 
     config: dict[str, Any]
+    __signature__ = _Called()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        declare(cls, Configured)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Configured":
         """Bind the arguments to the signature of ``__init__`` before it runs."""
@@ -157,6 +195,12 @@ class Configured:
         check_declared({n: p.annotation for n, p in signature.parameters.items()}, config)
         object.__setattr__(self, "config", config)
         return self
+
+    def _begin(self) -> None:
+        """What comes before the settings are there as attributes."""
+
+    def setup(self) -> None:
+        """Make what the settings ask for; parents first, by ``super().setup()``."""
 
     @classmethod
     def check_settings(cls, settings: dict[str, Any]) -> None:

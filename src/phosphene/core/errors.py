@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "ChoiceError",
     "ConfigError",
     "DataError",
     "DivergedError",
@@ -43,6 +44,22 @@ class UnknownNameError(PhospheneError):
 
 class ConfigError(PhospheneError):
     """A setting with a value that it cannot take."""
+
+
+class ChoiceError(ConfigError, UnknownNameError):
+    """A setting that is none of the values that it may have.
+
+    Example:
+        >>> print(ChoiceError("norm", "groop", ("none", "group")))
+        norm must be 'none' or 'group', got 'groop'; did you mean 'group'?
+    """
+
+    def __init__(self, what: str, value: object, allowed: Iterable[object]) -> None:
+        names = [*map(repr, allowed)]
+        close = nearest(repr(value), names) if isinstance(value, str) else None
+        hint = f"; did you mean {close}?" if close else ""
+        choices = " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        ValueError.__init__(self, f"{what} must be {choices}, got {brief(value)}{hint}")
 
 
 class EventError(PhospheneError):

@@ -1,36 +1,22 @@
 """The base of every model: an event, a context, a likelihood kind, a loss, phases."""
 
-import json
-from collections.abc import Sequence
-from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from phosphene.core.batch import Batch
-from phosphene.core.config import SCHEMA, Configured, encode
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import EventError, RunError
+from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.moments import Moments
-from phosphene.core.phase import Loss, Phase
-from phosphene.core.protocols import Likelihood, available_if
+from phosphene.core.protocols import Likelihood
+from phosphene.core.settings import setting
+from phosphene.core.trainable import Trainable
 
-__all__ = ["Model", "load_tensors", "tensors"]
+__all__ = ["Model"]
 
 
-class Model(Configured, nn.Module):
-    """A model of one event, perhaps given a context.
-
-    Subclasses take the event first and everything else as typed keyword arguments, which are their
-    configuration (``self.config``). Capabilities are methods (:mod:`phosphene.core.protocols`).
-
-    Args:
-        event: What one example is.
-        context: What the model is conditioned on; None for nothing.
-    """
+class Claims:
+    """What a model says of itself: attributes of its class or instance, which are no settings."""
 
     likelihood: Likelihood = "none"
     """Which kind of likelihood this instance has for its event."""
@@ -41,43 +27,33 @@ class Model(Configured, nn.Module):
     bound_note: str = ""
     """What the reader of a bound should know of how it comes about."""
 
-    def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
-        super().__init__()
-        self.event = event
-        self.context = context or ContextSpec()
 
-    def loss(self, batch: Batch) -> Loss:
-        """The loss of a batch: its total is a mean over examples."""
-        raise NotImplementedError(f"{type(self).__name__} declares phases of its own")
+class Model(Claims, Trainable):
+    """A model of one event, perhaps given a context.
 
-    keeps_last = False
-    """Whether the last weights are handed out, whatever validation says: where each step leads
-    nearer to a known optimum, the best on held-out examples is the one that was stopped early."""
+    Subclasses declare their settings in the body, typed and with their help
+    (:mod:`phosphene.core.settings`), and make their modules in ``setup``; or they take the event
+    first and typed keyword arguments in an ``__init__`` of their own. Either way these are their
+    configuration (``self.config``). Capabilities are methods (:mod:`phosphene.core.protocols`).
+    """
 
-    def judged(self, batch: Batch) -> Loss:
-        """What the best weights are chosen by on held-out examples; early stopping too.
+    learns_from = "dataset"
+    specified_by = Event
 
-        It is the loss that training ends with. Where the loss is weighted by what moves in training
-        (a warm-up, a multiplier), or has parts that are no aim (a penalty, a term that only moves
-        codes), a model says here what it is for.
-        """
-        return self.loss(batch)
+    event: Event = setting(kw_only=False, help="What one example is.")
+    context_spec: ContextSpec | None = setting(
+        default=None, alias="context", help="What the model is conditioned on; None for nothing."
+    )
 
-    def phases(self) -> Sequence[Phase]:
-        """The optimisers' turns that make one step, in order."""
-        return [Phase("model", list(self.parameters()), self.loss)]
+    def setup(self) -> None:
+        """Make the modules, always in the same order: weights are a function of the seed."""
+        self.context = self.context_spec or ContextSpec()
 
     def check_moments(self, moments: Moments) -> None:
         """Refuse reals that the model has no density for, before anything is written.
 
         Raises:
             DataError: It names the columns.
-        """
-
-    def prepare(self, batch: Batch) -> None:
-        """Initialise from data, once, on the first global batch; never after loading.
-
-        ``batch.moments`` are those of all training data, where these are known.
         """
 
     def given(self, context: Context | None, n: int) -> Context:
@@ -109,89 +85,3 @@ class Model(Configured, nn.Module):
     def refuse(self, why: str) -> NoReturn:
         """Refuse the event or context, in one sentence."""
         raise EventError(f"{type(self).__name__} cannot model {self.event}: {why}")
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters lie."""
-        tensors = chain(self.parameters(), self.buffers())
-        return next((t.device for t in tensors), torch.device("cpu"))
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The parameters' floating-point type."""
-        return next((p.dtype for p in self.parameters()), torch.get_default_dtype())
-
-    def save(self, folder: str | Path, system: str) -> None:
-        """Write ``config.json`` and ``model.safetensors``; nothing in them is a pickle."""
-        from safetensors.torch import save_file
-
-        folder = Path(folder)
-        self.describe_to(folder, system)
-        save_file(tensors(self), folder / "model.safetensors")
-
-    def describe_to(self, folder: Path, system: str) -> None:
-        """Write ``config.json`` alone."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(self.describe(system), indent=2) + "\n")
-
-    def describe(self, system: str) -> dict[str, Any]:
-        """What ``config.json`` holds: enough to build the model again."""
-        return {"schema": SCHEMA, "system": system, "config": encode(self.config)}
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            # A method withheld by available_if says why, instead of nn.Module's plain message.
-            held = getattr(type(self), name, None)
-            if isinstance(held, available_if):
-                raise AttributeError(f"{type(self).__name__} has no {name}: {held.why}")
-            return super().__getattr__(name)
-
-
-def tensors(module: nn.Module) -> dict[str, Tensor]:
-    """The state dict as contiguous tensors, with tied parameters written once."""
-    seen: set[tuple[int, torch.Size]] = set()
-    state = {}
-    for name, value in module.state_dict().items():
-        key = (value.data_ptr(), value.shape)
-        if value.numel() and key in seen:
-            continue
-        seen.add(key)
-        state[name] = value.detach().contiguous()
-    return state
-
-
-def load_tensors(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Load a state dict, or say in one sentence why it belongs to another architecture.
-
-    A buffer that modules did not have when it was saved takes the value under which they compute as
-    they did then: their ``earlier``, by name.
-    """
-    state = {**_earlier(module), **state}
-    own = tensors(module)
-    for name, value in own.items():
-        if name not in state:
-            raise RunError(f"{source} lacks {name!r}: it was written by another architecture")
-        if state[name].shape != value.shape:
-            raise RunError(
-                f"{source} holds {name!r} of shape {tuple(state[name].shape)}, the model expects "
-                f"{tuple(value.shape)}: it was written by another architecture"
-            )
-        if state[name].is_floating_point() != value.is_floating_point():
-            raise RunError(
-                f"{source} holds {name!r} as {state[name].dtype}, the model as {value.dtype}"
-            )
-    extra = sorted(set(state) - set(module.state_dict()))
-    if extra:
-        raise RunError(f"{source} holds {extra[0]!r}, which the model lacks: another architecture")
-    module.load_state_dict(state, strict=False)
-
-
-def _earlier(module: nn.Module) -> dict[str, Tensor]:
-    """The buffers that earlier versions of parts of a module lacked, as they computed then."""
-    found = {}
-    for path, part in module.named_modules():
-        for name, value in getattr(part, "earlier", {}).items():
-            if (buffer := getattr(part, name, None)) is not None:
-                found[f"{path}.{name}" if path else name] = torch.full_like(buffer, value)
-    return found

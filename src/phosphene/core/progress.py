@@ -45,6 +45,7 @@ class Started:
     budget: str
     threads: int
     device: str
+    clock_name: str = "steps"
     model: Any = field(default=None, repr=False, compare=False)
 
 
@@ -104,8 +105,9 @@ class Finished:
         seconds: Of training and validation.
         reason: Why it ended.
         examples: Seen by each rank.
-        environment_steps: Of an agent, taken in training.
-        validation_steps: Environment steps taken in validation.
+        clock: Steps of the source's own clock, taken in training; None where it has none.
+        clock_name: What that clock counts: ``environment_steps`` of an agent.
+        validation_steps: Those taken in validation.
         validation_seconds: Of all seconds, those in validation.
         model: The one that learned.
     """
@@ -114,10 +116,16 @@ class Finished:
     seconds: float
     reason: str
     examples: tuple[int, ...] = ()
-    environment_steps: int | None = None
+    clock: int | None = None
+    clock_name: str = "steps"
     validation_steps: int | None = None
     validation_seconds: float = 0.0
     model: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def environment_steps(self) -> int | None:
+        """The source's clock: of an agent, steps taken in training."""
+        return self.clock
 
 
 TrainingEvent = Started | Resumed | StepEnd | Evaluated | Saved | Warned | Finished

@@ -18,6 +18,7 @@ from phosphene.core.context import Context
 from phosphene.core.event import Event
 
 __all__ = [
+    "Acts",
     "Bounded",
     "Capability",
     "Classifies",
@@ -223,6 +224,15 @@ class Invertible(Protocol, metaclass=Capability):
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
         """Inverse of the forward direction."""
+        ...
+
+
+@runtime_checkable
+class Acts(Protocol, metaclass=Capability):
+    """Chooses actions for what it observes."""
+
+    def act(self, observation: Any) -> Any:
+        """Actions for observations."""
         ...
 
 

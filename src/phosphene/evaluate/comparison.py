@@ -10,6 +10,7 @@ import torch
 
 from phosphene.core.context import Context
 from phosphene.core.errors import EventError
+from phosphene.core.model import Model
 from phosphene.core.protocols import Samples, SamplesMean
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import page, plots, views
@@ -163,7 +164,7 @@ def _pictures(entries: Sequence[Entry], test: Dataset) -> str:
     x, context = test.take(torch.arange(n))
     shown = [page.figure(picture(x, test.event), "held out", "Test examples")]
     for entry in entries:
-        model = entry.runs[0].model
+        model: Model = entry.runs[0].model
         if not isinstance(model, Samples):
             continue
         mean = isinstance(model, SamplesMean)

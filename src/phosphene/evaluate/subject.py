@@ -6,17 +6,14 @@ or fetched is left alone, unless the caller trusts the run or names the same thi
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from phosphene.core.errors import EventError, PhospheneError, RunError
 from phosphene.data.conditioning import as_table, load_given
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import located, outward, with_option
-from phosphene.decision.environments.table import code_named
-from phosphene.decision.environments.table import located as located_environment
 from phosphene.train.folder import Run
 
-__all__ = ["arranged", "changed", "check_trusted", "data_of", "env_of"]
+__all__ = ["arranged", "changed", "data_of"]
 
 
 def data_of(run: Run, split: str) -> Dataset:
@@ -26,21 +23,23 @@ def data_of(run: Run, split: str) -> Dataset:
         RunError: The run names what reads more than files of this machine, or was trained on a
             Dataset that only its maker has.
     """
-    if run.said_data is None and run.config.get("own_data"):
+    if isinstance(run.said, Dataset):
+        return arranged(run, run.said)
+    if run.said is None and run.config.get("own_data"):
         raise RunError(
             f"{str(run.path)!r} was trained on a Dataset of somebody's own, called {run.data!r}; "
             "say which data to take: --data on the command line, data= in Python"
         )
-    check_trusted(run)
     name = _data(run)
-    if run.said_data is not None and (label := run.config.get("label_name")):
+    _check_trusted(run, name)
+    if run.said is not None and (label := run.config.get("label_name")):
         with suppress(PhospheneError):  # data of another kind have their labels themselves
             name = with_option(name, "label", label)
     dataset = arranged(run, load_given(name, split, run.config.get("context")))
     dataset = replace(dataset, name=run.data)
-    if split == "train" and run.said_data in (None, run.config.get("data")):
+    if split == "train" and run.said in (None, run.config.get("data")):
         run.notes += [text for text in (changed(run, dataset),) if text not in ("", *run.notes)]
-    if run.said_data is not None and run.weights and dataset.event != run.model.event:
+    if run.said is not None and run.weights and dataset.event != run.model.event:
         raise EventError(
             f"{dataset.name!r} holds {dataset.event}; {str(run.path)!r} models {run.model.event}"
         )
@@ -75,44 +74,18 @@ def changed(run: Run, dataset: Dataset) -> str:
 
 def _data(run: Run) -> str:
     """The name of the run's data, as it was understood where the run was made."""
-    return run.said_data or located(run.data, run.config.get("directory"))
+    return run.said or located(run.data, run.config.get("directory"))
 
 
-def env_of(run: Run) -> Any:
-    """The environment of a run, or what the caller put in its place: a name, or one handed over.
-
-    Raises:
-        RunError: The run names a module that would be imported, or was trained in an environment
-            that only its maker has.
-    """
-    assert run.env is not None
-    if run.said_env is None and run.config.get("own_env"):
-        raise RunError(
-            f"{str(run.path)!r} was trained in an environment of somebody's own, called "
-            f"{run.env!r}; say which to take: --env on the command line, env= in Python"
-        )
-    check_trusted(run)
-    if run.said_env is not None:
-        return run.said_env
-    return located_environment(run.env, run.config.get("directory"))
-
-
-def check_trusted(run: Run) -> None:
-    """Refuse to follow a name that would import, run or fetch what somebody else chose.
+def _check_trusted(run: Run, name: str) -> None:
+    """Refuse to follow a name that would run or fetch what somebody else chose.
 
     Raises:
         RunError: It says what to add where the run is trusted.
     """
-    if run.trust:
-        return
-    if run.env is not None:
-        does = "imports a module" if code_named(run.env) else ""
-        option, said, name = "env", run.said_env, run.env
-    else:
-        option, said, name = "data", run.said_data, run.data
-        does = outward(_data(run))
-    if does and said is None:
+    does = outward(name)
+    if does and run.said is None and not run.trust:
         raise RunError(
-            f"{str(run.path)!r} names {name!r}, which {does}: if you trust this run, add --trust "
-            f"(trust=True in Python), or name it yourself with --{option}"
+            f"{str(run.path)!r} names {run.data!r}, which {does}: if you trust this run, add "
+            "--trust (trust=True in Python), or name it yourself with --data"
         )

@@ -46,9 +46,7 @@ def draws(
     *,
     seed: int = 0,
     mean: bool = False,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
+    **settings: Any,
 ) -> Tensor:
     """Samples (n, *event.shape), or the means they scatter around where a model has them.
 
@@ -58,9 +56,7 @@ def draws(
         context: What a conditional model is conditioned on, one row a sample.
         seed: The same seed gives the same samples.
         mean: Means of p(x|z) instead of draws from it.
-        temperature: Passed on to samplers that know it.
-        top_k: The same.
-        top_p: The same.
+        settings: Passed on to samplers that know them; None is what nobody said.
 
     Raises:
         EventError: The model does not sample, or has no means.
@@ -75,7 +71,7 @@ def draws(
         raise lacking(model, SamplesMean, why="has no means of samples to draw")
     else:
         raise lacking(model, Samples, why="has no samples to draw")
-    options = _options(model, draw, temperature=temperature, top_k=top_k, top_p=top_p)
+    options = _options(model, draw, **settings)
     context = condition(model, context, n)
     context = None if context is None else context.to(model.device)
     with evaluating(model):

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from phosphene.core.agent import Alone
 from phosphene.core.environment import EnvSpec, Step
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.reinforce import REINFORCE
 from phosphene.proofs.proof import Proof, above, below
 

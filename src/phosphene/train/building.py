@@ -3,29 +3,27 @@
 from typing import Any, cast
 
 from phosphene import catalog
-from phosphene.core.agent import Agent
 from phosphene.core.context import ContextSpec
-from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError, PhospheneError, brief
-from phosphene.core.event import Event
-from phosphene.core.model import Model
 from phosphene.core.rng import seeded
+from phosphene.core.trainable import Trainable
 
 __all__ = ["build"]
 
 
 def build(
     name: str,
-    event: Event | EnvSpec,
+    event: Any,
     context: ContextSpec | None = None,
     seed: int = 0,
     **hyperparameters: Any,
-) -> Model:
+) -> Any:
     """Build the system ``name`` for an event, with weights that are a function of the seed.
 
     Args:
         name: A name of the catalogue (``phosphene systems``).
-        event: What one example is; for an agent, the specification of its environment.
+        event: What one example is; for an agent, the specification of its environment
+            (:class:`~phosphene.core.environment.EnvSpec`).
         context: What the model is conditioned on.
         seed: Seeds the initial weights.
         hyperparameters: The constructor's keyword arguments.
@@ -41,18 +39,17 @@ def build(
         (9,)
     """
     cls = catalog.find(name).load()
-    if not (isinstance(cls, type) and issubclass(cls, Model)):
+    if not (isinstance(cls, type) and issubclass(cls, Trainable)):
         raise ConfigError(f"{name!r} is a {catalog.find(name).kind}, not a model to build")
-    agent = issubclass(cls, Agent)
-    if agent != isinstance(event, EnvSpec):
-        takes = "an EnvSpec, as decision.make(NAME).spec is" if agent else "an Event"
-        raise ConfigError(f"{name!r} is built for {takes}, not for {event}")
+    if not isinstance(event, cls.specified_by):
+        takes = cls.specified_by.__name__
+        article = "an" if takes[0] in "AEIOU" else "a"
+        raise ConfigError(f"{name!r} is built for {article} {takes}, not for {event}")
     cls.check_settings(hyperparameters)
+    told = {} if context is None else {"context": context}
     with seeded(seed):
         try:
-            if isinstance(event, EnvSpec):
-                return cls(cast(Any, event), **hyperparameters)
-            return cls(event, context=context, **hyperparameters)
+            return cast(Any, cls)(event, **told, **hyperparameters)
         except PhospheneError:
             raise
         except (ArithmeticError, MemoryError, RuntimeError, TypeError) as error:

@@ -4,23 +4,22 @@ The description may come from anybody. What it builds is compared with the file 
 takes memory: a description of a billion units beside a megabyte of weights is refused.
 """
 
+import inspect
 import json
 import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from phosphene import catalog
 from phosphene.core.config import decode
-from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import PhospheneError, RunError
-from phosphene.core.event import Event
-from phosphene.core.model import Model
 from phosphene.core.rng import seeded
+from phosphene.core.trainable import Trainable
 from phosphene.train.record import check_schema
 
 __all__ = ["allowance", "build_from", "weights_of"]
@@ -38,7 +37,7 @@ _FACTORIES = frozenset(
 
 def build_from(
     description: Mapping[str, Any], source: str, *, most: int | None = None, seed: int = 0
-) -> Model:
+) -> Trainable:
     """Build the model that a ``config.json`` describes.
 
     Args:
@@ -66,18 +65,21 @@ def build_from(
     return model
 
 
-def _built(system: str, settings: Mapping[str, Any], most: int, seed: int) -> Model:
+def _built(system: str, settings: Mapping[str, Any], most: int, seed: int) -> Trainable:
     cls = catalog.find(system).load()
-    if not (isinstance(cls, type) and issubclass(cls, Model)):
+    if not (isinstance(cls, type) and issubclass(cls, Trainable)):
         raise RunError(f"{system!r} is a {catalog.find(system).kind}, not a model")
+    return _made(cls, settings, most, seed)
+
+
+def _made(cls: type[Trainable], settings: Mapping[str, Any], most: int, seed: int) -> Trainable:
     config = {name: decode(value) for name, value in settings.items()}
-    kind = EnvSpec if "spec" in config else Event
-    subject = config.pop("spec" if "spec" in config else "event", None)
-    if not isinstance(subject, kind):
-        raise RunError("it names neither an event nor the specification of an environment")
+    subject = config.pop(next(iter(inspect.signature(cls).parameters)), None)
+    if not isinstance(subject, cls.specified_by):
+        raise RunError(f"it does not say what is learned from, as {cls.specified_by.__name__}")
     cls.check_settings({k: v for k, v in config.items() if k != "context"})
     with _Bounded(most), seeded(seed):
-        return cls(subject, **config)  # type: ignore[arg-type]
+        return cast(Any, cls)(subject, **config)  # type: ignore[no-any-return]
 
 
 def allowance(weights: int) -> int:

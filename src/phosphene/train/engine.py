@@ -5,15 +5,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from phosphene.core.agent import Experience
 from phosphene.core.batch import Batch
 from phosphene.core.errors import DivergedError, PhospheneError, RunError
-from phosphene.core.model import Model, tensors
 from phosphene.core.progress import (
     Evaluated,
     Finished,
@@ -25,6 +23,8 @@ from phosphene.core.progress import (
     TrainingEvent,
     Warned,
 )
+from phosphene.core.subject import Judge, Source
+from phosphene.core.trainable import Trainable, tensors
 from phosphene.train.checkpoint import Checkpoints
 from phosphene.train.ema import EMA
 from phosphene.train.files import full
@@ -35,9 +35,7 @@ from phosphene.train.runtime import Runtime
 from phosphene.train.schedule import factor
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.sinks.jsonl import JSONLSink
-from phosphene.train.source import Source
 from phosphene.train.turns import LossFunction, PhaseRunner, StepHandle
-from phosphene.train.validation import Judge
 
 __all__ = ["Engine"]
 
@@ -52,7 +50,6 @@ class Engine:
         budget: How long.
         folder: The run folder; it exists.
         runtime: This process among the others.
-        epoch: Examples in an epoch, for budgets in epochs.
         judge: What early stopping and the best weights are decided by; None for neither.
         precision: ``fp32`` or ``bf16``.
         transform: Applied to each phase's loss, such as ``torch.compile``.
@@ -61,14 +58,13 @@ class Engine:
 
     def __init__(
         self,
-        model: Model,
+        model: Trainable,
         source: Source,
         settings: TrainSettings,
         budget: Budget,
         folder: Path,
         runtime: Runtime,
         *,
-        epoch: int,
         judge: Judge | None = None,
         precision: str = "fp32",
         transform: Callable[[LossFunction], LossFunction] = lambda f: f,
@@ -80,7 +76,6 @@ class Engine:
         self.precision, self.transform, self.listeners = precision, transform, list(listeners)
         self.step, self.seen, self._elapsed = 0, 0, 0.0
         self._stopped = False  # by a listener
-        self._epoch = epoch
         self._terms: list[tuple[Tensor, dict[str, Tensor]]] = []
         self._rows = 0  # that these terms are means over
         self._sink: JSONLSink | None = None
@@ -90,14 +85,8 @@ class Engine:
 
     def setup(self, resume: bool) -> None:
         """Prepare the model on global batch 0, build phases; restore them when resuming."""
-        given = getattr(self.source, "context_moments", None)
-        if not resume and given is not None:
-            self.model.scale_context(given)
-        if not resume and type(self.model).prepare is not Model.prepare:
-            self.model.prepare(self._global_batch())
-        counts = getattr(self.source, "label_counts", None)
-        if not resume and counts is not None:
-            self.model.count_labels(counts)
+        if not resume:
+            self.source.prepare(self.model)
         self.runtime.shard(self.model)
         arguments = (self.model, self.settings, self.runtime, self.precision, self.transform)
         self.runners = [PhaseRunner(phase, *arguments) for phase in self.model.phases()]
@@ -116,29 +105,25 @@ class Engine:
             self._sink = JSONLSink(self.folder / "metrics.jsonl", offset)
             self.listeners.insert(0, self._sink)
 
-    def _global_batch(self) -> Batch:
-        """Global batch 0, whole, on every rank: preparation must not depend on the ranks."""
-        whole = getattr(self.source, "whole", None)
-        return self.source.next(0, self.model) if whole is None else whole(self.model)
-
     def _total_steps(self) -> int | None:
-        if self._experienced is not None:
+        if self._clocked:
             return None
         if self.budget.steps is not None:
             return self.budget.steps
         if self.budget.epochs is not None:
-            batch = self.settings.batch_size * self.repeats
-            return max(1, math.ceil(self.budget.epochs * self._epoch / batch))
+            assert self.source.epoch is not None
+            batch = self.source.batch_size * self.repeats
+            return max(1, math.ceil(self.budget.epochs * self.source.epoch / batch))
         return None
 
     def _plan_judgements(self) -> None:
-        """About once an epoch, or at twenty parts of an agent's budget; fewer where dear."""
-        agent, batch = self._experienced is not None, self.settings.batch_size * self.repeats
-        usual = None if agent else max(200, math.ceil(self._epoch / batch))
+        """About once an epoch, or at twenty parts of the source's clock; fewer where dear."""
+        batch = self.source.batch_size * self.repeats
+        usual = None if self._clocked else max(200, math.ceil((self.source.epoch or 0) / batch))
         if self.budget.seconds is not None:
             self.judging.plan_seconds(usual)
         elif usual is None:
-            self.judging.plan_experience()
+            self.judging.plan_clock()
         else:
             assert self.total is not None
             self.judging.plan_steps(self.total, batch, min(usual, max(1, self.total // 10)))
@@ -206,9 +191,14 @@ class Engine:
         return self._elapsed + time.perf_counter() - self._start
 
     @property
-    def _experienced(self) -> int | None:
-        """Environment steps so far, of an agent: a budget in steps counts these."""
-        return getattr(self.source, "experienced", None)
+    def _clocked(self) -> bool:
+        """Whether a budget in steps counts what the source meets, and not the engine's steps."""
+        return self.source.clock() is not None
+
+    def _clock(self) -> dict[str, float]:
+        """The source's clock, as it is logged; nothing where it has none."""
+        now = self.source.clock()
+        return {} if now is None else {self.source.clock_name: float(now)}
 
     @property
     def progress(self) -> float:
@@ -216,7 +206,7 @@ class Engine:
         if self.total is not None:
             return min(1.0, self.step / self.total)
         if self.budget.steps is not None:
-            return min(1.0, (self._experienced or 0) / self.budget.steps)
+            return min(1.0, (self.source.clock() or 0) / self.budget.steps)
         assert self.budget.seconds is not None
         return min(1.0, self.seconds / self.budget.seconds)
 
@@ -270,7 +260,7 @@ class Engine:
             except DivergedError:
                 raise
             except PhospheneError:
-                if self._experienced is not None:  # an environment broke; what was learned stands
+                if self._clocked:  # what is met broke; what was learned stands
                     self.save()
                 raise
             if self.step % self.settings.log_every == 0:
@@ -287,7 +277,7 @@ class Engine:
         logged: dict[str, Tensor] = {}
         total: Tensor | None = None
         for number, runner in enumerate(self.runners):
-            phase = runner.phase
+            phase, value = runner.phase, None
             if self.step % phase.every:
                 continue
             if len(self.runners) > 1:
@@ -301,10 +291,11 @@ class Engine:
                     terms = self._update(runner, batch)
                 else:
                     value, terms = runner.gradient_step(batch, scale, self.step)
-                    total = value if total is None or turn else total + value
                     if len(self.runners) > 1:
                         terms = {f"{phase.name}_loss": value, **terms}
                 logged |= terms
+            if value is not None:  # of a phase that repeats, the last
+                total = value if total is None else total + value
         self.step += 1
         if self.ema is not None:
             self.ema.update(self.step)
@@ -329,10 +320,8 @@ class Engine:
         terms["lr"] = self.optimizers[0].param_groups[0]["lr"] if self.optimizers else 0.0
         seen = self.runtime.sum(torch.tensor(float(self.seen), device=self.runtime.device))
         terms["examples"] = float(seen)
-        if self._experienced is not None:
-            terms["environment_steps"] = float(self._experienced)
-            terms |= cast(Experience, self.source).statistics()
-            self.judging.length = terms.get("length", self.judging.length)
+        terms |= self._clock() | self.source.statistics()
+        self.judging.length = terms.get("length", self.judging.length)
         remaining = self._remaining()
         self._tell(StepEnd(self.step, self.seconds, progress, remaining, terms, self.model))
 
@@ -349,7 +338,7 @@ class Engine:
         self.judging.bad = 0 if better else self.judging.bad + 1
         self.judging.at = self.step
         # Where the last weights are handed out, they are the best that there are.
-        self._tell_scores(scores, best or self.model.keeps_last)
+        self._tell_scores(dict(scores), best or self.model.keeps_last)
 
     def _averaged(self) -> AbstractContextManager[Any]:
         return self.ema.applied() if self.ema is not None else nullcontext()
@@ -359,15 +348,11 @@ class Engine:
         """In a short training an average still lags behind what it averages."""
         found = self.judging(1.0)
         if found is not None and found[1]:
-            self._tell_scores(found[0], best=True)
+            self._tell_scores(dict(found[0]), best=True)
 
     def _tell_scores(self, scores: dict[str, float], best: bool) -> None:
-        if self._experienced is not None:
-            scores = {
-                **scores,
-                "environment_steps": float(self._experienced),
-                "validation_steps": float(self.judging.steps),
-            }
+        if clock := self._clock():
+            scores = {**scores, **clock, "validation_steps": float(self.judging.steps)}
         self._tell(Evaluated(self.step, self.seconds, scores, best, self.model))
 
     # -- ending -----------------------------------------------------------------------------
@@ -386,8 +371,9 @@ class Engine:
                 self._evaluate_unaveraged()
         finished = Finished(
             self.step, self.seconds, reason, self.runtime.gather(self.seen),
-            environment_steps=self._experienced,
-            validation_steps=None if self._experienced is None else self.judging.steps,
+            clock=self.source.clock(),
+            clock_name=self.source.clock_name,
+            validation_steps=self.judging.steps if self._clocked else None,
             validation_seconds=self.judging.seconds,
             model=self.model,
         )  # fmt: skip

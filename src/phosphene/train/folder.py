@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from phosphene.core.environment import called
-from phosphene.core.errors import RunError, listed, nearest
-from phosphene.core.model import Model, load_tensors
+from phosphene.catalog.kind import Kind, kind_of_record, kinds
+from phosphene.core.errors import ConfigError, RunError, UnknownNameError, listed, nearest
 from phosphene.core.paths import expanded
+from phosphene.core.trainable import load_tensors
 from phosphene.train.describing import allowance, build_from, weights_of
 from phosphene.train.files import full, refuse_links, replacing
 from phosphene.train.record import check_record, check_schema, read_json, read_lines
@@ -46,10 +46,11 @@ class Run:
 
     Args:
         path: The folder that holds ``run.json``.
-        data: A data set that stands in for the one that it was trained on.
-        env: An environment that stands in for the one that it was trained in: its name, or one
-            with gymnasium's methods, or what makes one.
         trust: Whether code, addresses and commands that the run names may be used.
+        model: A model of the caller's own class, which the weights of the run are put into; the
+            catalogue's are built.
+        said: What stands in for what it was trained on, by the option of its kind: ``data=``,
+            ``env=``, ...
 
     ``notes`` holds what the user should read of the data that the run names, once they were opened.
 
@@ -58,15 +59,14 @@ class Run:
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        data: str | None = None,
-        env: Any = None,
-        trust: bool = False,
+        self, path: str | Path, *, trust: bool = False, model: Any = None, **said: Any
     ) -> None:
         self.path = expanded(path)
-        self.said_data, self.said_env, self.trust = data, env, trust
+        self.trust, self._given = trust, model
+        self._said = {name: value for name, value in said.items() if value is not None}
+        for name in self._said:
+            if name not in (known := [kind.option for kind in kinds()]):
+                raise UnknownNameError("option of a run", name, known)
         self.notes: list[str] = []
         if not self.path.exists():
             raise RunError(f"there is no run at {str(path)!r}{_neighbors(self.path)}")
@@ -74,25 +74,15 @@ class Run:
             raise RunError(f"{str(path)!r} is not a run: it has no run.json")
 
     @classmethod
-    def of(
-        cls,
-        run: "Run | str | Path",
-        *,
-        data: str | None = None,
-        env: Any = None,
-        trust: bool = False,
-    ) -> "Run":
+    def of(cls, run: "Run | str | Path", *, trust: bool = False, **said: Any) -> "Run":
         """The run at a path; or the run itself, with what the caller adds to it."""
+        said = {name: value for name, value in said.items() if value is not None}
         if not isinstance(run, Run):
-            return cls(run, data=data, env=env, trust=trust)
-        if data is None and env is None and (run.trust or not trust):
+            return cls(run, trust=trust, **said)
+        if not said and (run.trust or not trust):
             return run
-        return cls(
-            run.path,
-            data=data or run.said_data,
-            env=run.said_env if env is None else env,
-            trust=trust or run.trust,
-        )
+        more = {**run._said, **said}
+        return cls(run.path, trust=trust or run.trust, model=run._given, **more)
 
     @property
     def name(self) -> str:
@@ -112,24 +102,52 @@ class Run:
         return record
 
     @property
+    def kind(self) -> Kind:
+        """What kind of subject it was trained on."""
+        found = kind_of_record(self.config)
+        assert found is not None  # the record was checked
+        return found
+
+    @property
+    def said(self) -> Any:
+        """What the caller put in the place of its subject; None for nothing.
+
+        Raises:
+            ConfigError: What was said is the option of another kind of subject.
+        """
+        own = self.kind
+        for name in self._said:
+            if name != own.option:
+                raise ConfigError(
+                    f"{str(self.path)!r} is the run of {own.learner}: it takes --{own.option}, not "
+                    f"--{name}"
+                )
+        return self._said.get(own.option)
+
+    @property
+    def subject(self) -> str:
+        """The name of what it was trained on, or of what the caller put in its place."""
+        name: str = self.kind.load().subject(self)
+        return name
+
+    @property
     def data(self) -> str:
         """The name of the data set that it was trained on, or of what the caller put in its place.
 
         Raises:
-            RunError: It is the run of an agent, which has an environment instead.
+            RunError: It was trained on something else.
         """
         if "data" not in self.config:
             raise RunError(
-                f"{str(self.path)!r} is the run of an agent in {self.config.get('env')!r}: it has "
-                "no data set; phosphene play, evaluate and report take it"
+                f"{str(self.path)!r} is the run of {self.kind.learner} in {self.subject!r}: it has "
+                "no data set; phosphene evaluate and report take it"
             )
-        return self.said_data or str(self.config["data"])
+        return self.subject
 
     @property
     def env(self) -> str | None:
-        """The environment that an agent was trained in; None for a model of data."""
-        own: str | None = self.config.get("env")
-        return own if own is None or self.said_env is None else called(self.said_env)
+        """The environment that an agent was trained in; None for what is no agent."""
+        return self.subject if "env" in self.config else None
 
     def place(self, part: str) -> Path:
         """Where a part of the run is written.
@@ -141,9 +159,11 @@ class Run:
         return self.path / part
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> Any:
         """The trained model: best on validation, else EMA, else last."""
-        return load(self.path)
+        if self._given is None:
+            return load(self.path)
+        return load(self.path, into=self._given)
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -159,13 +179,15 @@ class Run:
         return f"Run({str(self.path)!r})"
 
 
-def load(path: str | Path, weights: Weights = "auto") -> Model:
+def load(path: str | Path, weights: Weights = "auto", *, into: Any = None) -> Any:
     """Build a run's model again and load its weights, in evaluation mode.
 
     Args:
         path: A run folder, or a folder with ``config.json`` and ``model.safetensors``.
         weights: ``best`` on validation (of the averaged weights, where there is an average),
             ``ema``, ``last``, or ``auto``: the first of these that exists.
+        into: A model of the caller's own class, built as the run's was; None builds one of the
+            catalogue.
 
     Raises:
         RunError: Files are missing, truncated, or of another architecture.
@@ -188,7 +210,9 @@ def load(path: str | Path, weights: Weights = "auto") -> Model:
     if weights not in known:
         raise RunError(f"{str(path)!r} has no {weights!r} weights; it has {', '.join(known)}")
     file = folder / WEIGHTS[weights]
-    model = build_from(description, str(described), most=allowance(weights_of(file)))
+    model = into
+    if model is None:
+        model = build_from(description, str(described), most=allowance(weights_of(file)))
     load_tensors(model, read_tensors(file), str(file))
     return model.eval()
 

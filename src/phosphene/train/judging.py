@@ -7,18 +7,18 @@ from typing import Any
 
 import torch
 
-from phosphene.core.model import Model
+from phosphene.core.subject import Judge, Within
+from phosphene.core.trainable import Trainable
 from phosphene.train.allowance import Allowance, rows_of
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import Budget, TrainSettings
-from phosphene.train.validation import HeldOut, Judge, Within
 
 __all__ = ["Judging"]
 
-_EVALUATIONS = 20  # of an agent in a run, where no interval is given
-_FEW = 4  # judgements of a model, at least, before those of the end
+_EVALUATIONS = 20  # in a run of a source with a clock, where no interval is given
+_FEW = 4  # judgements, at least, before those of the end
 
-Found = tuple[dict[str, float], bool, bool]
+Found = tuple[Mapping[str, float], bool, bool]
 """Scores; whether they are better than the best; whether they are as good."""
 
 
@@ -38,7 +38,7 @@ class Judging:
     def __init__(
         self,
         judge: Judge | None,
-        model: Model,
+        model: Trainable,
         settings: TrainSettings,
         budget: Budget,
         runtime: Runtime,
@@ -49,13 +49,16 @@ class Judging:
         self.judge, self.model, self.settings, self.budget = judge, model, settings, budget
         self.runtime, self.write, self.last = runtime, write, 2 if averaged else 1
         self.best, self.bad, self.at = math.inf, 0, -1
-        self.steps, self.seconds = 0, 0.0  # that judgements took: of environments, of the clock
+        self.steps, self.seconds = (
+            0,
+            0.0,
+        )  # that judgements took: of the source, of the clock on the wall
         self.length: float | None = None  # of the episodes that training met last
         self.every = settings.evaluate_every
         self.allowance: Allowance | None = None
 
     def plan_steps(self, total: int, batch: int, usual: int) -> None:
-        """A model's training of so many steps: as many judgements and examples as the share holds.
+        """A training of so many engine steps: what the share holds of judgements and examples.
 
         Args:
             total: Steps.
@@ -64,7 +67,7 @@ class Judging:
         """
         share, given = self.settings.validation_share, self.settings.evaluate_every
         self.every = given or usual
-        if share is not None and isinstance(self.judge, HeldOut):
+        if share is not None and self.judge is not None and self.judge.n is not None:
             self.judge.n, self.every = rows_of(
                 share, total, batch, self.judge.n, every=given, usual=usual, last=self.last
             )
@@ -78,8 +81,8 @@ class Judging:
         assert self.budget.seconds is not None
         self.allowance = Allowance(share * self.budget.seconds, clocked=True, last=self.last)
 
-    def plan_experience(self) -> None:
-        """An agent's training of so many environment steps."""
+    def plan_clock(self) -> None:
+        """A training of so many steps of the source's clock."""
         share = self.settings.validation_share
         if share is None or self.judge is None:
             return
@@ -90,7 +93,7 @@ class Judging:
 
     def fit(self) -> None:
         """Find how many examples a judgement may have, by the clock, once the model is ready."""
-        if isinstance(self.judge, HeldOut) and self.allowance is not None:
+        if self.judge is not None and self.judge.n is not None and self.allowance is not None:
             begun, seconds = time.perf_counter(), self.allowance.total / (_FEW + self.last)
             cost = self.judge.fit(self.model, self.runtime, seconds)
             self.allowance.charge(time.perf_counter() - begun)

@@ -14,10 +14,10 @@ from typing import TypeVar
 import torch
 
 from phosphene.core.errors import ConfigError
-from phosphene.core.model import Model
+from phosphene.core.subject import Source
+from phosphene.core.trainable import Trainable
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import TrainSettings
-from phosphene.train.source import Source
 from phosphene.train.turns import PhaseRunner
 
 __all__ = [
@@ -65,7 +65,9 @@ def set_threads(threads: object, what: str = "threads") -> None:
     torch.set_num_threads(check_threads(threads, what))
 
 
-def choose_threads(model: Model, source: Source, settings: TrainSettings, precision: str) -> int:
+def choose_threads(
+    model: Trainable, source: Source, settings: TrainSettings, precision: str
+) -> int:
     """The number of threads with the shortest step: 1, half of the cores, or all of them.
 
     Fewer threads win ties within 5 %: they leave room for others and are steadier.
@@ -85,7 +87,7 @@ def choose_threads(model: Model, source: Source, settings: TrainSettings, precis
     return next(n for n in options if times[n] <= 1.05 * best)
 
 
-def choose_precision(model: Model, source: Source, settings: TrainSettings) -> str:
+def choose_precision(model: Trainable, source: Source, settings: TrainSettings) -> str:
     """``bf16`` where its step takes less than 0.8 of the time of fp32, else ``fp32``.
 
     Both run on one thread and are timed by this process's own processor time: what else runs on
@@ -102,7 +104,7 @@ def choose_precision(model: Model, source: Source, settings: TrainSettings) -> s
 
 
 def _stepper(
-    model: Model, source: Source, settings: TrainSettings, precision: str
+    model: Trainable, source: Source, settings: TrainSettings, precision: str
 ) -> Callable[[], None]:
     twin = copy.deepcopy(model)
     runtime = Runtime.__new__(Runtime)  # alone: a probe must not wait for other ranks

@@ -5,11 +5,12 @@ or of another shape is one sentence.
 """
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from phosphene.catalog.kind import kind_of_record
+from phosphene.core.checks import LONG, NAME, Check, is_object, number, or_none, whole
 from phosphene.core.config import SCHEMA, decode
 from phosphene.core.errors import PhospheneError, RunError
 
@@ -19,10 +20,6 @@ MOST_JSON = 16 * 2**20
 """Bytes of a JSON file of a run."""
 MOST_LINES = 2**30
 """Bytes of ``metrics.jsonl``."""
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey
-
-Check = Callable[[Any], bool]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -71,12 +68,12 @@ def _plain_entry(name: str, value: Any) -> bool:
     if name in _WORDS:
         return isinstance(value, str)
     if name == "examples_by_rank":
-        return isinstance(value, list) and all(_whole(v) for v in value)
+        return isinstance(value, list) and all(whole(v) for v in value)
     if name in ("step", "resumed_at"):
-        return _whole(value)
-    if name in ("seconds", "environment_steps"):
-        return _number(value)
-    return isinstance(value, bool | float) or _number(value)
+        return whole(value)
+    if name == "seconds":
+        return number(value)
+    return isinstance(value, bool | float) or number(value)
 
 
 def _text(path: Path, most: int, errors: str = "strict") -> str:
@@ -94,40 +91,12 @@ def _text(path: Path, most: int, errors: str = "strict") -> str:
         raise RunError(f"{str(path)!r} cannot be read: {why}") from None
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18
-
-
-def _text_of(most: int) -> Check:
-    def check(value: Any) -> bool:
-        return isinstance(value, str) and len(value) <= most and not _CONTROL.search(value)
-
-    return check
-
-
-def _object(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def _or_none(check: Check) -> Check:
-    return lambda value: value is None or check(value)
-
-
-def _texts(value: Any, most: int) -> bool:
-    return isinstance(value, list) and len(value) <= most and all(map(_NAME, value))
-
-
-_NAME, _LONG = _text_of(4096), _text_of(100_000)
 _FIELDS: dict[str, tuple[Check, str]] = {
-    "system": (_NAME, "a name"),
-    "recipe": (_NAME, "a name"),
-    "model": (_object, "an object"),
-    "train": (_object, "an object"),
-    "budget": (_NAME, "text like 60s"),
+    "system": (NAME, "a name"),
+    "recipe": (NAME, "a name"),
+    "model": (is_object, "an object"),
+    "train": (is_object, "an object"),
+    "budget": (NAME, "text like 60s"),
     "seed": (lambda v: isinstance(v, int) and abs(v) < 2**63, "a whole number"),
     "precision": (lambda v: v in ("fp32", "bf16", "auto"), "fp32 or bf16"),
     "compile": (lambda v: isinstance(v, bool), "true or false"),
@@ -138,39 +107,16 @@ _OPTIONAL: dict[str, tuple[Check, str]] = {
         lambda v: isinstance(v, dict) and all(isinstance(x, str) for x in v.values()),
         "an object of texts",
     ),
-    "command": (_LONG, "text"),
-    "started": (_NAME, "text"),
-    "data": (_NAME, "text"),
-    "env": (_NAME, "text"),
-    "own_env": (lambda v: isinstance(v, bool), "true or false"),
-    "directory": (_NAME, "text"),
-    "examples": (_or_none(_whole), "a whole number or null"),
-    "fingerprint": (_or_none(_NAME), "text or null"),
-    "own_validation": (lambda v: isinstance(v, bool), "true or false"),
-    "validation": (_or_none(_NAME), "text or null"),
-    "own_data": (lambda v: isinstance(v, bool), "true or false"),
-    "labels": (_or_none(lambda v: _whole(v) and v > 0), "a whole number above 0, or null"),
-    "labelled_fraction": (
-        _or_none(lambda v: _number(v) and 0 <= v <= 1),
-        "a number from 0 to 1, or null",
-    ),
-    "labelled": (
-        _or_none(lambda v: isinstance(v, dict) and all(map(_whole, v.values()))),
-        "an object of whole numbers, or null",
-    ),
-    "context": (_or_none(lambda v: _texts(v, 64)), "texts or null"),
-    "columns": (lambda v: _texts(v, 10_000), "texts"),
-    "vector_columns": (lambda v: _texts(v, 10_000), "texts"),
-    "classes": (lambda v: _texts(v, 100_000), "texts"),
-    "label_name": (_NAME, "text"),
-    "tokenizer": (_or_none(_object), "an object or null"),
-    "sample_rate": (_or_none(lambda v: _whole(v) and 0 < v < 10**9), "a whole number or null"),
-    "threads": (_or_none(lambda v: _whole(v) and v > 0), "a whole number above 0"),
-    "device": (_NAME, "text"),
-    "world": (lambda v: _whole(v) and v > 0, "a whole number above 0"),
-    "stages": (_object, "an object"),
-    "first": (_or_none(_NAME), "a path"),
-    "init_from": (_or_none(_NAME), "a path"),
+    "command": (LONG, "text"),
+    "started": (NAME, "text"),
+    "kind": (NAME, "a name"),
+    "directory": (NAME, "text"),
+    "threads": (or_none(lambda v: whole(v) and v > 0), "a whole number above 0"),
+    "device": (NAME, "text"),
+    "world": (lambda v: whole(v) and v > 0, "a whole number above 0"),
+    "stages": (is_object, "an object"),
+    "first": (or_none(NAME), "a path"),
+    "init_from": (or_none(NAME), "a path"),
 }
 """What some runs say."""
 
@@ -193,15 +139,16 @@ def check_record(record: Mapping[str, Any], source: str) -> None:
     for name in _FIELDS:
         if name not in record:
             raise RunError(f"{source} lacks {name!r}: it is no record of a run, or is cut short")
-    if ("data" in record) == ("env" in record):
-        raise RunError(f"{source} must name either its data or its environment")
-    for name, (check, wanted) in {**_FIELDS, **_OPTIONAL}.items():
+    kind = kind_of_record(record)
+    if kind is None:
+        raise RunError(f"{source} does not name what it was trained on: it must say so once")
+    for name, (check, wanted) in {**_FIELDS, **_OPTIONAL, **kind.fields}.items():
         if name in record and not check(record[name]):
             raise RunError(f"{source}: {name!r} must be {wanted}, got {_shown(record[name])}")
     _check_settings(record["train"], source)
     for stage, told in record.get("stages", {}).items():
         whole = isinstance(told, dict) and told.keys() >= {"share", "train", "precision"}
-        if not (whole and _number(told["share"]) and 0 < told["share"] <= 1):
+        if not (whole and number(told["share"]) and 0 < told["share"] <= 1):
             raise RunError(f"{source}: stage {stage!r} is not described as a stage is")
 
 

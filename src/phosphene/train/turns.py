@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 
 from phosphene.core.batch import Batch
 from phosphene.core.errors import DivergedError, RunError
-from phosphene.core.model import Model
 from phosphene.core.phase import Phase
+from phosphene.core.trainable import Trainable
 from phosphene.train.ema import EMA
 from phosphene.train.runtime import Runtime
 from phosphene.train.schedule import make_optimizer
@@ -40,7 +40,7 @@ class PhaseRunner:
     def __init__(
         self,
         phase: Phase,
-        model: Model,
+        model: Trainable,
         settings: TrainSettings,
         runtime: Runtime,
         precision: str = "fp32",

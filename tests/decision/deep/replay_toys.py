@@ -4,9 +4,9 @@ import threading
 
 import torch
 
-from phosphene.core.agent import Alone
 from phosphene.core.environment import EnvSpec, Step
 from phosphene.core.event import Event
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.replay import Replay
 
 

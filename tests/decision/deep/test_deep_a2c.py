@@ -4,10 +4,10 @@ import pytest
 import torch
 
 import phosphene as ph
-from phosphene.core.agent import Alone
 from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.a2c import A2C
 from phosphene.decision.deep.rollouts import RolloutBatch
 from phosphene.decision.environments.cartpole import CartPole

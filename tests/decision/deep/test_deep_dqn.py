@@ -7,18 +7,18 @@ import pytest
 import torch
 
 import phosphene as ph
-from phosphene.core.agent import Alone
 from phosphene.core.batch import Noise
 from phosphene.core.environment import EnvSpec
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.progress import StepEnd
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.dqn import DQN
 from phosphene.decision.deep.q_network import QNetwork
 from phosphene.decision.deep.replay import TransitionBatch
 from phosphene.decision.environments.table import make
 from phosphene.decision.playing import play
-from phosphene.subjects.environment.subject import evaluation_seed
+from phosphene.subjects.environment.judge import evaluation_seed
 
 VECTOR = EnvSpec("vector", Event.real(4), actions=3)
 PIXELS = EnvSpec("pixels", Event.image(2, 10, levels=2), actions=3)

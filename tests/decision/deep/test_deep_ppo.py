@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import phosphene as ph
-from phosphene.core.agent import Alone
 from phosphene.core.batch import Noise
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
 from phosphene.core.progress import StepEnd
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.observations import RunningScale
 from phosphene.decision.deep.rollouts import RolloutBatch
 from phosphene.decision.environments.table import make, spec

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 import phosphene as ph
-from phosphene.core.agent import Alone
 from phosphene.core.environment import EnvSpec, Step
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.progress import StepEnd
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.pqn import PQN, NormedMLP
 from phosphene.decision.deep.rollouts import RolloutBatch
 from phosphene.decision.environments.table import make
 from phosphene.decision.playing import play
-from phosphene.subjects.environment.subject import evaluation_seed
+from phosphene.subjects.environment.judge import evaluation_seed
 
 VECTOR = EnvSpec("vector", Event.real(3), actions=2)
 PIXELS = EnvSpec("pixels", Event.image(1, 10, levels=2), actions=3)

@@ -5,11 +5,11 @@ import threading
 import pytest
 import torch
 
-from phosphene.core.agent import Alone
 from phosphene.core.environment import EnvSpec, Step
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.rng import seeded
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.reinforce import REINFORCE, returns_to_go
 from phosphene.decision.deep.whole_episodes import EpisodeBatch
 from phosphene.decision.environments.cartpole import CartPole

@@ -9,12 +9,12 @@ from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
 import phosphene as ph
-from phosphene.core.agent import Alone
 from phosphene.core.batch import Noise
 from phosphene.core.environment import EnvSpec, Step
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.progress import StepEnd
+from phosphene.core.subject import Alone
 from phosphene.decision.deep.replay import TransitionBatch
 from phosphene.decision.deep.sac import SAC
 from phosphene.decision.environments.table import make

@@ -1,7 +1,7 @@
 """Environments of a user's own: what leaves the agent, what is told apart, what is drawn."""
 
 import copy
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -356,12 +356,12 @@ except ph.PhospheneError as error:
 """
 
 
-def test_a_class_of_a_script(tmp_path):
+def test_a_class_of_a_script(tmp_path, monkeypatch, capsys):
     """It cannot be imported by name: the run in hand knows it, one that is opened later is told."""
-    found = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    first, second, refusal = found.stdout.splitlines()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    runpy.run_path("script.py", run_name="__main__")
+    first, second, refusal = capsys.readouterr().out.splitlines()[-3:]
     assert (first, second) == ("6.0", "6.0")
     assert "an environment of somebody's own, called 'Here'" in refusal
 

@@ -5,7 +5,7 @@ import torch
 
 import phosphene as ph
 from phosphene.catalog import systems
-from phosphene.core.agent import Alone
+from phosphene.core.subject import Alone
 from phosphene.decision.environments.table import make, spec
 from phosphene.decision.tabular.exploration import epsilon_greedy
 from phosphene.decision.tabular.table_agent import TableAgent

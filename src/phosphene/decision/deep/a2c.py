@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from phosphene.core.agent import Ranks
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss
 from phosphene.core.ranges import Count, NotNegative
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import torch
 
-from phosphene.core.agent import Ranks
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.ranges import Count, Natural
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.q_network import QAgent, QNetwork
 from phosphene.decision.deep.replay import Replay, TransitionBatch
 from phosphene.kernels.td_error import td_error

@@ -6,12 +6,12 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from phosphene.core.agent import Ranks
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.ranges import Count, Natural, NotNegative
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.priorities import Priorities
 from phosphene.decision.deep.q_network import QAgent, QNetwork
 from phosphene.decision.deep.replay import Replay, TransitionBatch

@@ -2,11 +2,11 @@ r"""Proximal policy optimization: many small steps on a rollout, none of them fa
 
 from collections.abc import Sequence
 
-from phosphene.core.agent import Ranks
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.ranges import Count, NotNegative, Positive
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
 from phosphene.decision.deep.distributions import Gaussian
 from phosphene.decision.deep.layers.quick_mlp import quick_mlps

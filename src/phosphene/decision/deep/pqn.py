@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from phosphene.core.agent import Agent, Ranks
+from phosphene.core.agent import Agent
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.ranges import Count
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.actor_critic import check_discount
 from phosphene.decision.deep.masks import at_random, forbid
 from phosphene.decision.deep.observations import Eyes, RunningScale, orthogonal

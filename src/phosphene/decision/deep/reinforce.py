@@ -6,12 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from phosphene.core.agent import Ranks
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.ranges import Count, NotNegative
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.actor_critic import ActorCritic, check_discount
 from phosphene.decision.deep.whole_episodes import EpisodeBatch, WholeEpisodes
 from phosphene.kernels.returns import advantages

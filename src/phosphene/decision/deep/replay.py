@@ -7,13 +7,13 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from phosphene.core.agent import Ranks
+from phosphene.core.agent import Experience
 from phosphene.core.batch import Batch, Noise
 from phosphene.core.context import Context
 from phosphene.core.environment import Environment, Step
 from phosphene.core.errors import ConfigError
-from phosphene.core.model import Model
 from phosphene.core.rng import generator
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.episodes import EpisodeLog
 from phosphene.decision.deep.priorities import Priorities
 from phosphene.decision.deep.ring import Ring, n_step_returns
@@ -78,7 +78,7 @@ class Explorer(Protocol):
         ...
 
 
-class Replay:
+class Replay(Experience):
     r"""Acts ``act_steps`` steps in each environment a cycle; draws ``turns`` batches of the past.
 
     The batches of a cycle are drawn together, with replacement, after it has acted: one draw of
@@ -142,7 +142,7 @@ class Replay:
         self._tail: dict[str, Tensor] = {}
         self._batches: list[dict[str, Tensor]] = []
 
-    def next(self, k: int, model: Model, *, stream: int = 0) -> TransitionBatch:
+    def next(self, k: int, model: Any, *, stream: int = 0) -> TransitionBatch:
         """This rank's share of global batch k; the first of a cycle makes the agent act."""
         cycle, turn = divmod(k, self.turns)
         if cycle != self.cycle:

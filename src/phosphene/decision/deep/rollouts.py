@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from phosphene.core.agent import Ranks
+from phosphene.core.agent import Experience
 from phosphene.core.batch import Batch, Noise
 from phosphene.core.context import Context
 from phosphene.core.environment import Environment
 from phosphene.core.errors import ConfigError
-from phosphene.core.model import Model
 from phosphene.core.rng import generator, mix
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.episodes import EpisodeLog
 from phosphene.decision.deep.observations import Eyes, RunningScale
 from phosphene.kernels.returns import advantages
@@ -78,7 +78,7 @@ class Player(Protocol):
         ...
 
 
-class Rollouts:
+class Rollouts(Experience):
     """The policy acts for ``steps`` steps in each environment; its batches are cut from that.
 
     All ranks hold the whole rollout: each acts in its own environments and the parts are joined, so
@@ -129,7 +129,7 @@ class Rollouts:
         self._columns: dict[str, Tensor] = {}
         self._shuffled: tuple[int, dict[str, Tensor]] = (-1, {})
 
-    def next(self, k: int, model: Model, *, stream: int = 0) -> RolloutBatch:
+    def next(self, k: int, model: Any, *, stream: int = 0) -> RolloutBatch:
         """This rank's share of global batch k; the first of an iteration makes the agent act."""
         iteration, turn = divmod(k, self.epochs * self.minibatches)
         if iteration != self.iteration:

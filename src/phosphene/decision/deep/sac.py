@@ -7,12 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from phosphene.core.agent import Agent, Ranks
+from phosphene.core.agent import Agent
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
 from phosphene.core.errors import ConfigError
 from phosphene.core.phase import Loss, Phase, Step
 from phosphene.core.ranges import Count, Natural
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.actor_critic import Bounds, check_discount
 from phosphene.decision.deep.distributions import SquashedGaussian
 from phosphene.decision.deep.layers.quick_mlp import QuickMLP, quick_mlps

@@ -6,12 +6,12 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from phosphene.core.agent import Ranks
+from phosphene.core.agent import Experience
 from phosphene.core.batch import Batch, Noise
 from phosphene.core.context import Context
 from phosphene.core.environment import Environment
-from phosphene.core.model import Model
 from phosphene.core.rng import generator
+from phosphene.core.subject import Ranks
 from phosphene.decision.deep.actor_critic import ActorCritic
 from phosphene.decision.deep.episodes import EpisodeLog
 
@@ -46,7 +46,7 @@ class Judges(Protocol):
         ...
 
 
-class WholeEpisodes:
+class WholeEpisodes(Experience):
     """One episode in each environment, played to its end by the present policy; then the next.
 
     Environments whose episode has ended wait for the others: they take action 0, and what they meet
@@ -84,7 +84,7 @@ class WholeEpisodes:
         self._pending: tuple[int, Tensor, Tensor] | None = None
         self._columns: dict[str, Tensor] = {}
 
-    def next(self, k: int, model: Model, *, stream: int = 0) -> EpisodeBatch:
+    def next(self, k: int, model: Any, *, stream: int = 0) -> EpisodeBatch:
         """This rank's share of global batch k; the first of an iteration makes the agent act."""
         if k // self.turns != self.iteration:
             self._act(cast(ActorCritic, model), k // self.turns)

@@ -6,11 +6,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from phosphene.core.agent import Agent, Ranks
+from phosphene.core.agent import Agent, Experience
 from phosphene.core.batch import Batch
 from phosphene.core.environment import Environment, EnvSpec
-from phosphene.core.model import Model
 from phosphene.core.phase import Phase, Step
+from phosphene.core.subject import Ranks
 from phosphene.decision.tabular.learner import Learner
 from phosphene.decision.tabular.schedules import Schedule
 
@@ -88,7 +88,7 @@ class TableAgent(Agent):
         return self.table[states.long().flatten()].amax(1)
 
 
-class TableExperience:
+class TableExperience(Experience):
     """A learner as a source: a cycle takes ``steps`` steps, and its batch is the table.
 
     Args:
@@ -106,7 +106,7 @@ class TableExperience:
         """Environment steps so far."""
         return self.learner.steps
 
-    def next(self, k: int, model: Model, *, stream: int = 0) -> Batch:
+    def next(self, k: int, model: Any, *, stream: int = 0) -> Batch:
         """The table after cycle k."""
         if k != self.cycle:
             self.learner.advance(self.steps)

@@ -6,21 +6,18 @@ import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.drawing import each_row
 from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
-from phosphene.core.ranges import Natural
-from phosphene.generative.autoencoder.layers.networks import (
-    NetworkName,
-    build_decoder,
-    build_encoder,
-)
+from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
+from phosphene.generative.autoencoder.layers.networks import build_decoder, build_encoder
 from phosphene.generative.autoencoder.layers.scaling import Scaling
 from phosphene.generative.autoencoder.prior import LatentPrior
+from phosphene.generative.autoencoder.settings import NetworkSettings
 from phosphene.nn.noise import Uniform
 
 __all__ = ["Autoencoder"]
@@ -29,7 +26,7 @@ HIDDEN = {"mlp": (256, 128), "conv": (32, 64), "resnet": (32, 64)}
 """Widths (or channels) of the small default of each network."""
 
 
-class Autoencoder(Model):
+class Autoencoder(NetworkSettings, Model):
     """Autoencoder: x^ = g(f(x)) through a code z = f(x) of few numbers.
 
         min_f,g  E |x - g(f(x))|^2
@@ -44,21 +41,13 @@ class Autoencoder(Model):
     Args:
         event: What one example is: binary, image, audio or real.
         context: Refused: the model is not conditioned on anything.
-        latent_dim: Size of the code z; a bottleneck where it is below D.
-        network: ``mlp``, ``conv`` or ``resnet`` (the latter two for images).
-        hidden: Widths of the layers, or channels of the stages, from example to code; None for
-            the network's small default. The decoder mirrors them.
-        blocks: Residual blocks a stage, for ``resnet``.
-        norm: ``none`` or ``group`` normalization in residual blocks.
-        activation: ``relu``, ``tanh``, ``silu``, ``elu``, ``gelu``, ...
-        dropout: Probability that a hidden unit (or channel) is dropped in training.
-        prior_components: Most Gaussians in a prior fitted after training.
 
     Raises:
         EventError: The event is of tokens, or a context was given.
         ConfigError: A setting has a value that it cannot take.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = Autoencoder(Event.image(1, 8, levels=17), latent_dim=2)
         >>> x = torch.zeros(4, 1, 8, 8)
         >>> hasattr(model, "sample")
@@ -69,50 +58,45 @@ class Autoencoder(Model):
         (torch.Size([3, 1, 8, 8]), torch.Size([4, 1, 8, 8]))
     """
 
-    prior_fitted: Tensor
-    prior_weights: Tensor
-    prior_means: Tensor
-    prior_covariances: Tensor
+    latent_dim: Count = setting(
+        default=8, help="Size of the code z; a bottleneck where it is below D."
+    )
+    prior_components: Count = setting(
+        default=10, help="Most Gaussians in a prior fitted after training."
+    )
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        latent_dim: int = 8,
-        network: NetworkName = "mlp",
-        hidden: tuple[int, ...] | None = None,
-        blocks: Natural = 1,
-        norm: Literal["none", "group"] = "none",
-        activation: str = "relu",
-        dropout: float = 0.0,
-        prior_components: int = 10,
-    ) -> None:
-        super().__init__(event, context=context)
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.prior_fitted: Tensor
+        self.prior_weights: Tensor
+        self.prior_means: Tensor
+        self.prior_covariances: Tensor
         if self.context:
             self.refuse(f"it takes no context, got {', '.join(self.context.names)}")
-        if event.kind == "tokens":
+        if self.event.kind == "tokens":
             self.refuse("token codes have no order, so squared errors of them mean nothing")
-        for name, value in (("latent_dim", latent_dim), ("prior_components", prior_components)):
-            if value < 1:
-                raise ConfigError(f"{name} must be at least 1, got {value}")
-        self.latent_dim, self.prior_components = latent_dim, prior_components
-        self.scaling = Scaling(event)
-        widths = HIDDEN.get(network, ()) if hidden is None else tuple(hidden)
+        self.scaling = Scaling(self.event)
+        widths = self._widths() if self.hidden is None else tuple(self.hidden)
         self.encoder = build_encoder(
-            network, event, widths, latent_dim,
-            blocks=blocks, activation=activation, dropout=dropout, norm=norm,
+            self.network, self.event, widths, self.latent_dim,
+            blocks=self.blocks, activation=self.activation_name, dropout=self.dropout,
+            norm=self.norm,
         )  # fmt: skip
         self.decoder = build_decoder(
-            network, latent_dim, widths[::-1], event,
-            blocks=blocks, activation=activation, dropout=dropout, norm=norm,
+            self.network, self.latent_dim, widths[::-1], self.event,
+            blocks=self.blocks, activation=self.activation_name, dropout=self.dropout,
+            norm=self.norm,
         )  # fmt: skip
-        k, d = prior_components, latent_dim
+        k, d = self.prior_components, self.latent_dim
         self.register_buffer("prior_fitted", torch.tensor(False))
         self.register_buffer("prior_weights", torch.zeros(k, dtype=torch.float64))
         self.register_buffer("prior_means", torch.zeros(k, d, dtype=torch.float64))
         eye = torch.eye(d, dtype=torch.float64)
         self.register_buffer("prior_covariances", eye.repeat(k, 1, 1))
+
+    def _widths(self) -> tuple[int, ...]:
+        return HIDDEN.get(self.network, ())
 
     # -- training ---------------------------------------------------------------------------------
 

@@ -1,32 +1,27 @@
 """The VAE under a constraint on its KL, with the multiplier that enforces it."""
 
-import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import ContextSpec
-from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
 from phosphene.core.phase import Loss, Phase, Step
-from phosphene.core.ranges import Count, Natural, Positive
-from phosphene.generative.autoencoder.layers.likelihoods import OutputName, Variance
-from phosphene.generative.autoencoder.layers.networks import NetworkName
+from phosphene.core.ranges import Natural, Positive
+from phosphene.core.settings import pinned, setting
+from phosphene.generative.autoencoder.settings import OneSampleSettings
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.nn.gaussian import kl_to_standard
 
 __all__ = ["ConstrainedVAE"]
 
-_TOLERANCE = 0.02
+_TOLERANCE, _LOG_BETA = 0.02, (-13.815510557964274, 13.815510557964274)
 """By which part of its budget the KL may be over it and still count as within: what is left of the
-multiplier's swings, and the error of a mean over some hundred examples."""
-_LOG_BETA = (math.log(1e-6), math.log(1e6))
+multiplier's swings, and the error of a mean over some hundred examples. Log beta's range: 1e-6 to
+1e6."""
 
 
-class ConstrainedVAE(VAE):
+class ConstrainedVAE(OneSampleSettings, VAE):
     """VAE with a budget for its KL: max E_q[log p(x|z)] subject to E_x KL(q(z|x) || p(z)) <= delta.
 
     The Lagrangian is E log p(x|z) - beta (KL - delta), and at its saddle point (Karush, Kuhn and
@@ -40,70 +35,25 @@ class ConstrainedVAE(VAE):
     over ranks. Higgins et al. (2017) give the constrained form; the multiplier's update follows
     Rezende and Viola, "Taming VAEs" (2018). The reported ``elbo`` has weight 1.
 
-    Args:
-        event: What one example is.
-        context: ``ContextSpec(label=...)`` or ``vector=...``.
-        delta: The budget of KL in nats per example.
-        rate: Step of the multiplier's logarithm; it must be slow against the model's learning.
-        latent_dim: Size of z.
-        network: ``mlp``, ``conv`` or ``resnet``.
-        hidden: Widths or channels from example to latent; None for the network's default.
-        blocks: Residual blocks a stage, for ``resnet``.
-        norm: ``none`` or ``group`` normalisation in residual blocks.
-        activation: Its name.
-        dropout: Probability that a hidden unit is dropped in training.
-        decoder: p(x|z), ``auto`` or its name.
-        variance: Who knows the scale of a Gaussian or logistic p(x|z).
-        sigma: That scale where it is fixed.
-        shift: Training images are moved by up to this many pixels (see ``vae``).
-        warp: They are turned and stretched by up to this much.
-        patch: Side of the squares of pixels that ``conv`` and ``resnet`` fold into channels.
-
     Raises:
         EventError: The event or context cannot be modeled.
         ConfigError: A setting has a value that it cannot take.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = ConstrainedVAE(Event.binary(9), delta=3.0, hidden=(16,))
         >>> [phase.name for phase in model.phases()], float(model.beta)
         (['model', 'multiplier'], 1.0)
     """
 
-    log_beta: Tensor
+    delta: Positive = setting(default=10.0, help="The budget of KL in nats per example.")
+    rate: Positive = setting(default=0.01, help="Step of log beta; slow against the learning.")
+    warmup: Natural = pinned(default=0)
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        delta: float = 10.0,
-        rate: float = 0.01,
-        latent_dim: int = 16,
-        network: NetworkName = "mlp",
-        hidden: tuple[int, ...] | None = None,
-        blocks: Natural = 1,
-        norm: Literal["none", "group"] = "none",
-        activation: str = "relu",
-        dropout: float = 0.0,
-        decoder: OutputName = "auto",
-        variance: Variance = "predicted",
-        sigma: Positive = 0.1,
-        shift: float = 0.0,
-        warp: float = 0.0,
-        patch: Count = 1,
-    ) -> None:
-        super().__init__(
-            event, context=context, latent_dim=latent_dim, network=network, hidden=hidden,
-            blocks=blocks, norm=norm, activation=activation, dropout=dropout, decoder=decoder,
-            variance=variance, sigma=sigma, shift=shift, warp=warp,
-            patch=patch,
-        )  # fmt: skip
-        if not delta > 0:
-            raise ConfigError(f"delta must be above 0, got {delta}")
-        if not rate > 0:
-            raise ConfigError(f"rate must be above 0, got {rate}")
-        self.delta, self.rate = delta, rate
-        self.register_buffer("log_beta", torch.zeros(()))
+    def setup(self) -> None:
+        """Make the networks, and the multiplier."""
+        super().setup()
+        self.log_beta = nn.Buffer(torch.zeros(()))
 
     @property
     def beta(self) -> Tensor:
@@ -134,10 +84,8 @@ class ConstrainedVAE(VAE):
 
     @torch.no_grad()
     def _ascend(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        mu, logvar = self._posterior(*self._distorted(batch))
-        each = kl_to_standard(mu, logvar).sum(1)
+        each = kl_to_standard(*self._posterior(*self._distorted(batch))).sum(1)
         # Ranks may have shares of different sizes: sums and their numbers are told, not means.
         kl = step.all_reduce(each.sum()) / step.all_reduce(each.new_tensor(float(len(each))))
-        error = (kl / self.delta - 1.0).clamp(-1.0, 1.0)
-        self.log_beta.add_(self.rate * error).clamp_(*_LOG_BETA)
+        self.log_beta.add_(self.rate * (kl / self.delta - 1.0).clamp(-1.0, 1.0)).clamp_(*_LOG_BETA)
         return {"beta": self.beta, "kl": kl, "slackness": self.beta * (kl - self.delta)}

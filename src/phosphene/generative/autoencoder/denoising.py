@@ -1,19 +1,19 @@
 """The denoising autoencoder: what it learns is a conditional mean, and with it the score."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.context import Context
+from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
-from phosphene.core.ranges import Natural, Positive
+from phosphene.core.ranges import COUNT, Count, Positive, Within
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.autoencoder.autoencoder import Autoencoder
-from phosphene.generative.autoencoder.layers.networks import NetworkName
 
 __all__ = ["DenoisingAutoencoder"]
 
@@ -39,19 +39,6 @@ class DenoisingAutoencoder(Autoencoder):
     Args:
         event: What one example is: binary, image, audio or real.
         context: Refused: the model is not conditioned on anything.
-        noise: ``gaussian``: x~ = x + sigma eps; ``masking``: each dimension is lost with
-            probability ``masked`` and replaced by the middle of the scale (the mean, for reals).
-        sigma: Standard deviation of Gaussian noise.
-        masked: Probability that masking noise hides a dimension.
-        latent_dim: Size of the code; None for twice the event's dimensions, at most 1024.
-        network: ``mlp``, ``conv`` or ``resnet`` (the latter two for images).
-        hidden: Widths of the layers, or channels of the stages, from example to code; None for
-            the network's small default, () with ``mlp`` for one linear map each way.
-        blocks: Residual blocks a stage, for ``resnet``.
-        norm: ``none`` or ``group`` normalization in residual blocks.
-        activation: ``relu``, ``tanh``, ``silu``, ``elu``, ``gelu``, ...
-        dropout: Probability that a hidden unit (or channel) is dropped in training.
-        prior_components: Most Gaussians in a prior fitted after training.
 
     Raises:
         EventError: The event is of tokens, or a context was given.
@@ -64,42 +51,32 @@ class DenoisingAutoencoder(Autoencoder):
         (torch.Size([2, 1, 8, 8]), 128)
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        noise: Literal["gaussian", "masking"] = "gaussian",
-        sigma: Positive = 0.25,
-        masked: float = 0.3,
-        latent_dim: int | None = None,
-        network: NetworkName = "mlp",
-        hidden: tuple[int, ...] | None = None,
-        blocks: Natural = 1,
-        norm: Literal["none", "group"] = "none",
-        activation: str = "relu",
-        dropout: float = 0.0,
-        prior_components: int = 10,
-    ) -> None:
-        if noise not in ("gaussian", "masking"):
-            raise ConfigError(f"noise must be 'gaussian' or 'masking', got {noise!r}")
-        if not sigma > 0.0:
-            raise ConfigError(f"sigma must be above 0, got {sigma}")
-        if not 0.0 < masked < 1.0:
-            raise ConfigError(f"masked must be in (0, 1), got {masked}")
-        super().__init__(
-            event,
-            context=context,
-            latent_dim=min(2 * event.dimensions, 1024) if latent_dim is None else latent_dim,
-            network=network,
-            hidden=HIDDEN.get(network, ()) if hidden is None else hidden,
-            blocks=blocks,
-            norm=norm,
-            activation=activation,
-            dropout=dropout,
-            prior_components=prior_components,
-        )
-        self.noise, self.sigma, self.masked = noise, sigma, masked
+    noise: Literal["gaussian", "masking"] = setting(
+        default="gaussian",
+        help="``gaussian``: x~ = x + sigma eps; ``masking``: each dimension is lost with "
+        "probability ``masked`` and replaced by the middle of the scale (the mean, for "
+        "reals).",
+    )
+    sigma: Positive = setting(default=0.25, help="Standard deviation of Gaussian noise.")
+    masked: Annotated[float, Within(0, 1, above=True, below=True)] = setting(
+        default=0.3, help="Probability that masking noise hides a dimension."
+    )
+    code_dim: Annotated[int | None, COUNT] = setting(
+        alias="latent_dim",
+        default=None,
+        help="Size of the code; None for twice the event's dimensions, at most 1024.",
+    )
+
+    latent_dim: Count = pinned()
+
+    def setup(self) -> None:
+        """Make the parts."""
+        dimensions = self.event.dimensions
+        self.latent_dim = min(2 * dimensions, 1024) if self.code_dim is None else self.code_dim
+        super().setup()
+
+    def _widths(self) -> tuple[int, ...]:
+        return HIDDEN.get(self.network, ())
 
     # -- training ---------------------------------------------------------------------------------
 

@@ -17,12 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
+from phosphene.core.context import Context
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.ranges import NotNegative
+from phosphene.core.ranges import Count, NotNegative
+from phosphene.core.settings import setting
 
 __all__ = ["LinearAutoencoder", "principal_angles"]
 
@@ -59,16 +58,13 @@ class LinearAutoencoder(Model):
     Args:
         event: Binary, image, audio or real; flattened in raster order.
         context: Refused: the model is not conditioned on anything.
-        latent_dim: Length k of the code; from D on nothing is lost.
-        l2: Weight of |W1|^2 + |W2|^2. Above zero, the axes are the principal ones.
-        optimizer: ``trainer`` for the trainer's, or ``lbfgs``, which wants the whole data set as
-            one batch and then converges to the optimum in some hundred evaluations.
 
     Raises:
         EventError: The event is of tokens, or a context was given.
         ConfigError: ``latent_dim`` is below 1, or ``l2`` is negative.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = LinearAutoencoder(Event.real(5), latent_dim=2)
         >>> model.encode(torch.zeros(3, 5)).shape, model.subspace().shape
         (torch.Size([3, 2]), torch.Size([5, 2]))
@@ -76,30 +72,26 @@ class LinearAutoencoder(Model):
 
     keeps_last = True
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        latent_dim: int = 8,
-        l2: NotNegative = 0.0,
-        optimizer: Literal["trainer", "lbfgs"] = "trainer",
-    ) -> None:
-        super().__init__(event, context=context)
+    latent_dim: Count = setting(default=8, help="Length k of the code; from D on nothing is lost.")
+    l2: NotNegative = setting(
+        default=0.0, help="Weight of |W1|^2 + |W2|^2. Above zero, the axes are the principal ones."
+    )
+    optimizer: Literal["trainer", "lbfgs"] = setting(
+        default="trainer",
+        help="``trainer`` for the trainer's, or ``lbfgs``, which wants the whole data set as one "
+        "batch and then converges to the optimum in some hundred evaluations.",
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
         if self.context:
             self.refuse(f"it takes no context, got {', '.join(self.context.names)}")
-        d = event.dimensions
-        if event.kind == "tokens":
+        d = self.event.dimensions
+        if self.event.kind == "tokens":
             self.refuse("token codes have no order, so squared errors of them mean nothing")
-        if latent_dim < 1:
-            raise ConfigError(f"latent_dim must be at least 1, got {latent_dim}")
-        if l2 < 0:
-            raise ConfigError(f"l2 must not be negative, got {l2}")
-        if optimizer not in ("trainer", "lbfgs"):
-            raise ConfigError(f"optimizer must be 'trainer' or 'lbfgs', got {optimizer!r}")
-        self.l2, self.optimizer = l2, optimizer
         # A transposed pair starts near a projection, which is where every optimum lies.
-        start = torch.randn(d, latent_dim) / d**0.5
+        start = torch.randn(d, self.latent_dim) / d**0.5
         self.W1 = nn.Parameter(start.T.clone(memory_format=torch.contiguous_format))
         self.W2 = nn.Parameter(start)
         self.m = nn.Parameter(torch.zeros(d))

@@ -1,19 +1,19 @@
 """The linear variational autoencoder, which is probabilistic PCA with an encoder."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.moments import Moments, restore
 from phosphene.core.phase import Loss
-from phosphene.core.protocols import Likelihood
+from phosphene.core.ranges import Count, Positive, Within
+from phosphene.core.settings import setting
 from phosphene.nn.gaussian import LOG_TWO_PI, kl_full, log_standard_normal
 
 __all__ = ["LinearVAE"]
@@ -37,63 +37,60 @@ class LinearVAE(Model):
     Args:
         event: A real event; other shapes are flattened in raster order.
         context: Not taken.
-        latent_dim: Size k of z, at most D.
-        sigma: The noise's standard deviation in the data's units; None to learn it.
-        beta: Weight of the KL in training; the reported ``elbo`` has weight 1.
-        covariance: S is ``diagonal`` or ``full``; it is the same for every x.
 
     Raises:
         EventError: The event is discrete, or a context is declared.
         ConfigError: latent_dim is not in 1..D, or sigma or beta is not positive.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = LinearVAE(Event.real(4), latent_dim=2)
         >>> x = torch.randn(3, 4)
         >>> bool((model.elbo(x) <= model.log_prob(x)).all())
         True
     """
 
-    likelihood: Likelihood = "exact"
+    likelihood = "exact"
     keeps_last = True
-    unit: Tensor
-    shift: Tensor
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        latent_dim: int = 2,
-        sigma: float | None = None,
-        beta: float = 1.0,
-        covariance: Literal["diagonal", "full"] = "diagonal",
-    ) -> None:
-        super().__init__(event, context=context)
-        D = event.dimensions
-        if event.discrete:
+    latent_dim: Count = setting(default=2, help="Size k of z, at most D.")
+    fixed_sigma: Annotated[float | None, Within(0, above=True)] = setting(
+        alias="sigma",
+        default=None,
+        help="The noise's standard deviation in the data's units; None to learn it.",
+    )
+    beta: Positive = setting(
+        default=1.0, help="Weight of the KL in training; the reported ``elbo`` has weight 1."
+    )
+    covariance: Literal["diagonal", "full"] = setting(
+        default="diagonal", help="S is ``diagonal`` or ``full``; it is the same for every x."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.unit: Tensor
+        self.shift: Tensor
+        D = self.event.dimensions
+        if self.event.discrete:
             self.refuse("its density is of real data; use 'vae' for codes")
         if self.context:
             self.refuse(f"it takes no context, got {', '.join(self.context.names)}")
-        if not 1 <= latent_dim <= D:
-            raise ConfigError(f"latent_dim must be in 1..{D} for {event}, got {latent_dim}")
-        if sigma is not None and not sigma > 0:
-            raise ConfigError(f"sigma must be above 0, got {sigma}")
-        if not beta > 0:
-            raise ConfigError(f"beta must be above 0, got {beta}")
-        if covariance not in ("diagonal", "full"):
-            raise ConfigError(f"covariance must be 'diagonal' or 'full', got {covariance!r}")
-        self.latent_dim, self.fixed_sigma, self.beta = latent_dim, sigma, beta
+        if self.latent_dim > D:
+            raise ConfigError(
+                f"latent_dim must be in 1..{D} for {self.event}, got {self.latent_dim}"
+            )
         # Weights are kept in the data's own unit and offset, so that a learning rate suits any.
-        self.weight = nn.Parameter(torch.randn(D, latent_dim) / math.sqrt(D))
+        self.weight = nn.Parameter(torch.randn(D, self.latent_dim) / math.sqrt(D))
         start = self.weight.detach().T.clone(memory_format=torch.contiguous_format)
         self.encoding = nn.Parameter(start)
         self.offset = nn.Parameter(torch.zeros(D))
-        self.log_std = nn.Parameter(torch.zeros(latent_dim))
-        if sigma is None:
+        self.log_std = nn.Parameter(torch.zeros(self.latent_dim))
+        if self.fixed_sigma is None:
             self.log_sigma = nn.Parameter(torch.zeros(()))
-        if covariance == "full":
-            self.lower = nn.Parameter(torch.zeros(latent_dim, latent_dim))
-        self.full = covariance == "full"
+        if self.covariance == "full":
+            self.lower = nn.Parameter(torch.zeros(self.latent_dim, self.latent_dim))
+        self.full = self.covariance == "full"
         self.register_buffer("unit", torch.ones(()))
         self.register_buffer("shift", torch.zeros(D, dtype=torch.float64))
 

@@ -7,26 +7,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.drawing import each_row
 from phosphene.core.errors import ConfigError, EventError
-from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
-from phosphene.core.protocols import Likelihood
-from phosphene.core.ranges import Positive
-from phosphene.generative.autoencoder.layers.likelihoods import (
-    OutputName,
-    Variance,
-    build_output,
-    soft_clamp,
-)
+from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
+from phosphene.generative.autoencoder.layers.likelihoods import build_output, soft_clamp
 from phosphene.generative.autoencoder.layers.networks import (
     NetworkName,
     build_decoder,
     build_encoder,
 )
 from phosphene.generative.autoencoder.layers.shift import shift_images
+from phosphene.generative.autoencoder.settings import LabelSettings, OutputSettings, WidthSettings
 from phosphene.nn.activations import activation_named
 from phosphene.nn.gaussian import kl_to_standard
 from phosphene.nn.noise import Uniform
@@ -41,7 +36,7 @@ HIDDEN = {"mlp": (256, 256), "conv": (32, 64), "resnet": (32, 64)}
 """Widths (or channels) of the small default of each network."""
 
 
-class SemiSupervisedVAE(Model):
+class SemiSupervisedVAE(WidthSettings, LabelSettings, OutputSettings, Model):
     """M2: p(x, y, z) = p(y) N(z; 0, I) p(x|y, z), with labels y that are mostly unknown.
 
         labelled     log p(x, y) >= -L(x, y) = E_q(z|x,y)[log p(x|y,z)] + log p(y) - KL(q || p(z))
@@ -60,25 +55,14 @@ class SemiSupervisedVAE(Model):
     Args:
         event: What one example is: binary, image, audio or real.
         context: ``ContextSpec(label=K)``, required.
-        latent_dim: Size of the style z; one of few dimensions leaves the label to y.
-        network: ``mlp``, ``conv`` or ``resnet`` (the latter two for images), of q(z|x,y), p(x|y,z).
-        hidden: Their widths, or channels of the stages, from example to latent; None for the
-            network's small default.
-        classifier: Network of q(y|x): ``mlp``, ``conv`` or ``resnet``.
-        classifier_hidden: Its widths or channels; None for the network's small default.
-        classifier_dropout: Probability that a hidden unit (or channel) of it is dropped.
-        activation: ``relu``, ``tanh``, ``silu``, ``elu``, ``gelu``, ...
-        decoder: p(x|y, z): ``auto`` or a name, as for the VAE.
-        variance: Who knows the scale of a Gaussian or logistic p(x|y, z).
-        sigma: That scale where it is fixed.
-        alpha: Weight of -log q(y|x) of a labelled example, in nats against its bound.
-        shift: Training images are moved by up to this many pixels either way.
 
     Raises:
         EventError: There is no label in the context, or more than it, or the event is of tokens.
         ConfigError: A setting has a value that it cannot take.
 
     Example:
+        >>> from phosphene.core.context import ContextSpec
+        >>> from phosphene.core.event import Event
         >>> model = SemiSupervisedVAE(Event.binary(9), context=ContextSpec(label=3), latent_dim=2)
         >>> x = torch.zeros(4, 9)
         >>> model.classify(x).shape, model.elbo(x).shape
@@ -87,62 +71,61 @@ class SemiSupervisedVAE(Model):
         torch.Size([2, 9])
     """
 
-    likelihood: Likelihood = "bound"
+    likelihood = "bound"
     label_may_be_unknown = True
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        latent_dim: int = 32,
-        network: NetworkName = "mlp",
-        hidden: tuple[int, ...] | None = None,
-        classifier: NetworkName = "mlp",
-        classifier_hidden: tuple[int, ...] | None = None,
-        classifier_dropout: float = 0.5,
-        activation: str = "relu",
-        decoder: OutputName = "auto",
-        variance: Variance = "predicted",
-        sigma: Positive = 0.1,
-        alpha: float = 50.0,
-        shift: int = 0,
-    ) -> None:
-        super().__init__(event, context=context)
-        if event.kind == "tokens":
+    latent_dim: Count = setting(
+        default=32, help="Size of the style z; one of few dimensions leaves the label to y."
+    )
+    classifier_network: NetworkName = setting(
+        alias="classifier",
+        default="mlp",
+        help="Network of q(y|x): ``mlp``, ``conv`` or ``resnet``.",
+    )
+    classifier_hidden: tuple[int, ...] | None = setting(
+        default=None, help="Its widths or channels; None for the network's small default."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        if self.event.kind == "tokens":
             self.refuse("token codes have no order; an autoregressive model suits them")
         self.classes = self._classes()
-        for name, value, least in (("latent_dim", latent_dim, 1), ("alpha", alpha, 0)):
-            if not value >= least:
-                raise ConfigError(f"{name} must be at least {least}, got {value}")
-        if shift < 0 or (shift and not event.is_image):
-            raise ConfigError(f"shift={shift} must be at least 0, and 0 unless images are moved")
-        self.latent_dim, self.alpha, self.shift = latent_dim, alpha, shift
-        self.activation = activation_named(activation)
-        self.output = build_output(decoder, event, variance=variance, sigma=sigma)
-        widths = HIDDEN.get(network, ()) if hidden is None else tuple(hidden)
+        if self.shift and not self.event.is_image:
+            raise ConfigError(f"shift={self.shift} must be 0 unless images are moved")
+        self.activation = activation_named(self.activation_name)
+        self.output = build_output(
+            self.output_name, self.event, variance=self.variance, sigma=self.sigma
+        )
+        widths = HIDDEN.get(self.network, ()) if self.hidden is None else tuple(self.hidden)
         if not widths:
-            raise ConfigError(f"hidden needs at least one width with network={network!r}")
-        trunk = widths[:-1] if network == "mlp" else widths
-        self.trunk = build_encoder(network, event, trunk, widths[-1], activation=activation)
+            raise ConfigError(f"hidden needs at least one width with network={self.network!r}")
+        trunk = widths[:-1] if self.network == "mlp" else widths
+        self.trunk = build_encoder(
+            self.network, self.event, trunk, widths[-1], activation=self.activation_name
+        )
         self.label = nn.Embedding(self.classes, widths[-1])
-        self.head = nn.Linear(widths[-1], 2 * latent_dim)
+        self.head = nn.Linear(widths[-1], 2 * self.latent_dim)
         self.decoder = build_decoder(
-            network,
-            latent_dim,
+            self.network,
+            self.latent_dim,
             widths[::-1],
-            event,
+            self.event,
             self.output.parameters_per_dimension,
-            activation=activation,
+            activation=self.activation_name,
             condition=self.classes,
         )
+        name = self.classifier_network
         self.classifier = build_encoder(
-            classifier,
-            event,
-            HIDDEN.get(classifier, ()) if classifier_hidden is None else classifier_hidden,
+            name,
+            self.event,
+            HIDDEN.get(self.classifier_network, ())
+            if self.classifier_hidden is None
+            else self.classifier_hidden,
             self.classes,
-            activation=activation,
-            dropout=classifier_dropout,
+            activation=self.activation_name,
+            dropout=self.classifier_dropout,
         )
 
     def _classes(self) -> int:

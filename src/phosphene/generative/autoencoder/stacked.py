@@ -14,19 +14,18 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.protocols import Likelihood
-from phosphene.core.ranges import Positive
-from phosphene.generative.autoencoder.layers.likelihoods import OutputName, Variance
-from phosphene.generative.autoencoder.layers.networks import NetworkName
+from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
 from phosphene.generative.autoencoder.layers.shift import shift_images
 from phosphene.generative.autoencoder.semi_supervised import SemiSupervisedVAE
+from phosphene.generative.autoencoder.settings import LabelSettings, OutputSettings, WidthSettings
 from phosphene.generative.autoencoder.vae import VAE
 from phosphene.nn.gaussian import log_normal
 
 __all__ = ["StackedSemiSupervisedVAE"]
 
 
-class StackedSemiSupervisedVAE(Model):
+class StackedSemiSupervisedVAE(WidthSettings, LabelSettings, OutputSettings, Model):
     """M1+M2: p(y) N(z2; 0, I) p(z1|y, z2) p(x|z1), labels y mostly unknown.
 
         log p(x) >= E_q(z1|x)[log p(x|z1) - log q(z1|x) + (a bound on log p(z1))]
@@ -44,19 +43,6 @@ class StackedSemiSupervisedVAE(Model):
     Args:
         event: What one example is: binary, image, audio or real.
         context: ``ContextSpec(label=K)``, required.
-        feature_dim: Size of z1.
-        latent_dim: Size of the style z2.
-        network: ``mlp``, ``conv`` or ``resnet`` (the latter two for images), of M1.
-        hidden: Its widths, or channels of the stages; None for the network's small default.
-        second_hidden: Widths of q(z2|z1,y) and p(z1|y,z2).
-        classifier_hidden: Widths of q(y|z1).
-        classifier_dropout: Probability that a hidden unit of it is dropped.
-        activation: ``relu``, ``tanh``, ``silu``, ``elu``, ``gelu``, ...
-        decoder: p(x|z1): ``auto`` or a name, as for the VAE.
-        variance: Who knows the scale of a Gaussian or logistic p(x|z1).
-        sigma: That scale where it is fixed.
-        alpha: Weight of -log q(y|z1) of a labelled example.
-        shift: Training images are moved by up to this many pixels either way.
 
     Raises:
         EventError: There is no label in the context, or more than it, or the event is of tokens.
@@ -71,50 +57,39 @@ class StackedSemiSupervisedVAE(Model):
         (torch.Size([5, 3]), torch.Size([5]), ['features', 'labels'])
     """
 
-    likelihood: Likelihood = "bound"
+    likelihood = "bound"
     label_may_be_unknown = True
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        feature_dim: int = 50,
-        latent_dim: int = 16,
-        network: NetworkName = "mlp",
-        hidden: tuple[int, ...] | None = None,
-        second_hidden: tuple[int, ...] = (128, 128),
-        classifier_hidden: tuple[int, ...] = (256,),
-        classifier_dropout: float = 0.5,
-        activation: str = "relu",
-        decoder: OutputName = "auto",
-        variance: Variance = "predicted",
-        sigma: Positive = 0.1,
-        alpha: float = 50.0,
-        shift: int = 0,
-    ) -> None:
-        super().__init__(event, context=context)
-        self.shift = shift
+    feature_dim: Count = setting(default=50, help="Size of z1.")
+    latent_dim: Count = setting(default=16, help="Size of the style z2.")
+    second_hidden: tuple[int, ...] = setting(
+        default=(128, 128), help="Widths of q(z2|z1,y) and p(z1|y,z2)."
+    )
+    classifier_hidden: tuple[int, ...] = setting(default=(256,), help="Widths of q(y|z1).")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
         self.features = VAE(
-            event,
-            latent_dim=feature_dim,
-            network=network,
-            hidden=hidden,
-            activation=activation,
-            decoder=decoder,
-            variance=variance,
-            sigma=sigma,
-            shift=shift,
+            self.event,
+            latent_dim=self.feature_dim,
+            network=self.network,
+            hidden=self.hidden,
+            activation=self.activation_name,
+            decoder=self.output_name,
+            variance=self.variance,
+            sigma=self.sigma,
+            shift=self.shift,
         )
         self.second = SemiSupervisedVAE(
-            Event.real(feature_dim),
+            Event.real(self.feature_dim),
             context=self._labels_only(),
-            latent_dim=latent_dim,
-            hidden=second_hidden,
-            classifier_hidden=classifier_hidden,
-            classifier_dropout=classifier_dropout,
-            activation=activation,
-            alpha=alpha,
+            latent_dim=self.latent_dim,
+            hidden=self.second_hidden,
+            classifier_hidden=self.classifier_hidden,
+            classifier_dropout=self.classifier_dropout,
+            activation=self.activation_name,
+            alpha=self.alpha,
         )
 
     def _labels_only(self) -> ContextSpec:

@@ -2,31 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.drawing import each_row
 from phosphene.core.errors import ConfigError, EventError
-from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
-from phosphene.core.protocols import Likelihood
-from phosphene.core.ranges import Count, Natural, Positive
-from phosphene.generative.autoencoder.layers.likelihoods import (
-    OutputName,
-    Variance,
-    build_output,
-    soft_clamp,
-)
-from phosphene.generative.autoencoder.layers.networks import (
-    NetworkName,
-    build_decoder,
-    build_encoder,
-)
+from phosphene.core.ranges import COUNT, Count, Natural, NotNegative
+from phosphene.core.settings import setting
+from phosphene.generative.autoencoder.layers.likelihoods import build_output, soft_clamp
+from phosphene.generative.autoencoder.layers.networks import build_decoder, build_encoder
 from phosphene.generative.autoencoder.particles import (
     log_mean_exp,
     log_ratio,
@@ -34,10 +23,12 @@ from phosphene.generative.autoencoder.particles import (
     per_particle,
 )
 from phosphene.generative.autoencoder.prior import LatentPrior
+from phosphene.generative.autoencoder.settings import NetworkSettings, OutputSettings
 from phosphene.nn.augment import DISTORTIONS, distort_images, random_distortions
 from phosphene.nn.conditional import ConditionEmbedding
 from phosphene.nn.gaussian import kl_to_standard, log_standard_normal
 from phosphene.nn.noise import Uniform
+from phosphene.nn.settings import DistortionSettings
 
 __all__ = ["VAE"]
 
@@ -49,7 +40,7 @@ HIDDEN = {"mlp": (400, 400), "conv": (32, 64), "resnet": (32, 64)}
 """Widths (or channels) of the small default of each network."""
 
 
-class VAE(Model):
+class VAE(NetworkSettings, OutputSettings, DistortionSettings, Model):
     """Variational autoencoder: p(x) = int p(x|z) N(z; 0, I) dz, trained by a lower bound.
 
         log p(x) >= ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z)),   q(z|x) = N(mu(x), diag s(x)^2)
@@ -71,95 +62,69 @@ class VAE(Model):
     Args:
         event: What one example is: binary, image, audio or real.
         context: ``ContextSpec(label=...)`` or ``vector=...`` makes p(x|z, c) and q(z|x, c).
-        latent_dim: Size of z.
-        network: ``mlp``, ``conv`` or ``resnet`` (the latter two for images).
-        hidden: Widths of the layers, or channels of the stages, from example to latent; None for
-            the network's small default. The decoder mirrors them.
-        blocks: Residual blocks a stage, for ``resnet``.
-        norm: ``none`` or ``group`` normalisation in residual blocks.
-        activation: ``relu``, ``tanh``, ``silu``, ``elu``, ``gelu``, ...
-        dropout: Probability that a hidden unit (or channel) is dropped in training.
-        decoder: p(x|z): ``auto`` (Bernoulli for two levels, discretized logistic for more,
-            Gaussian for reals), or its name.
-        variance: Who knows the scale of a Gaussian or logistic p(x|z): ``predicted`` from z, one
-            learned number ``per-dimension``, one ``shared``, or ``fixed``.
-        sigma: That scale where it is fixed.
-        particles: Samples of z an example in training; above 1 the loss is the importance-weighted
-            bound.
-        free_bits: Nats of KL that each latent dimension has free of charge (Kingma et al., 2016).
-        warmup: Steps over which the KL's weight rises from 0 to 1.
-        shift: Training images are moved by up to this many pixels either way (see above).
-        warp: They are turned by up to this many radians, and stretched by up to its exponential.
-        patch: Side of the squares of pixels that ``conv`` and ``resnet`` fold into channels first
-            and unfold last; 2 is several times faster on images of one channel.
 
     Raises:
         EventError: The event or context cannot be modeled.
         ConfigError: A setting has a value that it cannot take.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = VAE(Event.binary(9), latent_dim=2, hidden=(16,))
         >>> x = torch.zeros(4, 9)
         >>> model.elbo(x).shape, model.sample(3).shape, model.encode(x).shape
         (torch.Size([4]), torch.Size([3, 9]), torch.Size([4, 2]))
     """
 
-    likelihood: Likelihood = "bound"
-    kl_weight: Tensor
+    likelihood = "bound"
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        latent_dim: int = 16,
-        network: NetworkName = "mlp",
-        hidden: tuple[int, ...] | None = None,
-        blocks: Natural = 1,
-        norm: Literal["none", "group"] = "none",
-        activation: str = "relu",
-        dropout: float = 0.0,
-        decoder: OutputName = "auto",
-        variance: Variance = "predicted",
-        sigma: Positive = 0.1,
-        particles: int = 1,
-        free_bits: float = 0.0,
-        warmup: int = 0,
-        shift: float = 0.0,
-        warp: float = 0.0,
-        patch: Count = 1,
-    ) -> None:
-        super().__init__(event, context=context)
+    latent_dim: Count = setting(default=16, help="Size of z.")
+    particles: Count = setting(
+        default=1,
+        help="Samples of z an example in training; above 1 the loss is the importance-weighted "
+        "bound.",
+    )
+    free_bits: NotNegative = setting(
+        default=0.0,
+        help="Nats of KL that each latent dimension has free of charge (Kingma et al., 2016).",
+    )
+    warmup: Natural = setting(default=0, help="Steps over which the KL's weight rises from 0 to 1.")
+    patch: Count = setting(
+        default=1,
+        help="Side of the squares of pixels that ``conv`` and ``resnet`` fold into channels first "
+        "and unfold last; 2 is several times faster on images of one channel.",
+    )
+
+    def setup(self) -> None:
+        """Make the networks."""
+        super().setup()
         self._check_support()
-        _at_least("latent_dim", latent_dim, 1)
-        _at_least("particles", particles, 1)
-        _at_least("blocks", blocks, 0)
-        _at_least("free_bits", free_bits, 0)
-        _at_least("warmup", warmup, 0)
-        _at_least("shift", shift, 0)
-        _at_least("warp", warp, 0)
+        free_bits, particles, shift, warp = self.free_bits, self.particles, self.shift, self.warp
         if particles > 1 and free_bits > 0:
             raise ConfigError(f"free_bits={free_bits} needs particles=1, got particles={particles}")
-        if (shift or warp) and not event.is_image:
-            raise ConfigError(f"shift={shift} and warp={warp} distort images; the event is {event}")
-        self.latent_dim, self.particles = latent_dim, particles
-        self.free_bits, self.warmup, self.shift, self.warp = free_bits, warmup, shift, warp
-        self.output = build_output(decoder, event, variance=variance, sigma=sigma)
+        if (shift or warp) and not self.event.is_image:
+            raise ConfigError(
+                f"shift={shift} and warp={warp} distort images; the event is {self.event}"
+            )
+        self.output = build_output(
+            self.output_name, self.event, variance=self.variance, sigma=self.sigma
+        )
         self.condition = ConditionEmbedding(self.context)
-        widths = HIDDEN.get(network, ()) if hidden is None else tuple(hidden)
+        widths = HIDDEN.get(self.network, ()) if self.hidden is None else tuple(self.hidden)
         self.told = DISTORTIONS if shift or warp else 0
         width = self.condition.width + self.told
         self.encoder = build_encoder(
-            network, event, widths, 2 * latent_dim, blocks=blocks, activation=activation,
-            dropout=dropout, norm=norm, condition=width,
-            patch=patch,
+            self.network, self.event, widths, 2 * self.latent_dim, blocks=self.blocks,
+            activation=self.activation_name, dropout=self.dropout, norm=self.norm,
+            condition=width, patch=self.patch,
         )  # fmt: skip
         self.decoder = build_decoder(
-            network, latent_dim, widths[::-1], event, self.output.parameters_per_dimension,
-            blocks=blocks, activation=activation, dropout=dropout, norm=norm, condition=width,
-            patch=patch,
+            self.network, self.latent_dim, widths[::-1], self.event,
+            self.output.parameters_per_dimension, blocks=self.blocks,
+            activation=self.activation_name, dropout=self.dropout, norm=self.norm,
+            condition=width, patch=self.patch,
         )  # fmt: skip
-        self.register_buffer("kl_weight", torch.tensor(0.0 if warmup else 1.0))
+        self.kl_weight: Tensor
+        self.register_buffer("kl_weight", torch.tensor(0.0 if self.warmup else 1.0))
 
     def _check_support(self) -> None:
         if self.event.kind == "tokens":
@@ -286,7 +251,7 @@ class VAE(Model):
         Returns:
             (n,) nats.
         """
-        _at_least("particles", particles, 1)
+        COUNT.check("particles", particles)
         self.event.check(x)
         condition = self._condition(context, len(x))
         mu, logvar = self._posterior(x, condition)
@@ -402,8 +367,3 @@ class VAE(Model):
 
 def _joined(condition: Tensor | None, more: Tensor) -> Tensor:
     return more if condition is None else torch.cat((condition, more), dim=1)
-
-
-def _at_least(name: str, value: float, least: int) -> None:
-    if not value >= least:
-        raise ConfigError(f"{name} must be at least {least}, got {value}")

@@ -1,18 +1,19 @@
 """Vector-quantized autoencoder: an image as a small grid of discrete codes."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.context import Context
+from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
-from phosphene.core.ranges import Count, Natural, NotNegative, Within
+from phosphene.core.ranges import Count, Fraction, Natural, NotNegative, Within
+from phosphene.core.settings import setting
 from phosphene.generative.autoencoder.layers.grid import GridDecoder, GridEncoder, grid_of
 from phosphene.generative.autoencoder.layers.likelihoods import OutputName, build_output
 from phosphene.generative.autoencoder.layers.quantize import (
@@ -21,13 +22,14 @@ from phosphene.generative.autoencoder.layers.quantize import (
     Quantized,
     perplexity,
 )
+from phosphene.nn.settings import DropoutSettings
 
 __all__ = ["VQVAE"]
 
 Quantizer = Literal["ema", "gradient", "finite-scalar"]
 
 
-class VQVAE(Model):
+class VQVAE(DropoutSettings, Model):
     """An encoder, a codebook of K vectors, a decoder (van den Oord et al., 2017).
 
         L = -log p(x | z_q) + |stop(z) - e|^2 + beta |z - stop(e)|^2,    z_q = nearest e to z
@@ -42,19 +44,6 @@ class VQVAE(Model):
     Args:
         event: Images of any number of levels.
         context: None; a label belongs to the prior.
-        codes: K, the size of the codebook.
-        code_dim: d, the size of its vectors.
-        quantizer: ``ema``, ``gradient`` or ``finite-scalar``.
-        scalar_levels: Values of each number of ``finite-scalar``; their product is K.
-        ema: Decay of the moving averages; 0 is one step of k-means.
-        beta: Weight of the commitment.
-        restart: A code is moved when it is used less than this part of the mean; 0 for never.
-        downsample: How many times coarser the grid is, a power of 2.
-        hidden: Channels of the residual blocks.
-        blocks: Residual blocks at each size.
-        activation: ``silu``, ``relu``, ...
-        dropout: Probability that a channel is dropped in training.
-        decoder: p(x|z): ``auto``, or its name as for the VAE.
 
     Raises:
         EventError: The event is no image, or there is a context.
@@ -67,55 +56,60 @@ class VQVAE(Model):
         (torch.Size([3, 4]), torch.Size([3, 1, 8, 8]))
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        codes: int = 64,
-        code_dim: int = 16,
-        quantizer: Quantizer = "ema",
-        scalar_levels: Annotated[tuple[int, ...], Within(2, 65536)] = (4, 4, 4),
-        ema: float = 0.99,
-        beta: NotNegative = 0.25,
-        restart: float = 0.05,
-        downsample: Count = 4,
-        hidden: Count = 64,
-        blocks: Natural = 1,
-        activation: str = "silu",
-        dropout: float = 0.0,
-        decoder: OutputName = "auto",
-    ) -> None:
-        super().__init__(event, context=context)
-        if event.kind != "image":
+    codes: Count = setting(default=64, help="K, the size of the codebook.")
+    code_dim: Count = setting(default=16, help="d, the size of its vectors.")
+    quantizer_name: Quantizer = setting(
+        alias="quantizer", default="ema", help="``ema``, ``gradient`` or ``finite-scalar``."
+    )
+    scalar_levels: Annotated[tuple[int, ...], Within(2, 65536)] = setting(
+        default=(4, 4, 4), help="Values of each number of ``finite-scalar``; their product is K."
+    )
+    ema: Fraction = setting(
+        default=0.99, help="Decay of the moving averages; 0 is one step of k-means."
+    )
+    beta: NotNegative = setting(default=0.25, help="Weight of the commitment.")
+    restart: Fraction = setting(
+        default=0.05,
+        help="A code is moved when it is used less than this part of the mean; 0 for never.",
+    )
+    downsample: Count = setting(default=4, help="How many times coarser the grid is, a power of 2.")
+    hidden: Count = setting(default=64, help="Channels of the residual blocks.")
+    blocks: Natural = setting(default=1, help="Residual blocks at each size.")
+    activation_name: str = setting(
+        alias="activation", default="silu", help="``silu``, ``relu``, ..."
+    )
+    output_name: OutputName = setting(
+        alias="decoder", default="auto", help="p(x|z): ``auto``, or its name as for the VAE."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        if self.event.kind != "image":
             self.refuse("it codes images on a grid")
         if self.context:
             raise EventError(
                 f"VQVAE takes no context, got {', '.join(self.context.names)}: "
                 "a label belongs to the prior over its codes (vq-vae-prior)"
             )
-        if quantizer not in ("ema", "gradient", "finite-scalar"):
-            raise ConfigError(
-                f"quantizer must be 'ema', 'gradient' or 'finite-scalar', got {quantizer!r}"
-            )
-        if beta < 0 or not 0 <= restart < 1:
-            raise ConfigError(f"beta={beta} must be 0 or more, and restart={restart} in [0, 1)")
-        self.beta, self.restart = beta, restart
         self.quantizer: Codebook | FiniteScalars
-        if quantizer == "finite-scalar":
-            self.quantizer = FiniteScalars(scalar_levels)
+        if self.quantizer_name == "finite-scalar":
+            self.quantizer = FiniteScalars(self.scalar_levels)
         else:
-            self.quantizer = Codebook(codes, code_dim, ema=ema if quantizer == "ema" else None)
-        self.grid = grid_of(event.shape, downsample)
-        self.output = build_output(decoder, event)
-        dim, size = self.quantizer.dim, {"downsample": downsample, "blocks": blocks}
-        self.encoder = GridEncoder(
-            event.shape, hidden, dim, activation=activation, dropout=dropout, **size
-        )
+            self.quantizer = Codebook(
+                self.codes, self.code_dim, ema=self.ema if self.quantizer_name == "ema" else None
+            )
+        self.grid = grid_of(self.event.shape, self.downsample)
+        self.output = build_output(self.output_name, self.event)
+        dim, shape = self.quantizer.dim, self.event.shape
+        size: dict[str, Any] = {
+            "downsample": self.downsample, "blocks": self.blocks,
+            "activation": self.activation_name, "dropout": self.dropout,
+        }  # fmt: skip
+        self.encoder = GridEncoder(shape, self.hidden, dim, **size)
         self.decoder = GridDecoder(
-            event.shape, hidden, dim, self.output.parameters_per_dimension,
-            activation=activation, dropout=dropout, **size,
-        )  # fmt: skip
+            shape, self.hidden, dim, self.output.parameters_per_dimension, **size
+        )
 
     @property
     def code_event(self) -> Event:

@@ -16,17 +16,17 @@ import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.drawing import each_row
 from phosphene.core.errors import EventError
-from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.moments import Moments
 from phosphene.core.phase import Loss
-from phosphene.core.protocols import Likelihood, available_if
+from phosphene.core.protocols import available_if
 from phosphene.generative.autoregressive.completion import STATES, Known, computable, settled
+from phosphene.generative.autoregressive.settings import ConditionalSettings
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.conditionals import Conditional
+from phosphene.nn.conditionals import Conditional, build_conditional
 from phosphene.nn.noise import Uniform
 
 __all__ = ["Autoregressive", "Stepper", "free_running", "teacher_forcing"]
@@ -36,7 +36,7 @@ Stepper = Callable[[int, Tensor], Tensor]
 others mean nothing): the parameters (n, size) of the conditional of the value at rank k."""
 
 
-class Autoregressive(Model):
+class Autoregressive(ConditionalSettings, Model):
     """p(x) = prod_k p(x_{o_k} | x_{o_1}, ..., x_{o_{k-1}}, context), o an order of the dimensions.
 
     A model may hold several members (orders or masks): its likelihood is then that of their
@@ -48,29 +48,31 @@ class Autoregressive(Model):
 
     Args:
         event: What one example is; its dimensions are flattened in raster order.
-        conditional: The distribution of one dimension given those before it.
         context: What the model is conditioned on: a label, a vector, or both.
 
     Raises:
         EventError: The context holds an image or a text.
     """
 
-    likelihood: Likelihood = "exact"
+    likelihood = "exact"
     label_may_be_unknown = True
-    members: int = 1
+    members = 1
     """Number of orders or masks whose mixture this is."""
-    log_prior: Tensor
 
-    def __init__(
-        self, event: Event, conditional: Conditional, *, context: ContextSpec | None = None
-    ) -> None:
-        super().__init__(event, context=context)
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.log_prior: Tensor
         if self.context.image is not None or self.context.text is not None:
             self.refuse("it is conditioned on a label or a vector, not on an image or a text")
-        self.conditional = conditional
+        self.conditional = self.distribution()
         if self.context.label is not None:
             classes = self.context.label
             self.register_buffer("log_prior", torch.full((classes,), -math.log(classes)))
+
+    def distribution(self) -> Conditional:
+        """The distribution of one dimension, which the network's output are the parameters of."""
+        return build_conditional(self.conditional_name, self.event, self.components)
 
     # -- to be written ------------------------------------------------------------------------
 

@@ -3,20 +3,19 @@
 import torch
 from torch import Tensor, nn
 
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
+from phosphene.core.context import Context
 from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.order_agnostic import OrderAgnostic
 from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import ConditionalName, build_conditional
 from phosphene.nn.conv import ResidualBlock
 from phosphene.nn.noise import Uniform
+from phosphene.nn.settings import DropoutSettings
 
 __all__ = ["ConvNADE"]
 
 
-class ConvNADE(OrderAgnostic):
+class ConvNADE(DropoutSettings, OrderAgnostic):
     """p(x_o | known pixels) = g(r_o), r = residual network of (x m, m), all pixels at once.
 
     By Uria, Cote, Gregor, Murray and Larochelle (2016). The image with its unknown pixels at zero
@@ -31,57 +30,45 @@ class ConvNADE(OrderAgnostic):
     Args:
         event: An image of any size, grey or in color.
         context: A label or a vector, or nothing; it adds to the channels and the outputs.
-        channels: Channels of the network.
-        blocks: Residual blocks of two 3x3 convolutions each.
-        activation: Its name.
-        norm: ``none`` or ``group``, in the blocks.
-        conditional: g, see :func:`~phosphene.nn.conditionals.build_conditional`.
-        components: Of a mixture, where the conditional is one.
-        ensemble: How many orders the mixture has.
-        dropout: Probability that a channel is dropped in a block.
 
     Raises:
         EventError: The event is no image.
         ConfigError: A setting is out of range.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = ConvNADE(Event.image(1, 4, levels=2), channels=8, blocks=1)
         >>> mask = torch.rand(4, 4) < 0.5
         >>> model.inpaint(torch.ones(3, 1, 4, 4), mask).shape
         torch.Size([3, 1, 4, 4])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        channels: Count = 32,
-        blocks: int = 4,
-        activation: str = "silu",
-        norm: str = "none",
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-        ensemble: int = 4,
-        dropout: float = 0.0,
-    ) -> None:
-        for name, value in (("channels", channels), ("blocks", blocks)):
-            if value < 1:
-                raise ConfigError(f"{name} must be 1 or more, got {value}")
-        built = build_conditional(conditional, event, components)
-        super().__init__(event, built, context=context, ensemble=ensemble)
-        if not event.is_image:
+    channels: Count = setting(default=32, help="Channels of the network.")
+    block_count: Count = setting(
+        alias="blocks", default=4, help="Residual blocks of two 3x3 convolutions each."
+    )
+    activation_name: str = setting(alias="activation", default="silu", help="Its name.")
+    norm: str = setting(default="none", help="``none`` or ``group``, in the blocks.")
+    ensemble: Count = setting(default=4, help="How many orders the mixture has.")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        built = self.conditional
+        if not self.event.is_image:
             self.refuse("its convolutions are over images (order-agnostic-nade takes any event)")
-        self.stem = nn.Conv2d(2 * event.shape[0], channels, 3, padding=1)
-        self.place = nn.Parameter(torch.zeros(channels, *event.shape[1:]))
+        self.stem = nn.Conv2d(2 * self.event.shape[0], self.channels, 3, padding=1)
+        self.place = nn.Parameter(torch.zeros(self.channels, *self.event.shape[1:]))
         self.blocks = nn.ModuleList(
-            ResidualBlock(channels, activation=activation, dropout=dropout, norm=norm)
-            for _ in range(blocks)
+            ResidualBlock(
+                self.channels, activation=self.activation_name, dropout=self.dropout, norm=self.norm
+            )
+            for _ in range(self.block_count)
         )
-        self.head = nn.Conv2d(channels, event.shape[0] * built.size, 1)
-        self.c = nn.Parameter(torch.zeros(event.dimensions, built.size))
-        self.channel_condition = ConditionBias(self.context, channels)
-        self.output_condition = ConditionBias(self.context, event.dimensions * built.size)
+        self.head = nn.Conv2d(self.channels, self.event.shape[0] * built.size, 1)
+        self.c = nn.Parameter(torch.zeros(self.event.dimensions, built.size))
+        self.channel_condition = ConditionBias(self.context, self.channels)
+        self.output_condition = ConditionBias(self.context, self.event.dimensions * built.size)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def start_at(self, start: Tensor) -> None:

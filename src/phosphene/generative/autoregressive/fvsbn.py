@@ -1,19 +1,19 @@
 """Fully visible sigmoid belief network: every conditional is a logistic regression."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, UnknownNameError
-from phosphene.core.event import Event
+from phosphene.core.context import Context
 from phosphene.core.phase import Loss
+from phosphene.core.ranges import Count, NotNegative
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import Bernoulli
+from phosphene.nn.conditionals import Bernoulli, Conditional, ConditionalName
 from phosphene.nn.noise import Uniform
 
 __all__ = ["FVSBN", "Weights"]
@@ -39,8 +39,6 @@ class FVSBN(Autoregressive):
 
     Args:
         event: Binary codes of any shape, D dimensions in raster order.
-        penalty: Strength of the penalty on the squared weights, 0 for none.
-        weights: ``shared`` by all classes, or ``per-class``; without labels there is one class.
         context: A label or a vector, or nothing.
 
     Raises:
@@ -49,34 +47,38 @@ class FVSBN(Autoregressive):
         UnknownNameError: There are no such weights.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = FVSBN(Event.binary(4))
         >>> model.log_prob(torch.tensor([[0, 1, 1, 0]]))
         tensor([-2.7726], grad_fn=<SumBackward1>)
     """
 
-    mask: Tensor
+    penalty: NotNegative = setting(
+        default=0.0, help="Strength of the penalty on the squared weights, 0 for none."
+    )
+    weights: Weights = setting(
+        default="shared",
+        help="``shared`` by all classes, or ``per-class``; without labels there is one class.",
+    )
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        penalty: float = 0.0,
-        weights: Weights = "shared",
-        context: ContextSpec | None = None,
-    ) -> None:
-        super().__init__(event, Bernoulli(event), context=context)
-        if not 0.0 <= penalty < float("inf"):
-            raise ConfigError(f"penalty must be 0 or more, as 0.001; got {penalty:g}")
-        if weights not in get_args(Weights):
-            raise UnknownNameError("kind of weights", weights, get_args(Weights))
-        self.penalty = penalty
-        dimensions = event.dimensions
+    conditional_name: ConditionalName = pinned(default="auto")
+    components: Count = pinned(default=10)
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.mask: Tensor
+        dimensions = self.event.dimensions
         self.bias = nn.Parameter(torch.zeros(dimensions))
         classes = self.context.label
-        networks = () if weights == "shared" or classes is None else (classes,)
+        networks = () if self.weights == "shared" or classes is None else (classes,)
         self.weight = nn.Parameter(torch.zeros(*networks, dimensions, dimensions))
         self.register_buffer("mask", torch.ones(dimensions, dimensions).tril(-1), persistent=False)
         self.condition = ConditionBias(self.context, dimensions)
+
+    def distribution(self) -> Conditional:
+        """Of a bit."""
+        return Bernoulli(self.event)
 
     def start_at(self, start: Tensor) -> None:
         """Start at the marginals."""

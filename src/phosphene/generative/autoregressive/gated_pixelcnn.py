@@ -5,13 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.event import Event
 from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d, odd
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
     PixelModel,
-    at_least,
     image_of_codes,
     spread,
 )
@@ -22,7 +21,7 @@ from phosphene.generative.autoregressive.pixel_windows import (
     Unrolled,
     constant_of,
 )
-from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.generative.autoregressive.settings import WindowSettings
 from phosphene.nn.noise import Uniform, dropout
 
 __all__ = ["GatedPixelCNN"]
@@ -111,7 +110,7 @@ class _Layer(nn.Module):
         net.accumulate(self.out, gated, horizontal[0], horizontal[1], scale=0.5)
 
 
-class GatedPixelCNN(PixelModel):
+class GatedPixelCNN(WindowSettings, PixelModel):
     """Two stacks of gated convolutions without a blind spot (van den Oord et al., 2016b).
 
     The vertical stack v sees the rows above, and its windows are shifted down by one row at the
@@ -124,19 +123,6 @@ class GatedPixelCNN(PixelModel):
     Args:
         event: An image of codes (c, h, w).
         context: A label or a vector, added in every layer of both stacks; or nothing.
-        channels: Channels of each stack.
-        layers: Gated layers after the first convolution.
-        kernel: Side of their windows, odd.
-        first_kernel: Side of the first layer's window, odd, 3 or more.
-        head: Layers of 1x1 convolutions before the output.
-        conditional: The distribution of one value: ``auto``, ``bernoulli``, ``categorical`` or
-            ``logistic-bins``.
-        components: Of ``logistic-bins``.
-        position_bias: Whether places have biases of their own.
-        dropout: Probability that a channel is dropped in training.
-        shift: Training images are moved by up to this many pixels either way, and the network is
-            told how.
-        warp: They are turned by up to this many radians, and stretched by up to its exponential.
 
     Raises:
         EventError: The event is no image of codes.
@@ -144,52 +130,34 @@ class GatedPixelCNN(PixelModel):
             colors.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = GatedPixelCNN(Event.image(1, 4, levels=2), channels=4, layers=2)
         >>> model.log_prob(torch.zeros(2, 1, 4, 4)).shape
         torch.Size([2])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        channels: Count = 32,
-        layers: int = 6,
-        kernel: int = 3,
-        first_kernel: int = 7,
-        head: int = 1,
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-        position_bias: bool = True,
-        dropout: float = 0.0,
-        shift: float = 0.0,
-        warp: float = 0.0,
-    ) -> None:
-        image_of_codes("GatedPixelCNN", event)
-        for name, value, least in (("layers", layers, 1), ("head", head, 0)):
-            at_least(name, value, least)
-        super().__init__(
-            event,
-            build_conditional(conditional, event, components),
-            context=context,
-            position_bias=position_bias,
-            dropout=dropout,
-            shift=shift,
-            warp=warp,
-        )
-        groups, given = self.colors, (self.context, self.told)
-        r, radius = odd("first_kernel", first_kernel, 3), odd("kernel", kernel)
+    layer_count: Count = setting(
+        alias="layers", default=6, help="Gated layers after the first convolution."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        image_of_codes("GatedPixelCNN", self.event)
+        super().setup()
+        groups, channels, last = self.colors, self.channels, self.layer_count - 1
+        given = (self.context, self.told)
+        r, radius = odd("first_kernel", self.first_kernel, 3), odd("kernel", self.kernel)
         self.first_vertical = MaskedConv2d(groups, channels, "above", above=r, left=r, right=r)
         self.first_horizontal = MaskedConv2d(groups, channels, "A", left=r, groups=groups)
         self.first_down = nn.Conv2d(channels, channels, 1, bias=False)
         place = torch.zeros(2, channels, *self.places)
-        self.first_bias = nn.Parameter(place) if position_bias else None
+        self.first_bias = nn.Parameter(place) if self.position_bias else None
         self.layers = nn.ModuleList(
-            _Layer(channels, radius, groups, given, dropout, k == layers - 1) for k in range(layers)
+            _Layer(channels, radius, groups, given, self.dropout, k == last)
+            for k in range(self.layer_count)
         )
         self.head = nn.ModuleList(
-            MaskedConv2d(channels, channels, groups=groups) for _ in range(head)
+            MaskedConv2d(channels, channels, groups=groups) for _ in range(self.head_layers)
         )
         outputs = groups * self.conditional.size
         self.readout = MaskedConv2d(channels, outputs, groups=groups, bias=False)

@@ -8,17 +8,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, UnknownNameError
-from phosphene.core.event import Event
 from phosphene.core.ranges import Count
 from phosphene.core.rng import mix
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
+from phosphene.generative.autoregressive.settings import OrdersSettings
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.conditionals import ConditionalName, build_conditional
 from phosphene.nn.fused import sample_masked
 from phosphene.nn.masked import IncrementalMLP, MaskedMLP
 from phosphene.nn.noise import Uniform
+from phosphene.nn.settings import ActivationSettings, DropoutSettings
 
 __all__ = ["MADE", "OrderName"]
 
@@ -26,7 +27,7 @@ OrderName = Literal["raster", "random"]
 _MOST_ONE_HOT = 32
 
 
-class MADE(Autoregressive):
+class MADE(ActivationSettings, DropoutSettings, OrdersSettings, Autoregressive):
     """p(x) = prod_k p(x_{o_k} | x_{o_1}, ..., x_{o_{k-1}}), all conditionals from one masked MLP.
 
     Germain, Gregor, Murray and Larochelle (2015). Each hidden unit has a degree, the number of
@@ -41,19 +42,6 @@ class MADE(Autoregressive):
 
     Args:
         event: What one example is, D dimensions; images in raster order, channels first.
-        hidden: Widths of the hidden layers.
-        conditional: The distribution of one dimension: ``auto``, ``bernoulli``, ``categorical``,
-            ``logistic-bins``, ``gaussian-mixture`` or ``logistic-mixture``.
-        components: Of a mixture.
-        activation: Its name, see ``phosphene.nn.activations``.
-        dropout: Probability that a hidden unit is dropped in training.
-        order: ``raster``, or ``random``, which draws an order for each of ``orders``.
-        orders: Members of different orders; more than one need ``random``, the first being
-            raster order all the same, so that images can be continued downwards.
-        masks: Draws of the degrees for each order.
-        direct: Also connect inputs to outputs, a linear model beside the network; its weights
-            are as many as the square of D, times the numbers by which a value enters and leaves.
-        residual: Add each hidden layer's input to its output.
         context: A label or a vector, or nothing.
 
     Raises:
@@ -62,6 +50,7 @@ class MADE(Autoregressive):
         EventError: The conditional cannot model the event, or a context that is neither.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = MADE(Event.binary(4), hidden=(16,))
         >>> states = torch.cartesian_prod(*[torch.arange(2)] * 4)
         >>> bool(torch.isclose(model.log_prob(states).exp().sum(), torch.tensor(1.0)))
@@ -70,36 +59,36 @@ class MADE(Autoregressive):
         6
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        hidden: Sequence[int] = (500,),
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-        activation: str = "relu",
-        dropout: float = 0.0,
-        order: OrderName = "raster",
-        orders: int = 1,
-        masks: int = 1,
-        direct: bool = True,
-        residual: bool = False,
-        context: ContextSpec | None = None,
-    ) -> None:
-        super().__init__(event, build_conditional(conditional, event, components), context=context)
-        levels = event.levels
+    hidden: Sequence[int] = setting(default=(500,), help="Widths of the hidden layers.")
+    order_name: OrderName = setting(
+        alias="order",
+        default="raster",
+        help="``raster``, or ``random``, which draws an order for each of ``orders``.",
+    )
+    masks: Count = setting(default=1, help="Draws of the degrees for each order.")
+    direct: bool = setting(
+        default=True,
+        help="Also connect inputs to outputs, a linear model beside the network; its weights are "
+        "as many as the square of D, times the numbers by which a value enters and leaves.",
+    )
+    residual: bool = setting(default=False, help="Add each hidden layer's input to its output.")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        levels = self.event.levels
         self.one_hot = levels is not None and 2 < levels <= _MOST_ONE_HOT
         self.net = MaskedMLP(
-            event.dimensions,
-            hidden,
+            self.event.dimensions,
+            self.hidden,
             self.conditional.size,
             features=levels if levels is not None and self.one_hot else 1,
-            orders=_orders(event.dimensions, order, orders),
-            masks=masks,
-            activation=activation,
-            dropout=dropout,
-            direct=direct,
-            residual=residual,
+            orders=_orders(self.event.dimensions, self.order_name, self.order_count),
+            masks=self.masks,
+            activation=self.activation_name,
+            dropout=self.dropout,
+            direct=self.direct,
+            residual=self.residual,
             context=self.context,
         )
         self.members = self.net.members

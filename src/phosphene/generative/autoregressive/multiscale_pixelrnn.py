@@ -4,14 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
-from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.pixel_model import PixelModel, image_of_codes
-from phosphene.generative.autoregressive.pixelrnn import LayerName, PixelWalk, RecurrentPixels
-from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.generative.autoregressive.pixelrnn import PixelWalk, RecurrentPixels
+from phosphene.generative.autoregressive.settings import RecurrentSettings
 from phosphene.nn.noise import Uniform
 
 __all__ = ["MultiscalePixelRNN"]
@@ -39,7 +38,7 @@ class _Upsample(nn.Module):
         return features
 
 
-class MultiscalePixelRNN(PixelModel):
+class MultiscalePixelRNN(RecurrentSettings, PixelModel):
     """p(x) = prod_{i in S} p(x_i | x_j, j < i, j in S) prod_{i not in S} p(x_i | x_j, j < i; x_S).
 
     Van den Oord, Kalchbrenner and Kavukcuoglu (2016): S are the pixels of every ``stride``-th row
@@ -53,20 +52,6 @@ class MultiscalePixelRNN(PixelModel):
     Args:
         event: An image of codes (c, h, w).
         context: A label or a vector, which every layer of both networks sees; or nothing.
-        hidden: Features h of a state; maps between layers have 2 h. Rounded up to a multiple of c.
-        stride: Every how many rows and columns the small image has a pixel, 2 or more.
-        layer: ``row`` (Row LSTM) or ``diagonal`` (Diagonal BiLSTM).
-        layers: How many LSTM layers, in each network.
-        kernel: Side of the first, masked convolutions' windows, and of those over the small image,
-            odd, 3 or more.
-        conditional: The distribution of one value: ``auto``, ``bernoulli``, ``categorical`` or
-            ``logistic-bins``.
-        components: Of ``logistic-bins``.
-        position_bias: Whether places have biases of their own.
-        dropout: Probability that a feature of a map is withheld from a layer, at all pixels.
-        shift: Training images are moved by up to this many pixels either way, and the networks are
-            told how.
-        warp: They are turned by up to this many radians, and stretched by up to its exponential.
 
     Raises:
         EventError: The event is no image of codes.
@@ -74,6 +59,7 @@ class MultiscalePixelRNN(PixelModel):
         ConfigError: A setting out of range.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = MultiscalePixelRNN(Event.image(1, 3, levels=2), hidden=4)
         >>> model.order.tolist()
         [0, 2, 6, 8, 1, 3, 4, 5, 7]
@@ -81,44 +67,25 @@ class MultiscalePixelRNN(PixelModel):
         torch.Size([2])
     """
 
-    in_small: Tensor
-    order_in_two: Tensor
+    stride: int = setting(
+        default=2, help="Every how many rows and columns the small image has a pixel, 2 or more."
+    )
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        hidden: int = 32,
-        stride: int = 2,
-        layer: LayerName = "diagonal",
-        layers: int = 1,
-        kernel: int = 7,
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-        position_bias: bool = True,
-        dropout: float = 0.0,
-        shift: float = 0.0,
-        warp: float = 0.0,
-    ) -> None:
-        event = image_of_codes("multiscale-pixelrnn", event)
-        super().__init__(
-            event,
-            build_conditional(conditional, event, components),
-            context=context,
-            position_bias=position_bias,
-            dropout=dropout,
-            shift=shift,
-            warp=warp,
-        )
-        _, height, width = event.shape
+    def setup(self) -> None:
+        """Make the parts."""
+        image_of_codes("multiscale-pixelrnn", self.event)
+        super().setup()
+        self.in_small: Tensor
+        self.order_in_two: Tensor
+        _, height, width = self.event.shape
         most = max(height, width) - 1
-        if not 2 <= stride <= most:
+        if not 2 <= self.stride <= most:
             raise ConfigError(
-                f"stride must lie in 2..{most} for an image of {height} x {width}, got {stride}"
+                f"stride must lie in 2..{most} for an image of {height} x {width}, "
+                f"got {self.stride}"
             )
-        self.stride = stride
         in_small = torch.zeros(height, width, dtype=torch.bool)
+        stride, hidden = self.stride, self.hidden
         in_small[::stride, ::stride] = True
         self.register_buffer("in_small", in_small, persistent=False)
         pixels = torch.arange(height * width).view(height, width)
@@ -130,18 +97,18 @@ class MultiscalePixelRNN(PixelModel):
             return RecurrentPixels(
                 (self.colors, *size),
                 self.conditional.size,
-                layer=layer,
-                hidden=hidden,
-                layers=layers,
-                kernel=kernel,
-                dropout=dropout,
-                position_bias=position_bias,
+                layer=self.layer,
+                hidden=self.hidden,
+                layers=self.layers,
+                kernel=self.kernel,
+                dropout=self.dropout,
+                position_bias=self.position_bias,
                 given=(self.context, self.told),
                 features=features,
             )
 
         self.small = network(in_small[::stride, ::stride].shape, 0)
-        self.upsample = _Upsample(self.colors, hidden, kernel, stride, (height, width))
+        self.upsample = _Upsample(self.colors, hidden, self.kernel, stride, (height, width))
         self.whole = network((height, width), hidden)
         size = self.colors * self.conditional.size
         self.output_bias = nn.Parameter(torch.zeros(size, *self.places))

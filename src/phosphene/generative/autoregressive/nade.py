@@ -8,73 +8,53 @@ from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, EventError
-from phosphene.core.event import Event
-from phosphene.core.ranges import Count
+from phosphene.core.errors import EventError
+from phosphene.core.ranges import Count, Fraction
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.generative.autoregressive.layers.activations import ACTIVATIONS
 from phosphene.generative.autoregressive.layers.running_sums import check_activation, running_hidden
+from phosphene.generative.autoregressive.settings import InputSettings, OrdersSettings
 from phosphene.kernels.nade import nade_sample, nade_usable
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.conditionals import (
     Bernoulli,
     Categorical,
-    Conditional,
-    ConditionalName,
-    build_conditional,
 )
-from phosphene.nn.noise import Uniform, check_probability, dropout
+from phosphene.nn.noise import Uniform, dropout
+from phosphene.nn.settings import ActivationSettings, DropoutSettings
 
 __all__ = ["NADE", "Chain", "NADEBase"]
 
 
-class NADEBase(Autoregressive):
+class NADEBase(ActivationSettings, DropoutSettings, OrdersSettings, Autoregressive):
     """What NADE and RNADE share: the likelihood in several orders, and the fast stepper.
 
     Args:
         event: What one example is.
-        conditional: The distribution of one dimension given those before it.
-        context: What the model is conditioned on.
-        features: How many numbers a value is shown as.
-        hidden: Hidden units.
-        activation: ``sigmoid``, ``tanh`` or ``relu``.
-        scaled: Multiply the activations of each rank by a learned factor.
-        orders: How many orders.
-        dropout: Probability that a hidden unit is dropped.
-        input_dropout: Probability that a value is hidden from all conditionals after it.
     """
 
-    orders: Tensor
+    scaled = False
+    """Whether the activations of each rank are multiplied by a learned factor."""
 
-    def __init__(
-        self,
-        event: Event,
-        conditional: Conditional,
-        *,
-        context: ContextSpec | None,
-        features: int,
-        hidden: int,
-        activation: str,
-        scaled: bool,
-        orders: int,
-        dropout: float,
-        input_dropout: float,
-    ) -> None:
-        super().__init__(event, conditional, context=context)
-        for name, value in (("hidden", hidden), ("orders", orders)):
-            if value < 1:
-                raise ConfigError(f"{name} must be 1 or more, got {value}")
-        check_activation(activation)
-        self.activation, self.members = activation, orders
-        self.dropout = check_probability("dropout", dropout)
-        self.input_dropout = check_probability("input_dropout", input_dropout)
-        size = (event.dimensions, features, hidden, conditional.size)
+    hidden: Count = setting(default=500, help="Hidden units H.")
+    input_dropout: Fraction = setting(
+        default=0.0, help="Probability that a value is hidden from all conditionals after it."
+    )
+
+    def setup(self) -> None:
+        """Make a chain for each order."""
+        super().setup()
+        self.orders: Tensor
+        check_activation(self.activation_name)
+        self.members = self.order_count
+        size = (self.event.dimensions, self.shown(), self.hidden, self.conditional.size)
         self.chains = nn.ModuleList(
-            Chain(self.context, *size, scaled=scaled) for _ in range(orders)
+            Chain(self.context, *size, scaled=self.scaled) for _ in range(self.members)
         )
-        raster = torch.arange(event.dimensions)
-        others = [torch.randperm(event.dimensions) for _ in range(orders - 1)]
+        raster = torch.arange(self.event.dimensions)
+        others = [torch.randperm(self.event.dimensions) for _ in range(self.members - 1)]
         self.register_buffer("orders", torch.stack([raster, *others]))
 
     def order_of(self, member: int = 0) -> Tensor:
@@ -85,6 +65,10 @@ class NADEBase(Autoregressive):
         """Start at the marginals."""
         for member in range(self.members):
             self._chain(member).c.copy_(start[self.order_of(member)])
+
+    def shown(self) -> int:
+        """As how many numbers a value is shown."""
+        raise NotImplementedError
 
     def features(self, x: Tensor, dimensions: Tensor) -> Tensor:
         """Values (n, m) of some dimensions as the network sees them (n, m, features)."""
@@ -118,7 +102,7 @@ class NADEBase(Autoregressive):
             gate = dropout(seen.new_ones(len(x), len(chain.b)), self.dropout, uniform)
         start, c = chain.biases(len(x), context)
         h = running_hidden(
-            seen, chain.W, chain.V, start, rho=chain.rho, gate=gate, activation=self.activation
+            seen, chain.W, chain.V, start, rho=chain.rho, gate=gate, activation=self.activation_name
         )
         return (h.transpose(0, 1) + c)[:, order.argsort()]
 
@@ -126,7 +110,7 @@ class NADEBase(Autoregressive):
         """Running activations a <- a + W_k x_k: H products for each value."""
         chain, order = self._chain(member), self.order_of(member)
         a, c = chain.biases(n, context)
-        activate = ACTIVATIONS[self.activation][0]
+        activate = ACTIVATIONS[self.activation_name][0]
 
         def step(k: int, x: Tensor) -> Tensor:
             nonlocal a
@@ -153,11 +137,11 @@ class NADEBase(Autoregressive):
         plain = how.top_k is None and how.top_p is None and chain.rho is None
         b, c = chain.biases(len(u), context)
         arrays = chain.W[:, 0], chain.V[:, 0], c[..., 0], b, u[:, order, 0]
-        if naive or not (binary and plain and nade_usable(self.activation, *arrays)):
+        if naive or not (binary and plain and nade_usable(self.activation_name, *arrays)):
             return super().generate_member(u, context, how, member, given, naive)
         start = None if given is None else (given[0][:, order], given[1][:, order])
         x = nade_sample(
-            *arrays, activation=self.activation, temperature=how.temperature, given=start
+            *arrays, activation=self.activation_name, temperature=how.temperature, given=start
         )
         return x[:, order.argsort()]
 
@@ -211,7 +195,7 @@ class Chain(nn.Module):
         return start, c
 
 
-class NADE(NADEBase):
+class NADE(InputSettings, NADEBase):
     """h_i = f(b + W_{<i} x_{<i}), p(x_i | x_{<i}) = g(c_i + V_i h_i).
 
     The neural autoregressive distribution estimator, by Larochelle and Murray (2011). The hidden
@@ -226,65 +210,44 @@ class NADE(NADEBase):
     Args:
         event: Codes of any shape, D dimensions in raster order; tokens and images too.
         context: A label or a vector, or nothing.
-        hidden: Hidden units H.
-        activation: f: ``sigmoid``, ``tanh`` or ``relu``.
-        conditional: g, see :func:`~phosphene.nn.conditionals.build_conditional`.
-        components: Of a mixture, where the conditional is one.
-        inputs: What a code is shown as: ``scaled`` to one number, ``one-hot``, or ``auto``: one-hot
-            where the conditional is categorical.
-        orders: How many orders: raster, and random ones beside it.
-        dropout: Probability that a hidden unit is dropped, in all conditionals of an example.
-        input_dropout: Probability that a value is hidden from all conditionals after it.
 
     Raises:
         EventError: The event holds reals (``rnade`` models them).
         ConfigError: A setting is out of range.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = NADE(Event.binary(4), hidden=8)
         >>> x = torch.cartesian_prod(*[torch.arange(2)] * 4)
         >>> round(model.log_prob(x).exp().sum().item(), 4)
         1.0
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        hidden: int = 500,
-        activation: str = "sigmoid",
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-        inputs: str = "auto",
-        orders: int = 1,
-        dropout: float = 0.0,
-        input_dropout: float = 0.0,
-    ) -> None:
-        if event.levels is None:
-            raise EventError(f"NADE cannot model {event}: it is for codes (rnade is for reals)")
-        built = build_conditional(conditional, event, components)
-        if inputs not in ("auto", "scaled", "one-hot"):
-            raise ConfigError(f"inputs must be 'auto', 'scaled' or 'one-hot', got {inputs!r}")
-        if inputs == "auto":
-            inputs = "one-hot" if isinstance(built, Categorical) else "scaled"
-        super().__init__(
-            event,
-            built,
-            context=context,
-            features=event.levels if inputs == "one-hot" else 1,
-            hidden=hidden,
-            activation=activation,
-            scaled=False,
-            orders=orders,
-            dropout=dropout,
-            input_dropout=input_dropout,
-        )
-        self.inputs = inputs
+    activation_name: str = setting(
+        alias="activation", default="sigmoid", help="f: ``sigmoid``, ``tanh`` or ``relu``."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        if self.event.levels is None:
+            raise EventError(
+                f"NADE cannot model {self.event}: it is for codes (rnade is for reals)"
+            )
+        super().setup()
+
+    def shown(self) -> int:
+        """One number, or one for each level."""
+        assert self.event.levels is not None
+        return self.event.levels if self._one_hot else 1
+
+    @property
+    def _one_hot(self) -> bool:
+        auto = self.inputs == "auto" and isinstance(self.conditional, Categorical)
+        return auto or self.inputs == "one-hot"
 
     def features(self, x: Tensor, dimensions: Tensor) -> Tensor:
         """Scaled or one-hot codes."""
-        if self.inputs == "one-hot":
+        if self._one_hot:
             assert self.event.levels is not None
             return F.one_hot(x.long(), self.event.levels).to(self.dtype)
         return self.conditional.normalize(x, self.dtype)[..., None]

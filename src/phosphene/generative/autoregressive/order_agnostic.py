@@ -7,14 +7,13 @@ import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
+from phosphene.core.context import Context
 from phosphene.core.phase import Loss
+from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive
 from phosphene.generative.autoregressive.completion import Known, computable, joined, settled
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.conditionals import Conditional
 from phosphene.nn.noise import Uniform
 
 __all__ = ["OrderAgnostic", "RowStepper"]
@@ -55,29 +54,20 @@ class OrderAgnostic(Autoregressive):
 
     Args:
         event: What one example is.
-        conditional: The distribution of one dimension.
-        context: What the model is conditioned on.
-        ensemble: How many orders.
     """
 
     any_order = True
     """Any mask can be inpainted."""
-    orders: Tensor
 
-    def __init__(
-        self,
-        event: Event,
-        conditional: Conditional,
-        *,
-        context: ContextSpec | None,
-        ensemble: int,
-    ) -> None:
-        super().__init__(event, conditional, context=context)
-        if ensemble < 1:
-            raise ConfigError(f"ensemble must be 1 or more orders, got {ensemble}")
-        self.members = ensemble
-        raster = torch.arange(event.dimensions)
-        others = [torch.randperm(event.dimensions) for _ in range(ensemble - 1)]
+    ensemble: Count = setting(default=8, help="How many orders the mixture has.")
+
+    def setup(self) -> None:
+        """Draw the orders."""
+        super().setup()
+        self.orders: Tensor
+        self.members = self.ensemble
+        raster = torch.arange(self.event.dimensions)
+        others = [torch.randperm(self.event.dimensions) for _ in range(self.members - 1)]
         self.register_buffer("orders", torch.stack([raster, *others]))
 
     def predict(

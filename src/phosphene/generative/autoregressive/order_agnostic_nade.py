@@ -8,17 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
-from phosphene.core.ranges import Count
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.order_agnostic import OrderAgnostic, RowStepper
+from phosphene.generative.autoregressive.settings import InputSettings
 from phosphene.nn.activations import activation_named
 from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import Categorical, ConditionalName, build_conditional
+from phosphene.nn.conditionals import Categorical
 from phosphene.nn.mlp import check_widths
-from phosphene.nn.noise import Uniform, check_probability, dropout
+from phosphene.nn.noise import Uniform, dropout
+from phosphene.nn.settings import ActivationSettings, DropoutSettings
 
 __all__ = ["OrderAgnosticNADE"]
 
@@ -26,7 +27,7 @@ _ACTIVATIONS = 1 << 21
 """First-layer activations that are held at once when all conditionals of an order are computed."""
 
 
-class OrderAgnosticNADE(OrderAgnostic):
+class OrderAgnosticNADE(ActivationSettings, DropoutSettings, InputSettings, OrderAgnostic):
     """h_1 = f(W [x m, m] + b), h_l = f(W_l h_{l-1} + b_l), p(x_o | known) = g(c_o + V_o h_L).
 
     Deep NADE by Uria, Murray and Larochelle (2014): m marks the known values, and one network
@@ -41,62 +42,47 @@ class OrderAgnosticNADE(OrderAgnostic):
     Args:
         event: What one example is: codes, or reals.
         context: A label or a vector, or nothing; it adds to the first and the last biases.
-        hidden: Widths of the hidden layers, one at least.
-        activation: f, by name.
-        conditional: g, see :func:`~phosphene.nn.conditionals.build_conditional`.
-        components: Of a mixture, where the conditional is one.
-        inputs: What a value is shown as: ``scaled`` to one number, ``one-hot``, or ``auto``:
-            one-hot where the conditional is categorical.
-        ensemble: How many orders the mixture has.
-        dropout: Probability that a hidden unit is dropped.
 
     Raises:
         ConfigError: A setting is out of range.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = OrderAgnosticNADE(Event.binary(4), hidden=(8, 8), ensemble=2)
         >>> mask = torch.tensor([[True, False, False, True]])
         >>> model.inpaint(torch.ones(3, 4), mask).shape
         torch.Size([3, 4])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        hidden: Sequence[int] = (500, 500),
-        activation: str = "relu",
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-        inputs: str = "auto",
-        ensemble: int = 8,
-        dropout: float = 0.0,
-    ) -> None:
-        built = build_conditional(conditional, event, components)
-        if inputs not in ("auto", "scaled", "one-hot"):
-            raise ConfigError(f"inputs must be 'auto', 'scaled' or 'one-hot', got {inputs!r}")
-        if inputs == "one-hot" and event.levels is None:
+    hidden: Sequence[int] = setting(
+        default=(500, 500), help="Widths of the hidden layers, one at least."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        if self.inputs == "one-hot" and self.event.levels is None:
             raise ConfigError("inputs 'one-hot' are for codes; this event holds real numbers")
-        super().__init__(event, built, context=context, ensemble=ensemble)
-        check_widths(hidden)
-        if not hidden:
+        super().setup()
+        built = self.conditional
+        check_widths(self.hidden)
+        if not self.hidden:
             raise ConfigError("hidden must hold one width or more, got ()")
         categorical = isinstance(built, Categorical)
-        self.one_hot = inputs == "one-hot" or (inputs == "auto" and categorical)
-        self.activation = activation_named(activation)
-        self.dropout = check_probability("dropout", dropout)
-        shown = event.levels if self.one_hot and event.levels is not None else 1
-        dimensions = event.dimensions
+        self.one_hot = self.inputs == "one-hot" or (self.inputs == "auto" and categorical)
+        self.activation = activation_named(self.activation_name)
+        shown = self.event.levels if self.one_hot and self.event.levels is not None else 1
+        dimensions = self.event.dimensions
         # The mask is the last of what is shown of each dimension.
-        self.W = nn.Parameter(torch.empty(dimensions, shown + 1, hidden[0]))
-        self.b = nn.Parameter(torch.zeros(hidden[0]))
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(hidden))
-        self.V = nn.Parameter(torch.empty(dimensions, built.size, hidden[-1]))
+        self.W = nn.Parameter(torch.empty(dimensions, shown + 1, self.hidden[0]))
+        self.b = nn.Parameter(torch.zeros(self.hidden[0]))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(self.hidden))
+        self.V = nn.Parameter(torch.empty(dimensions, built.size, self.hidden[-1]))
         self.c = nn.Parameter(torch.zeros(dimensions, built.size))
         nn.init.uniform_(self.W, -1.0 / math.sqrt(dimensions), 1.0 / math.sqrt(dimensions))
-        nn.init.uniform_(self.V, -1.0 / math.sqrt(hidden[-1]), 1.0 / math.sqrt(hidden[-1]))
-        self.hidden_condition = ConditionBias(self.context, hidden[0])
+        nn.init.uniform_(
+            self.V, -1.0 / math.sqrt(self.hidden[-1]), 1.0 / math.sqrt(self.hidden[-1])
+        )
+        self.hidden_condition = ConditionBias(self.context, self.hidden[0])
         self.output_condition = ConditionBias(self.context, dimensions * built.size)
 
     def start_at(self, start: Tensor) -> None:

@@ -5,23 +5,18 @@ from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.generative.autoregressive.pixel_windows import Unrolled
 from phosphene.nn.augment import DISTORTIONS, distort_images, random_distortions
 from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import Conditional
-from phosphene.nn.noise import Uniform, check_probability
+from phosphene.nn.noise import Uniform
+from phosphene.nn.settings import DistortionSettings, DropoutSettings
 
-__all__ = ["Given", "PixelModel", "at_least", "image_of_codes", "spread"]
-
-
-def at_least(name: str, value: float, least: float) -> None:
-    """Refuse a setting below its least value."""
-    if not value >= least:
-        raise ConfigError(f"{name} must be {least:g} or more, got {value:g}")
+__all__ = ["Given", "PixelModel", "image_of_codes", "spread"]
 
 
 def image_of_codes(system: str, event: Event) -> Event:
@@ -62,7 +57,7 @@ class Given(nn.Module):
         return added if given is None else given + added
 
 
-class PixelModel(Autoregressive):
+class PixelModel(DropoutSettings, DistortionSettings, Autoregressive):
     """p(x) = prod over pixels, in raster order, of p(x_R | <) p(x_G | x_R, <) p(x_B | x_R, x_G, <).
 
     With ``shift`` or ``warp``, training images are distorted at random and the network is told
@@ -71,39 +66,25 @@ class PixelModel(Autoregressive):
 
     Args:
         event: An image of codes.
-        conditional: The distribution of one value.
         context: A label or a vector, or nothing.
-        position_bias: Whether places have biases of their own, before the first layer's activation
-            and in the output; without, the network cannot tell places but by the border.
-        dropout: Probability that a channel is dropped in training.
-        shift: Training images are moved by up to this many pixels either way.
-        warp: They are turned by up to this many radians, and stretched by up to its exponential.
     """
 
-    def __init__(
-        self,
-        event: Event,
-        conditional: Conditional,
-        *,
-        context: ContextSpec | None,
-        position_bias: bool,
-        dropout: float,
-        shift: float,
-        warp: float,
-    ) -> None:
-        super().__init__(event, conditional, context=context)
-        at_least("shift", shift, 0)
-        at_least("warp", warp, 0)
-        self.dropout = check_probability("dropout", dropout)
-        self.shift, self.warp = shift, warp
-        self.told = DISTORTIONS if shift or warp else 0
-        self.colors, height, width = event.shape
-        self.places = (height, width) if position_bias else (1, 1)
-        order = torch.arange(event.dimensions).view(self.colors, -1).T.flatten()
-        self.register_buffer("raster", order, persistent=False)
+    position_bias: bool = setting(
+        default=True,
+        help="Whether places have biases of their own, before the first layer's activation and in "
+        "the output; without, the network cannot tell places but by the border.",
+    )
 
-    raster: Tensor
-    output_bias: nn.Parameter
+    def setup(self) -> None:
+        """Find the order."""
+        super().setup()
+        self.raster: Tensor
+        self.output_bias: nn.Parameter
+        self.told = DISTORTIONS if self.shift or self.warp else 0
+        self.colors, height, width = self.event.shape
+        self.places = (height, width) if self.position_bias else (1, 1)
+        order = torch.arange(self.event.dimensions).view(self.colors, -1).T.flatten()
+        self.register_buffer("raster", order, persistent=False)
 
     # -- to be written ------------------------------------------------------------------------
 

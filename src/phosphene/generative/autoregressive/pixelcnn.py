@@ -5,18 +5,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.event import Event
-from phosphene.core.ranges import Count
+from phosphene.core.ranges import Natural
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d, odd, zero_output
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
     PixelModel,
-    at_least,
     image_of_codes,
     spread,
 )
 from phosphene.generative.autoregressive.pixel_windows import Buffer, Unrolled
-from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.generative.autoregressive.settings import WindowSettings
 from phosphene.nn.noise import Uniform, dropout
 
 __all__ = ["PixelCNN"]
@@ -84,7 +83,7 @@ class _Plain(nn.Module):
         return out
 
 
-class PixelCNN(PixelModel):
+class PixelCNN(WindowSettings, PixelModel):
     """p(x) = prod_i p(x_i | x_<i) by masked convolutions (van den Oord et al., 2016a).
 
     The first layer's windows end before the pixel (mask A), later ones may include it (mask B), so
@@ -96,20 +95,6 @@ class PixelCNN(PixelModel):
     Args:
         event: An image of codes (c, h, w).
         context: A label or a vector, which shifts the channels of every block; or nothing.
-        channels: Channels of the masked convolutions; the residual stream has twice as many.
-        blocks: Residual blocks (or plain layers) after the first convolution.
-        kernel: Side of their windows, odd.
-        first_kernel: Side of the first layer's window, odd, 3 or more.
-        residual: Residual blocks; without, a plain stack of ``channels`` channels.
-        head: Layers of 1x1 convolutions before the output.
-        conditional: The distribution of one value: ``auto``, ``bernoulli``, ``categorical`` or
-            ``logistic-bins``.
-        components: Of ``logistic-bins``.
-        position_bias: Whether places have biases of their own.
-        dropout: Probability that a channel is dropped in training.
-        shift: Training images are moved by up to this many pixels either way, and the network is
-            told how.
-        warp: They are turned by up to this many radians, and stretched by up to its exponential.
 
     Raises:
         EventError: The event is no image of codes.
@@ -117,52 +102,40 @@ class PixelCNN(PixelModel):
             colors.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = PixelCNN(Event.image(1, 4, levels=2), channels=4, blocks=1)
         >>> model.log_prob(torch.zeros(2, 1, 4, 4)).shape
         torch.Size([2])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        channels: Count = 32,
-        blocks: int = 6,
-        kernel: int = 3,
-        first_kernel: int = 7,
-        residual: bool = True,
-        head: int = 1,
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-        position_bias: bool = True,
-        dropout: float = 0.0,
-        shift: float = 0.0,
-        warp: float = 0.0,
-    ) -> None:
-        image_of_codes("PixelCNN", event)
-        for name, value, least in (("blocks", blocks, 0), ("head", head, 0)):
-            at_least(name, value, least)
-        super().__init__(
-            event,
-            build_conditional(conditional, event, components),
-            context=context,
-            position_bias=position_bias,
-            dropout=dropout,
-            shift=shift,
-            warp=warp,
-        )
-        groups, wide = self.colors, 2 * channels if residual else channels
-        r, given = odd("first_kernel", first_kernel, 3), (self.context, self.told)
+    block_count: Natural = setting(
+        alias="blocks",
+        default=6,
+        help="Residual blocks (or plain layers) after the first convolution.",
+    )
+    residual: bool = setting(
+        default=True, help="Residual blocks; without, a plain stack of ``channels`` channels."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        image_of_codes("PixelCNN", self.event)
+        super().setup()
+        groups, wide = self.colors, (2 if self.residual else 1) * self.channels
+        r, given = odd("first_kernel", self.first_kernel, 3), (self.context, self.told)
         self.first = MaskedConv2d(groups, wide, "A", above=r, left=r, right=r, groups=groups)
         self.first_given = Given(*given, wide)
-        self.first_bias = nn.Parameter(torch.zeros(wide, *self.places)) if position_bias else None
-        block = _Residual if residual else _Plain
-        radius = odd("kernel", kernel)
+        place = torch.zeros(wide, *self.places)
+        self.first_bias = nn.Parameter(place) if self.position_bias else None
+        block = _Residual if self.residual else _Plain
+        radius = odd("kernel", self.kernel)
         self.blocks = nn.ModuleList(
-            block(channels, radius, groups, given, dropout) for _ in range(blocks)
+            block(self.channels, radius, groups, given, self.dropout)
+            for _ in range(self.block_count)
         )
-        self.head = nn.ModuleList(MaskedConv2d(wide, wide, groups=groups) for _ in range(head))
+        self.head = nn.ModuleList(
+            MaskedConv2d(wide, wide, groups=groups) for _ in range(self.head_layers)
+        )
         outputs = groups * self.conditional.size
         self.readout = MaskedConv2d(wide, outputs, groups=groups, bias=False)
         self.output_bias = nn.Parameter(torch.zeros(outputs, *self.places))

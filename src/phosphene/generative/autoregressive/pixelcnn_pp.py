@@ -8,14 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.event import Event
 from phosphene.core.ranges import Count
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d, odd, zero_output
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
     PixelModel,
-    at_least,
     image_of_codes,
     spread,
 )
@@ -25,7 +24,7 @@ from phosphene.generative.autoregressive.pixel_windows import (
     Unrolled,
     constant_of,
 )
-from phosphene.nn.conditionals import LogisticBins
+from phosphene.nn.conditionals import Conditional, ConditionalName, LogisticBins
 from phosphene.nn.noise import Uniform, dropout
 from phosphene.nn.output import wide
 
@@ -183,69 +182,52 @@ class PixelCNNPlusPlus(PixelModel):
     Args:
         event: An image of codes (c, h, w).
         context: A label or a vector, added in every block of both streams; or nothing.
-        channels: Channels of each stream.
-        blocks: Residual blocks of each stream.
-        radius: Rows and columns that a window reaches beyond its pixel.
-        first_kernel: Side of the first layer's window, odd, 3 or more.
-        components: Logistics in the mixture.
-        position_bias: Whether places have biases of their own.
-        dropout: Probability that a channel is dropped in training.
-        shift: Training images are moved by up to this many pixels either way, and the network is
-            told how.
-        warp: They are turned by up to this many radians, and stretched by up to its exponential.
 
     Raises:
         EventError: The event is no image of codes.
         ConfigError: A number is out of range.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = PixelCNNPlusPlus(Event.image(3, 4), channels=4, blocks=1, components=2)
         >>> model.log_prob(torch.zeros(2, 3, 4, 4)).shape
         torch.Size([2])
     """
 
-    conditional: LogisticBins
+    channels: Count = setting(default=32, help="Channels of each stream.")
+    block_count: Count = setting(alias="blocks", default=4, help="Residual blocks of each stream.")
+    radius: Count = setting(
+        default=1, help="Rows and columns that a window reaches beyond its pixel."
+    )
+    first_kernel: int = setting(default=5, help="Side of the first layer's window, odd, 3 or more.")
+    components: Count = setting(default=5, help="Logistics in the mixture.")
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        channels: Count = 32,
-        blocks: int = 4,
-        radius: int = 1,
-        first_kernel: int = 5,
-        components: Count = 5,
-        position_bias: bool = True,
-        dropout: float = 0.0,
-        shift: float = 0.0,
-        warp: float = 0.0,
-    ) -> None:
-        image_of_codes("PixelCNNPlusPlus", event)
-        for name, value, least in (("blocks", blocks, 1), ("radius", radius, 1)):
-            at_least(name, value, least)
-        super().__init__(
-            event,
-            LogisticBins(event, components),
-            context=context,
-            position_bias=position_bias,
-            dropout=dropout,
-            shift=shift,
-            warp=warp,
-        )
-        colors, r = self.colors, odd("first_kernel", first_kernel, 3)
-        self.first_upper = MaskedConv2d(colors, channels, "above", above=r, left=r, right=r)
-        self.first_left = MaskedConv2d(colors, channels, "A", left=r)
-        place = torch.zeros(2, channels, *self.places)
-        self.first_bias = nn.Parameter(place) if position_bias else None
+    conditional_name: ConditionalName = pinned(default="auto")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        image_of_codes("PixelCNNPlusPlus", self.event)
+        super().setup()
+        self.conditional: LogisticBins
+        colors, r = self.colors, odd("first_kernel", self.first_kernel, 3)
+        self.first_upper = MaskedConv2d(colors, self.channels, "above", above=r, left=r, right=r)
+        self.first_left = MaskedConv2d(colors, self.channels, "A", left=r)
+        place = torch.zeros(2, self.channels, *self.places)
+        self.first_bias = nn.Parameter(place) if self.position_bias else None
         given = (self.context, self.told)
-        self.blocks = nn.ModuleList(_Block(channels, radius, given, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            _Block(self.channels, self.radius, given, self.dropout) for _ in range(self.block_count)
+        )
         # Of each pixel: weights; means and log-scales of each color; one slope for each pair.
         pairs = colors * (colors - 1) // 2
-        outputs = components * (1 + 2 * colors + pairs)
-        self.readout = MaskedConv2d(2 * channels, outputs, bias=False)
+        outputs = self.components * (1 + 2 * colors + pairs)
+        self.readout = MaskedConv2d(2 * self.channels, outputs, bias=False)
         self.output_bias = nn.Parameter(torch.zeros(outputs, *self.places))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def distribution(self) -> Conditional:
+        """Logistics, of which each code takes its bin."""
+        return LogisticBins(self.event, self.components)
 
     def network(
         self, x: Tensor, context: Context | None, told: Tensor | None, uniform: Uniform | None

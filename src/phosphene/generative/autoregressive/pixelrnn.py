@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
-from phosphene.core.event import Event
-from phosphene.core.ranges import Count
 from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.layers.image_lstm import (
     ColorLinear,
@@ -20,10 +18,9 @@ from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d
 from phosphene.generative.autoregressive.pixel_model import (
     Given,
     PixelModel,
-    at_least,
     image_of_codes,
 )
-from phosphene.nn.conditionals import ConditionalName, build_conditional
+from phosphene.generative.autoregressive.settings import RecurrentSettings
 from phosphene.nn.noise import Uniform, dropout
 
 __all__ = ["LayerName", "PixelRNN", "PixelWalk", "RecurrentPixels"]
@@ -158,8 +155,6 @@ class RecurrentPixels(nn.Module):
 def _check(layer: str, hidden: int, layers: int, kernel: int) -> None:
     if layer not in get_args(LayerName):
         raise UnknownNameError("layer", layer, get_args(LayerName))
-    at_least("hidden", hidden, 1)
-    at_least("layers", layers, 1)
     if kernel < 3 or kernel % 2 == 0:
         near = max(3, kernel - 1)
         raise ConfigError(f"kernel must be odd and 3 or more, got {kernel}; the nearest is {near}")
@@ -233,7 +228,7 @@ class PixelWalk:
         return self.image[:, :, self.reach + i, inside].permute(2, 0, 1)
 
 
-class PixelRNN(PixelModel):
+class PixelRNN(RecurrentSettings, PixelModel):
     """p(x) = prod_i p(x_i,R | x_<i) p(x_i,G | x_<i, x_i,R) p(x_i,B | x_<i, x_i,R, x_i,G).
 
     Van den Oord, Kalchbrenner and Kavukcuoglu (2016): pixels in raster order, what came before
@@ -245,18 +240,6 @@ class PixelRNN(PixelModel):
     Args:
         event: An image of codes (c, h, w).
         context: A label or a vector, which every layer sees; or nothing.
-        hidden: Features h of a state; maps between layers have 2 h. Rounded up to a multiple of c.
-        layer: ``row`` (Row LSTM) or ``diagonal`` (Diagonal BiLSTM).
-        layers: How many LSTM layers.
-        kernel: Side of the first, masked convolution's window, odd, 3 or more.
-        conditional: The distribution of one value: ``auto``, ``bernoulli``, ``categorical`` or
-            ``logistic-bins``.
-        components: Of ``logistic-bins``.
-        position_bias: Whether places have biases of their own.
-        dropout: Probability that a feature of a map is withheld from a layer, at all pixels.
-        shift: Training images are moved by up to this many pixels either way, and the network is
-            told how.
-        warp: They are turned by up to this many radians, and stretched by up to its exponential.
 
     Raises:
         EventError: The event is no image of codes.
@@ -264,6 +247,7 @@ class PixelRNN(PixelModel):
         ConfigError: A setting out of range.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = PixelRNN(Event.image(3, 4, levels=8), hidden=6, layers=1)
         >>> x = torch.zeros(2, 3, 4, 4)
         >>> model.conditionals(x).shape, model.log_prob(x).shape
@@ -272,41 +256,19 @@ class PixelRNN(PixelModel):
         [0, 16, 32, 1]
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        hidden: int = 32,
-        layer: LayerName = "diagonal",
-        layers: int = 1,
-        kernel: int = 7,
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-        position_bias: bool = True,
-        dropout: float = 0.0,
-        shift: float = 0.0,
-        warp: float = 0.0,
-    ) -> None:
-        event = image_of_codes("pixelrnn", event)
-        super().__init__(
-            event,
-            build_conditional(conditional, event, components),
-            context=context,
-            position_bias=position_bias,
-            dropout=dropout,
-            shift=shift,
-            warp=warp,
-        )
+    def setup(self) -> None:
+        """Make the parts."""
+        image_of_codes("pixelrnn", self.event)
+        super().setup()
         self.net = RecurrentPixels(
-            event.shape,
+            self.event.shape,
             self.conditional.size,
-            layer=layer,
-            hidden=hidden,
-            layers=layers,
-            kernel=kernel,
-            dropout=dropout,
-            position_bias=position_bias,
+            layer=self.layer,
+            hidden=self.hidden,
+            layers=self.layers,
+            kernel=self.kernel,
+            dropout=self.dropout,
+            position_bias=self.position_bias,
             given=(self.context, self.told),
         )
         size = self.colors * self.conditional.size

@@ -5,13 +5,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import UnknownNameError
-from phosphene.core.event import Event
+from phosphene.core.context import Context
 from phosphene.core.moments import standardize
 from phosphene.core.ranges import Count
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.autoregressive.nade import NADEBase
-from phosphene.nn.conditionals import GaussianMixture, LogisticMixture
+from phosphene.nn.conditionals import Conditional, ConditionalName, GaussianMixture, LogisticMixture
 from phosphene.nn.noise import Uniform
 
 __all__ = ["RNADE"]
@@ -34,54 +33,36 @@ class RNADE(NADEBase):
     Args:
         event: Reals of any shape, D dimensions in raster order.
         context: A label or a vector, or nothing; it adds to the biases.
-        hidden: Hidden units.
-        activation: f: ``relu``, ``sigmoid`` or ``tanh``.
-        mixture: ``gaussian`` or ``logistic``.
-        components: How many in each conditional.
-        scale_mean_gradient: Multiply gradients of means by their sigma in training.
-        orders: How many orders: raster, and random ones beside it; the model is their mixture.
-        dropout: Probability that a hidden unit is dropped, in all conditionals of an example.
-        input_dropout: Probability that a value is hidden from all conditionals after it.
 
     Raises:
         EventError: The event holds codes (``nade`` models them).
         ConfigError: A setting is out of range.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = RNADE(Event.real(3), hidden=8, components=2)
         >>> model.log_prob(torch.zeros(5, 3)).shape
         torch.Size([5])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        hidden: int = 100,
-        activation: str = "relu",
-        mixture: Literal["gaussian", "logistic"] = "gaussian",
-        components: Count = 10,
-        scale_mean_gradient: bool = True,
-        orders: int = 1,
-        dropout: float = 0.0,
-        input_dropout: float = 0.0,
-    ) -> None:
-        if mixture not in _MIXTURES:
-            raise UnknownNameError("mixture", mixture, _MIXTURES)
-        super().__init__(
-            event,
-            _MIXTURES[mixture](event, components),
-            context=context,
-            features=1,
-            hidden=hidden,
-            activation=activation,
-            scaled=True,
-            orders=orders,
-            dropout=dropout,
-            input_dropout=input_dropout,
-        )
-        self.scale_mean_gradient = scale_mean_gradient
+    hidden: Count = setting(default=100, help="Hidden units.")
+    mixture: Literal["gaussian", "logistic"] = setting(
+        default="gaussian", help="``gaussian`` or ``logistic``."
+    )
+    scale_mean_gradient: bool = setting(
+        default=True, help="Multiply gradients of means by their sigma in training."
+    )
+
+    conditional_name: ConditionalName = pinned(default="auto")
+    scaled = True
+
+    def distribution(self) -> Conditional:
+        """A mixture."""
+        return _MIXTURES[self.mixture](self.event, self.components)
+
+    def shown(self) -> int:
+        """One number."""
+        return 1
 
     def features(self, x: Tensor, dimensions: Tensor) -> Tensor:
         """Standardized values."""

@@ -5,12 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.event import Event
+from phosphene.core.context import Context
 from phosphene.core.moments import Moments
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.generative.autoregressive.layers.causal import PastValues
-from phosphene.nn.conditionals import Conditional
 from phosphene.nn.noise import Uniform
 
 __all__ = ["CausalSequence", "Steps"]
@@ -22,32 +20,27 @@ Steps = tuple[Callable[[int], Tensor], Callable[[int], Tensor]]
 class CausalSequence(Autoregressive):
     """p(x) = prod_t p(x_t | x_{t - RF}, ..., x_{t - 1}), the same network at every t.
 
-    A model writes two methods: :meth:`features`, the network over whole sequences, and
-    :meth:`steps`, the same value by value. Reals are standardized by one shift and scale for all
+    A model writes :meth:`features`, the network over whole sequences, :meth:`steps`, the same
+    value by value, and their :meth:`sizes`. Reals are standardized by one shift and scale for all
     positions, for a network that is the same everywhere must see them alike.
 
     Args:
         event: A sequence; binary codes and reals of other shapes are flattened.
-        conditional: The distribution of one value.
         context: A label or a vector, or nothing.
-        width: Size of the vector that stands for the value before.
-        features: Size of what the network gives for each value.
     """
 
-    def __init__(
-        self,
-        event: Event,
-        conditional: Conditional,
-        *,
-        context: ContextSpec | None = None,
-        width: int,
-        features: int,
-    ) -> None:
-        super().__init__(event, conditional, context=context)
-        self.past = PastValues(event, width)
-        self.output = nn.Linear(features, conditional.size)
+    def setup(self) -> None:
+        """Make what comes before and after the network."""
+        super().setup()
+        width, features = self.sizes()
+        self.past = PastValues(self.event, width)
+        self.output = nn.Linear(features, self.conditional.size)
         # All positions start at the data's marginal, and the network adds to it.
         nn.init.zeros_(self.output.weight)
+
+    def sizes(self) -> tuple[int, int]:
+        """Sizes of the vector that stands for a value, and of what the network gives for each."""
+        raise NotImplementedError
 
     def features(self, rows: Tensor, n: int, context: Context | None, u: Uniform | None) -> Tensor:
         """Map time-major rows (D n, width) of values before to features (D n, f)."""

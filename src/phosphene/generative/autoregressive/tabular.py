@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, EventError
+from phosphene.core.context import Context
+from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.phase import Phase, Step
+from phosphene.core.ranges import Count, NotNegative
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
-from phosphene.nn.conditionals import Categorical
+from phosphene.nn.conditionals import Categorical, Conditional, ConditionalName
 from phosphene.nn.noise import Uniform
 
 __all__ = ["Tabular"]
@@ -31,8 +33,6 @@ class Tabular(Autoregressive):
 
     Args:
         event: Codes of at most 4,096 states, such as 12 bits.
-        smoothing: s, added to every count; 0 is maximum likelihood, 1/2 the estimator of
-            Krichevsky and Trofimov (1981), 1 Laplace's rule.
         context: A label, or nothing.
 
     Raises:
@@ -48,25 +48,35 @@ class Tabular(Autoregressive):
         3
     """
 
-    counts: Tensor
+    smoothing: NotNegative = setting(
+        default=0.5,
+        help="s, added to every count; 0 is maximum likelihood, 1/2 the estimator of Krichevsky "
+        "and Trofimov (1981), 1 Laplace's rule.",
+    )
 
-    def __init__(
-        self, event: Event, *, smoothing: float = 0.5, context: ContextSpec | None = None
-    ) -> None:
-        _check_size(event)
-        super().__init__(event, Categorical(event), context=context)
-        assert event.levels is not None
+    conditional_name: ConditionalName = pinned(default="auto")
+    components: Count = pinned(default=10)
+
+    def setup(self) -> None:
+        """Make the parts."""
+        _check_size(self.event)
+        super().setup()
+        self.counts: Tensor
+        assert self.event.levels is not None
         if any(name != "label" for name in self.context.names):
             self.refuse("tables can be conditioned on a label only")
-        if not 0.0 <= smoothing < float("inf"):
-            raise ConfigError(f"smoothing must be 0 or more, as 0.5; got {smoothing:g}")
-        self.levels, self.smoothing = event.levels, smoothing
+        self.levels = self.event.levels
         # Prefixes of length i stand in rows (L^i - 1) / (L - 1) and on, in the order of their
         # codes as digits of a number.
-        self.first = [(self.levels**i - 1) // (self.levels - 1) for i in range(event.dimensions)]
-        rows = (self.levels**event.dimensions - 1) // (self.levels - 1)
+        dimensions = self.event.dimensions
+        self.first = [(self.levels**i - 1) // (self.levels - 1) for i in range(dimensions)]
+        rows = (self.levels**dimensions - 1) // (self.levels - 1)
         classes = self.context.label or 1
         self.register_buffer("counts", torch.zeros(classes, rows, self.levels))
+
+    def distribution(self) -> Conditional:
+        """Of a code."""
+        return Categorical(self.event)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -2,24 +2,24 @@
 
 from torch import Tensor
 
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.event import Event
-from phosphene.core.ranges import Count
+from phosphene.core.context import Context
+from phosphene.core.ranges import Count, Several
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.layers.temporal import TemporalNetwork, TemporalSteps
 from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
 from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import ConditionalName, build_conditional
 from phosphene.nn.noise import Uniform
+from phosphene.nn.settings import DropoutSettings
 
 __all__ = ["TCN"]
 
 
-class TCN(CausalSequence):
+class TCN(DropoutSettings, CausalSequence):
     """Residual blocks h_{l+1} = relu(h_l + F_l(h_l)), F two causal convolutions of dilation 2^l.
 
     By Bai, Kolter and Koltun (2018): weight-normalized convolutions, each followed by a relu and
-    spatial dropout (``TemporalBlock``), and a linear map to the parameters of
-    each conditional. A value is predicted from the
+    spatial dropout (``TemporalBlock``), and a linear map to the
+    parameters of each conditional. A value is predicted from the
 
         RF = 1 + 2 (kernel - 1) (2^blocks - 1)
 
@@ -28,19 +28,13 @@ class TCN(CausalSequence):
     Args:
         event: Tokens, audio in mu-law codes, binary codes or reals.
         context: A label or a vector, added in every block, or nothing.
-        channels: Channels of every block.
-        blocks: Blocks; the dilation doubles from each to the next.
-        kernel: Taps of a convolution.
-        dropout: Probability that a channel of an example is dropped in training.
-        conditional: The distribution of a value; ``auto`` is categorical for codes and a mixture
-            of Gaussians for reals.
-        components: Of a mixture.
 
     Raises:
         EventError: The event is an image.
         ConfigError: A number below 1, a kernel below 2, or a probability outside [0, 1).
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = TCN(Event.tokens(50, vocabulary=4), blocks=3, kernel=3)
         >>> model.receptive_field
         29
@@ -48,27 +42,28 @@ class TCN(CausalSequence):
         torch.Size([2, 50])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        channels: Count = 64,
-        blocks: int = 4,
-        kernel: int = 3,
-        dropout: float = 0.0,
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-    ) -> None:
-        distribution = build_conditional(conditional, event, components)
-        super().__init__(event, distribution, context=context, width=channels, features=channels)
-        if event.is_image:
+    channels: Count = setting(default=64, help="Channels of every block.")
+    blocks: Count = setting(default=4, help="Blocks; the dilation doubles from each to the next.")
+    kernel: Several = setting(default=3, help="Taps of a convolution.")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        if self.event.is_image:
             self.refuse("it runs along one sequence; pixelcnn and gated-pixelcnn are for images")
         self.network = TemporalNetwork(
-            channels, channels, blocks=blocks, kernel=kernel, dropout=dropout
+            self.channels,
+            self.channels,
+            blocks=self.blocks,
+            kernel=self.kernel,
+            dropout=self.dropout,
         )
         self.receptive_field = self.network.receptive_field
-        self.condition = ConditionBias(self.context, blocks * channels)
+        self.condition = ConditionBias(self.context, self.blocks * self.channels)
+
+    def sizes(self) -> tuple[int, int]:
+        """Channels, both."""
+        return self.channels, self.channels
 
     def features(self, rows: Tensor, n: int, context: Context | None, u: Uniform | None) -> Tensor:
         """The last block's channels, (D n, channels)."""

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, UnknownNameError
-from phosphene.core.event import Event
 from phosphene.core.ranges import Count, Positive
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.generative.autoregressive.layers.decoding import Decoding
 from phosphene.generative.autoregressive.layers.positions import (
@@ -27,8 +27,9 @@ from phosphene.generative.autoregressive.layers.transformer import (
 )
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import Categorical, ConditionalName, build_conditional
-from phosphene.nn.noise import Uniform, check_probability
+from phosphene.nn.conditionals import Categorical
+from phosphene.nn.noise import Uniform
+from phosphene.nn.settings import DropoutSettings
 
 __all__ = ["PositionsName", "Transformer"]
 
@@ -38,7 +39,7 @@ _CACHE_BYTES = 128 * 2**20
 """Samples are drawn in parts whose keys and values fit in this."""
 
 
-class Transformer(Autoregressive):
+class Transformer(DropoutSettings, Autoregressive):
     """p(x_k | x_<k) = softmax(W norm(h_k)), h = blocks(start, e(x_1), ..., e(x_{D-1})).
 
     A decoder of pre-norm blocks (Vaswani et al., 2017; Radford et al., 2019) over the values of an
@@ -56,91 +57,79 @@ class Transformer(Autoregressive):
     Args:
         event: Any event: text, codes, pixels, binary vectors, reals.
         context: A label or a vector, or nothing.
-        width: Size of the hidden vectors.
-        depth: Number of blocks.
-        heads: Heads of attention; divides the width.
-        mlp_ratio: Size of the feed-forward layers over the width; ``swiglu`` takes two thirds of
-            it, for it has three matrices instead of two.
-        feed_forward: ``gelu``, ``gelu-tanh`` or ``swiglu``.
-        norm: ``layer`` or ``rms``.
-        bias: Whether linear layers and norms have biases.
-        positions: ``rotary``, ``sinusoidal`` or ``learned``.
-        rotary_base: The slowest pair of coordinates turns once in about 2 pi times this.
-        pairs: Also embed each code together with the one before it (as longer n-grams in Pagnoni
-            et al., 2024): attention need not learn to look one place back, which shortens the
-            training of small models of text. None: for tokens of at most 128 kinds.
-        tied: Use the embeddings of codes as the output matrix (Press and Wolf, 2017).
-        dropout: Probability that a feature is dropped after the embedding and in each branch.
-        conditional: The conditional distribution, see
-            :func:`~phosphene.nn.conditionals.build_conditional`.
-        components: Of a mixture.
-        eps: Of the norms.
 
     Raises:
         ConfigError: Sizes that do not fit each other, or ties without codes.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = Transformer(Event.tokens(6, 5), width=8, depth=1, heads=2)
         >>> model.log_prob(torch.zeros(1, 6)).shape, model.sample(2).shape
         (torch.Size([1]), torch.Size([2, 6]))
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        width: int = 128,
-        depth: int = 4,
-        heads: int = 4,
-        mlp_ratio: float = 4.0,
-        feed_forward: FeedForwardName = "gelu",
-        norm: NormName = "layer",
-        bias: bool = False,
-        positions: PositionsName = "rotary",
-        rotary_base: Positive = 10000.0,
-        pairs: bool | None = None,
-        tied: bool = False,
-        dropout: float = 0.0,
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-        eps: Positive = 1e-6,
-    ) -> None:
-        super().__init__(event, build_conditional(conditional, event, components), context=context)
-        for name, value in (("width", width), ("depth", depth), ("heads", heads)):
-            if value < 1:
-                raise ConfigError(f"{name} must be 1 or more, got {value}")
-        if not mlp_ratio > 0:
-            raise ConfigError(f"mlp_ratio must be above 0, got {mlp_ratio:g}")
-        if tied and not isinstance(self.conditional, Categorical):
+    width: Count = setting(default=128, help="Size of the hidden vectors.")
+    depth: Count = setting(default=4, help="Number of blocks.")
+    heads: Count = setting(default=4, help="Heads of attention; divides the width.")
+    mlp_ratio: Positive = setting(
+        default=4.0,
+        help="Size of the feed-forward layers over the width; ``swiglu`` takes two thirds of it, "
+        "for it has three matrices instead of two.",
+    )
+    feed_forward: FeedForwardName = setting(
+        default="gelu", help="``gelu``, ``gelu-tanh`` or ``swiglu``."
+    )
+    norm_name: NormName = setting(alias="norm", default="layer", help="``layer`` or ``rms``.")
+    bias: bool = setting(default=False, help="Whether linear layers and norms have biases.")
+    positions: PositionsName = setting(
+        default="rotary", help="``rotary``, ``sinusoidal`` or ``learned``."
+    )
+    rotary_base: Positive = setting(
+        default=10000.0, help="The slowest pair of coordinates turns once in about 2 pi times this."
+    )
+    pairs_given: bool | None = setting(
+        alias="pairs",
+        default=None,
+        help="Also embed each code together with the one before it (as longer n-grams in Pagnoni "
+        "et al., 2024): attention need not learn to look one place back, which shortens the "
+        "training of small models of text. None: for tokens of at most 128 kinds.",
+    )
+    tied: bool = setting(
+        default=False,
+        help="Use the embeddings of codes as the output matrix (Press and Wolf, 2017).",
+    )
+    eps: Positive = setting(default=1e-6, help="Of the norms.")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        if self.tied and not isinstance(self.conditional, Categorical):
             raise ConfigError(
-                f"tied=True needs an output for each code, and {event} has the conditional "
+                f"tied=True needs an output for each code, and {self.event} has the conditional "
                 f"{type(self.conditional).__name__}; allowed: False, or conditional='categorical'"
             )
-        self.width, self.tied = width, tied
-        self.dropout = check_probability("dropout", dropout)
-        self._build_inputs(positions, heads, rotary_base)
-        self.pairs = self._pair_table(pairs)
-        hidden = _hidden(width, mlp_ratio, feed_forward)
+        self._build_inputs(self.positions, self.heads, self.rotary_base)
+        self.pairs = self._pair_table(self.pairs_given)
+        hidden = _hidden(self.width, self.mlp_ratio, self.feed_forward)
         self.blocks = nn.ModuleList(
             Block(
-                width,
-                heads,
+                self.width,
+                self.heads,
                 hidden,
-                depth=depth,
-                norm=norm,
-                feed_forward=feed_forward,
-                bias=bias,
-                eps=eps,
+                depth=self.depth,
+                norm=self.norm_name,
+                feed_forward=self.feed_forward,
+                bias=self.bias,
+                eps=self.eps,
             )
-            for _ in range(depth)
+            for _ in range(self.depth)
         )
-        self.norm = Norm(norm, width, bias=bias, eps=eps)
+        self.norm = Norm(self.norm_name, self.width, bias=self.bias, eps=self.eps)
         size = self.conditional.size
-        self.head = None if tied else nn.Linear(width, size, bias=False)
+        self.head = None if self.tied else nn.Linear(self.width, size, bias=False)
         if self.head is not None:
             nn.init.zeros_(self.head.weight)
-        shape = (size,) if self._sequence else (event.dimensions, size)
+        shape = (size,) if self._sequence else (self.event.dimensions, size)
         self.output_bias = nn.Parameter(torch.zeros(shape))
 
     def _build_inputs(self, positions: PositionsName, heads: int, base: float) -> None:

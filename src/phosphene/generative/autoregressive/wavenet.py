@@ -6,13 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.event import Event
-from phosphene.core.ranges import Count
+from phosphene.core.context import Context
+from phosphene.core.ranges import Count, Several
+from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.layers.causal import (
     Window,
     causal_conv,
-    check_counts,
     gate,
     receptive_field,
 )
@@ -20,7 +19,7 @@ from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
 from phosphene.kernels.wavenet import WavenetArrays, wavenet_sample, wavenet_usable
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import Categorical, ConditionalName, build_conditional
+from phosphene.nn.conditionals import Categorical
 from phosphene.nn.noise import Uniform
 
 __all__ = ["WaveNet"]
@@ -48,20 +47,13 @@ class WaveNet(CausalSequence):
     Args:
         event: Audio in mu-law codes, tokens, binary codes or reals.
         context: A label or a vector, added in every layer (global conditioning), or nothing.
-        layers: Layers in a stack; the dilation doubles from each to the next.
-        stacks: How often the dilations start again at 1.
-        channels: C, the residual channels and gates.
-        skip: Channels of the skip connections and of the hidden map H.
-        kernel: Taps of a convolution.
-        conditional: The distribution of a value; ``auto`` is categorical for codes and a mixture
-            of Gaussians for reals.
-        components: Of a mixture.
 
     Raises:
         EventError: The event is an image.
         ConfigError: A number below 1, or a kernel below 2.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = WaveNet(Event.audio(100), layers=10, stacks=1)
         >>> model.receptive_field
         1024
@@ -69,27 +61,25 @@ class WaveNet(CausalSequence):
         torch.Size([2])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        layers: int = 8,
-        stacks: int = 1,
-        channels: Count = 32,
-        skip: int = 64,
-        kernel: int = 2,
-        conditional: ConditionalName = "auto",
-        components: Count = 10,
-    ) -> None:
-        check_counts(layers=layers, stacks=stacks, channels=channels, skip=skip, kernel=kernel)
-        distribution = build_conditional(conditional, event, components)
-        super().__init__(event, distribution, context=context, width=channels, features=skip)
-        if event.is_image:
+    layers: Count = setting(
+        default=8, help="Layers in a stack; the dilation doubles from each to the next."
+    )
+    stacks: Count = setting(default=1, help="How often the dilations start again at 1.")
+    channels: Count = setting(default=32, help="C, the residual channels and gates.")
+    skip_channels: Count = setting(
+        alias="skip", default=64, help="Channels of the skip connections and of the hidden map H."
+    )
+    kernel: Several = setting(default=2, help="Taps of a convolution.")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        if self.event.is_image:
             self.refuse("it runs along one sequence; pixelcnn and gated-pixelcnn are for images")
-        self.dilations = [2**i for i in range(layers)] * stacks
-        self.receptive_field = receptive_field(kernel, self.dilations)
-        depth, self.channels = len(self.dilations), channels
+        self.dilations = [2**i for i in range(self.layers)] * self.stacks
+        self.receptive_field = receptive_field(self.kernel, self.dilations)
+        depth, channels = len(self.dilations), self.channels
+        kernel, skip = self.kernel, self.skip_channels
         taps = torch.randn(depth, kernel, channels, 2 * channels) / math.sqrt(kernel * channels)
         taps[..., :channels] *= 2.0
         self.taps = nn.Parameter(taps)
@@ -103,6 +93,10 @@ class WaveNet(CausalSequence):
         self.skip_bias = nn.Parameter(torch.zeros(skip))
         self.hidden = nn.Linear(skip, skip)
         self.condition = ConditionBias(self.context, depth * 2 * channels)
+
+    def sizes(self) -> tuple[int, int]:
+        """Channels, and those of the skip connections."""
+        return self.channels, self.skip_channels
 
     def features(self, rows: Tensor, n: int, context: Context | None, u: Uniform | None) -> Tensor:
         """The sum of skips and the hidden map, (D n, skip)."""

@@ -14,7 +14,8 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.protocols import Likelihood, Tokenizes, available_if
+from phosphene.core.protocols import Tokenizes, available_if
+from phosphene.core.settings import setting
 from phosphene.core.stages import Part
 
 __all__ = ["CodePrior", "DecodesTokens"]
@@ -47,10 +48,6 @@ class CodePrior(Model):
     Args:
         event: What the first model takes.
         context: What the prior is conditioned on.
-        codes_system: The first model's name in the catalogue.
-        codes: Its settings.
-        prior_system: The prior's name in the catalogue.
-        prior: Its settings.
 
     Raises:
         ConfigError: The first system has no tokens.
@@ -66,31 +63,36 @@ class CodePrior(Model):
         (torch.Size([2, 1, 8, 8]), torch.Size([3]))
     """
 
-    likelihood: Likelihood = "bound"
+    likelihood = "bound"
     one_code = True
     """The bound keeps one code of an example; its exponential is no unbiased estimate of p(x)."""
     weights_particles = False
     bound_note = "by one code of each example"
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        codes_system: str = "vq-vae",
-        codes: Mapping[str, Any] | None = None,
-        prior_system: str = "transformer",
-        prior: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(event, context=context)
-        self.systems = (codes_system, prior_system)
-        self.settings = (dict(codes or {}), dict(prior or {}))
-        self.codes = _build(codes_system, event, None, codes)
+    codes_system: str = setting(default="vq-vae", help="The first model's name in the catalogue.")
+    codes_settings: Mapping[str, Any] | None = setting(
+        alias="codes", default=None, help="Its settings."
+    )
+    prior_system: str = setting(default="transformer", help="The prior's name in the catalogue.")
+    prior_settings: Mapping[str, Any] | None = setting(
+        alias="prior", default=None, help="Its settings."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.systems = (self.codes_system, self.prior_system)
+        self.settings = (dict(self.codes_settings or {}), dict(self.prior_settings or {}))
+        self.codes = _build(self.codes_system, self.event, None, self.codes_settings)
         if not isinstance(self.codes, DecodesTokens):
-            raise ConfigError(f"codes_system {codes_system!r} has no tokens; 'vq-vae' has")
-        self.prior = _build(prior_system, self.codes.code_event, context, prior)
+            raise ConfigError(f"codes_system {self.codes_system!r} has no tokens; 'vq-vae' has")
+        self.prior = _build(
+            self.prior_system, self.codes.code_event, self.context_spec, self.prior_settings
+        )
         if not hasattr(self.prior, "log_prob"):
-            raise ConfigError(f"prior_system {prior_system!r} has no exact likelihood of tokens")
+            raise ConfigError(
+                f"prior_system {self.prior_system!r} has no exact likelihood of tokens"
+            )
         self.label_may_be_unknown = self.prior.label_may_be_unknown
 
     # -- training in stages -----------------------------------------------------------------------

@@ -9,24 +9,26 @@ from torch import Tensor, nn
 
 from phosphene.core import rng
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
 from phosphene.core.phase import Loss, Phase, Step
-from phosphene.core.protocols import Likelihood, available_if
+from phosphene.core.protocols import available_if
+from phosphene.core.ranges import Count, Natural, Several
+from phosphene.core.settings import setting
 from phosphene.generative.energy.annealed import (
     LogNormalizer,
     annealed_importance,
     sigmoid_schedule,
 )
-from phosphene.generative.energy.units import FEW, BinaryUnits, at_least, binary_states, flip
+from phosphene.generative.energy.settings import ChainSettings
+from phosphene.generative.energy.units import FEW, BinaryUnits, binary_states, flip
 
 __all__ = ["BoltzmannMachine"]
 
 Learning = Literal["auto", "exact", "persistent"]
 
 
-class BoltzmannMachine(BinaryUnits):
+class BoltzmannMachine(ChainSettings, BinaryUnits):
     """p(s) = exp(1/2 s'Ws + b's) / Z, W symmetric with an empty diagonal.
 
     By Ackley, Hinton and Sejnowski (1985). The units s are the example and, perhaps, hidden ones;
@@ -40,63 +42,51 @@ class BoltzmannMachine(BinaryUnits):
     Args:
         event: Codes 0 and 1 of any shape.
         context: None.
-        hidden: Number of hidden units.
-        learning: ``exact``, ``persistent``, or ``auto``: exact with at most 16 units.
-        steps: Sweeps over all units for each update.
-        chains: Number of persistent chains.
-        sweeps: Sweeps before a chain's state is a sample, where samples are not exact.
-        ais_chains: Chains of annealed importance sampling.
-        ais_temperatures: Its temperatures.
 
     Raises:
         EventError: The event has other codes than 0 and 1, or there is a context.
         ConfigError: A setting has a value that it cannot take.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = BoltzmannMachine(Event.binary(4), hidden=2)
         >>> x = torch.cartesian_prod(*[torch.arange(2)] * 4)
         >>> bool((model.log_prob(x).exp().sum() - 1).abs() < 1e-5)
         True
     """
 
-    chains: Tensor
-    base: Tensor
+    hidden: Natural = setting(default=0, help="Number of hidden units.")
+    learning: Learning = setting(
+        default="auto", help="``exact``, ``persistent``, or ``auto``: exact with at most 16 units."
+    )
+    sweeps: Count = setting(
+        default=200, help="Sweeps before a chain's state is a sample, where samples are not exact."
+    )
+    ais_chains: Several = setting(default=200, help="Chains of annealed importance sampling.")
+    ais_temperatures: Count = setting(default=500, help="Its temperatures.")
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        hidden: int = 0,
-        learning: Learning = "auto",
-        steps: int = 1,
-        chains: int = 100,
-        sweeps: int = 200,
-        ais_chains: int = 200,
-        ais_temperatures: int = 500,
-    ) -> None:
-        super().__init__(event, context=context)
-        self.units = event.dimensions + hidden
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.chains: Tensor
+        self.base: Tensor
+        self.units = self.event.dimensions + self.hidden
         few = self.units <= FEW
-        if learning not in ("auto", "exact", "persistent"):
-            raise ConfigError(f"learning must be 'auto', 'exact' or 'persistent', got {learning!r}")
-        if learning == "exact" and not few:
+        if self.learning == "exact" and not few:
             raise ConfigError(
                 f"exact learning takes at most {FEW} units, got {self.units}; use 'persistent'"
             )
-        at_least(0, hidden=hidden)
-        at_least(1, steps=steps, chains=chains, sweeps=sweeps, ais_temperatures=ais_temperatures)
-        at_least(2, ais_chains=ais_chains)
         self.exact = few
-        self.learning = ("exact" if few else "persistent") if learning == "auto" else learning
-        self.likelihood: Likelihood = "exact" if few else ("none" if hidden else "estimate")
-        self.hidden, self.steps, self.sweeps = hidden, steps, sweeps
-        self.ais = (ais_chains, ais_temperatures)
+        self.learning = (
+            ("exact" if few else "persistent") if self.learning == "auto" else self.learning
+        )
+        self.likelihood = "exact" if few else ("none" if self.hidden else "estimate")
+        self.ais = (self.ais_chains, self.ais_temperatures)
         self.b = nn.Parameter(torch.zeros(self.units))
         pairs = self.units * (self.units - 1) // 2
         self.w = nn.Parameter(0.01 * torch.randn(pairs))
-        self.register_buffer("base", torch.zeros(event.dimensions))
-        start = (torch.rand(chains, self.units) < 0.5).to(self.b.dtype)
+        self.register_buffer("base", torch.zeros(self.event.dimensions))
+        start = (torch.rand(self.chain_count, self.units) < 0.5).to(self.b.dtype)
         self.register_buffer("chains", start)
         above = torch.triu_indices(self.units, self.units, 1)
         self.register_buffer("above", above, persistent=False)

@@ -1,6 +1,6 @@
 """Generative stochastic network: a chain whose stationary distribution is learned."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -8,13 +8,15 @@ from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
-from phosphene.core.protocols import Likelihood, available_if
-from phosphene.generative.energy.units import BinaryUnits, at_least, binary_states
+from phosphene.core.protocols import available_if
+from phosphene.core.ranges import Count, Within
+from phosphene.core.settings import setting
+from phosphene.generative.energy.units import BinaryUnits, binary_states
 from phosphene.nn.masked import MaskedMLP
 from phosphene.nn.mlp import MLP
+from phosphene.nn.settings import ActivationSettings
 
 __all__ = ["GSN", "stationary"]
 
@@ -40,7 +42,7 @@ def stationary(transition: Tensor) -> Tensor:
     return pi
 
 
-class GSN(BinaryUnits):
+class GSN(ActivationSettings, BinaryUnits):
     """A chain X~ ~ C(. | X), X ~ P(. | X~), by Bengio, Laufer, Alain and Yosinski (2014).
 
     C flips each value to a random one with probability ``noise``; P is learned to say what the
@@ -55,12 +57,6 @@ class GSN(BinaryUnits):
     Args:
         event: Codes 0 and 1 of any shape.
         context: None.
-        hidden: Widths of the layers of P.
-        kernel: ``autoregressive`` or ``factorised``.
-        noise: Probability that a value is replaced by a fair coin.
-        walkback: Steps of the chain in training; 1 is a denoising autoencoder.
-        burn_in: Steps of a chain before its state is a sample.
-        activation: ``tanh``, ``relu``, ...
 
     Raises:
         EventError: The event has other codes than 0 and 1, or there is a context.
@@ -73,38 +69,32 @@ class GSN(BinaryUnits):
         1.0
     """
 
-    likelihood: Likelihood = "none"
-    start: Tensor
+    likelihood = "none"
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        hidden: tuple[int, ...] = (256,),
-        kernel: Kernel = "autoregressive",
-        noise: float = 0.4,
-        walkback: int = 3,
-        burn_in: int = 50,
-        activation: str = "relu",
-    ) -> None:
-        super().__init__(event, context=context)
-        if kernel not in ("autoregressive", "factorised"):
-            raise ConfigError(f"kernel must be 'autoregressive' or 'factorised', got {kernel!r}")
-        if not 0.0 < noise <= 1.0:
-            raise ConfigError(f"noise must lie in (0, 1], got {noise:g}")
-        at_least(1, walkback=walkback, burn_in=burn_in)
-        self.noise, self.walkback, self.burn_in = noise, walkback, burn_in
-        dimensions = event.dimensions
+    hidden: tuple[int, ...] = setting(default=(256,), help="Widths of the layers of P.")
+    kernel: Kernel = setting(default="autoregressive", help="``autoregressive`` or ``factorised``.")
+    noise: Annotated[float, Within(0, 1, above=True)] = setting(
+        default=0.4, help="Probability that a value is replaced by a fair coin."
+    )
+    walkback: Count = setting(
+        default=3, help="Steps of the chain in training; 1 is a denoising autoencoder."
+    )
+    burn_in: Count = setting(default=50, help="Steps of a chain before its state is a sample.")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.start: Tensor
+        dimensions = self.event.dimensions
         self.network: MaskedMLP | MLP
-        if kernel == "autoregressive":
+        if self.kernel == "autoregressive":
             given = ContextSpec(vector=Event.real(dimensions))
             self.network = MaskedMLP(
-                dimensions, hidden, activation=activation, direct=True, context=given
+                dimensions, self.hidden, activation=self.activation_name, direct=True, context=given
             )
             self.bias = nn.Parameter(torch.zeros(dimensions))
         else:
-            self.network = MLP(dimensions, hidden, dimensions, activation=activation)
+            self.network = MLP(dimensions, self.hidden, dimensions, activation=self.activation_name)
         self.register_buffer("start", torch.zeros(dimensions))
 
     # -- the two kernels --------------------------------------------------------------------------

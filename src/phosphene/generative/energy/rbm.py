@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 from phosphene.core import rng
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
+from phosphene.core.context import Context
 from phosphene.core.phase import Loss, Phase, Step
-from phosphene.core.protocols import Likelihood, available_if
-from phosphene.core.ranges import NotNegative
+from phosphene.core.protocols import available_if
+from phosphene.core.ranges import Count, NotNegative, Several
+from phosphene.core.settings import setting
 from phosphene.generative.energy.annealed import (
     LogNormalizer,
     annealed_importance,
     sigmoid_schedule,
 )
-from phosphene.generative.energy.units import FEW, BinaryUnits, at_least, binary_states, flip
+from phosphene.generative.energy.settings import ChainSettings
+from phosphene.generative.energy.units import FEW, BinaryUnits, binary_states, flip
 from phosphene.nn.cached import Snapshot
 
 __all__ = ["RBM"]
@@ -28,7 +28,7 @@ __all__ = ["RBM"]
 Learning = Literal["cd", "persistent", "tempering"]
 
 
-class RBM(BinaryUnits):
+class RBM(ChainSettings, BinaryUnits):
     """p(v) = sum_h exp(a'v + b'h + h'Wv) / Z, by Smolensky (1986); Hinton (2002).
 
     The hidden units are summed out: p(v) = exp(-F(v)) / Z with the free energy
@@ -48,66 +48,49 @@ class RBM(BinaryUnits):
     Args:
         event: Codes 0 and 1 of any shape, D of them.
         context: None.
-        hidden: Number of hidden units.
-        learning: ``cd``, ``persistent`` or ``tempering``.
-        steps: Gibbs steps for each update, k.
-        chains: Number of persistent chains (at each temperature).
-        temperatures: Of ``tempering``, from 1 to 0.
-        weight_decay: Of W, in nats per example: adds 1/2 decay |W|^2 to the loss.
-        gibbs: Steps of a chain before it is a sample, where samples are not exact.
-        ais_chains: Chains of annealed importance sampling.
-        ais_temperatures: Its temperatures.
 
     Raises:
         EventError: The event has other codes than 0 and 1, or there is a context.
         ConfigError: A setting has a value that it cannot take.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = RBM(Event.binary(6), hidden=4)
         >>> x = torch.cartesian_prod(*[torch.arange(2)] * 6)
         >>> bool((model.log_prob(x).exp().sum() - 1).abs() < 1e-5)
         True
     """
 
-    chains: Tensor
-    base: Tensor
+    hidden: Count = setting(default=100, help="Number of hidden units.")
+    learning: Learning = setting(
+        default="persistent", help="``cd``, ``persistent`` or ``tempering``."
+    )
+    temperatures: Several = setting(default=10, help="Of ``tempering``, from 1 to 0.")
+    weight_decay: NotNegative = setting(
+        default=0.0, help="Of W, in nats per example: adds 1/2 decay |W|^2 to the loss."
+    )
+    gibbs: Count = setting(
+        default=1000, help="Steps of a chain before it is a sample, where samples are not exact."
+    )
+    ais_chains: Several = setting(default=500, help="Chains of annealed importance sampling.")
+    ais_temperatures: Count = setting(default=2000, help="Its temperatures.")
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        hidden: int = 100,
-        learning: Learning = "persistent",
-        steps: int = 1,
-        chains: int = 100,
-        temperatures: int = 10,
-        weight_decay: NotNegative = 0.0,
-        gibbs: int = 1000,
-        ais_chains: int = 500,
-        ais_temperatures: int = 2000,
-    ) -> None:
-        super().__init__(event, context=context)
-        if learning not in ("cd", "persistent", "tempering"):
-            raise ConfigError(
-                f"learning must be 'cd', 'persistent' or 'tempering', got {learning!r}"
-            )
-        at_least(1, hidden=hidden, steps=steps, chains=chains, gibbs=gibbs)
-        at_least(2, ais_chains=ais_chains, temperatures=temperatures)
-        at_least(1, ais_temperatures=ais_temperatures)
-        dimensions = event.dimensions
-        self.learning, self.steps, self.gibbs = learning, steps, gibbs
-        self.weight_decay = weight_decay
-        self.exact = min(hidden, dimensions) <= FEW
-        self.likelihood: Likelihood = "exact" if self.exact else "estimate"
-        self.ais = (ais_chains, ais_temperatures)
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.chains: Tensor
+        self.base: Tensor
+        dimensions = self.event.dimensions
+        self.exact = min(self.hidden, dimensions) <= FEW
+        self.likelihood = "exact" if self.exact else "estimate"
+        self.ais = (self.ais_chains, self.ais_temperatures)
         self.a = nn.Parameter(torch.zeros(dimensions))
-        self.b = nn.Parameter(torch.zeros(hidden))
-        self.W = nn.Parameter(0.01 * torch.randn(hidden, dimensions))
+        self.b = nn.Parameter(torch.zeros(self.hidden))
+        self.W = nn.Parameter(0.01 * torch.randn(self.hidden, dimensions))
         self.register_buffer("base", torch.zeros(dimensions))
-        replicas = temperatures if learning == "tempering" else 1
-        if learning != "cd":
-            start = (torch.rand(replicas, chains, dimensions) < 0.5).to(self.W.dtype)
+        replicas = self.temperatures if self.learning == "tempering" else 1
+        if self.learning != "cd":
+            start = (torch.rand(replicas, self.chain_count, dimensions) < 0.5).to(self.W.dtype)
             self.register_buffer("chains", start)
         self.betas = torch.linspace(1, 0, replicas).tolist() if replicas > 1 else [1.0]
         self._log_z: tuple[Snapshot, LogNormalizer] | None = None

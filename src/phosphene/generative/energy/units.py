@@ -3,12 +3,10 @@
 import torch
 from torch import Tensor
 
-from phosphene.core.context import ContextSpec
-from phosphene.core.errors import ConfigError, EventError
-from phosphene.core.event import Event
+from phosphene.core.errors import EventError
 from phosphene.core.model import Model
 
-__all__ = ["FEW", "BinaryUnits", "at_least", "binary_states", "flip"]
+__all__ = ["FEW", "BinaryUnits", "binary_states", "flip"]
 
 FEW = 16
 """Up to this many units, all states are enumerated."""
@@ -25,9 +23,10 @@ class BinaryUnits(Model):
         EventError: The event has other codes, or there is a context.
     """
 
-    def __init__(self, event: Event, *, context: ContextSpec | None = None) -> None:
-        super().__init__(event, context=context)
-        if event.levels != 2:
+    def setup(self) -> None:
+        """Refuse other events, and contexts."""
+        super().setup()
+        if self.event.levels != 2:
             self.refuse("it has codes 0 and 1")
         if self.context:
             names = ", ".join(self.context.names)
@@ -45,13 +44,6 @@ class BinaryUnits(Model):
         """Flat codes, zero where they are not known, and the flat mask (n, D)."""
         seen = torch.broadcast_to(mask.bool(), x.shape)
         return self.flat(torch.where(seen, x, torch.zeros_like(x))), seen.flatten(1)
-
-
-def at_least(least: int, **values: int) -> None:
-    """Raise ConfigError if one of the named values is below the least that makes sense."""
-    for name, value in values.items():
-        if value < least:
-            raise ConfigError(f"{name} must be {least} or more, got {value}")
 
 
 def binary_states(units: int, like: Tensor) -> Tensor:

@@ -8,10 +8,10 @@ from torch import Tensor
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.derivatives import transformed
-from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.phase import Loss
-from phosphene.core.ranges import NotNegative
+from phosphene.core.ranges import Count, Positive
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.flow.flow import Flow
 from phosphene.generative.flow.layers.actnorm import ActNorm
 from phosphene.generative.flow.layers.conditioner import ImageConditioner
@@ -27,12 +27,13 @@ from phosphene.generative.flow.layers.steered import (
     recorded,
 )
 from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.generative.flow.settings import LimitSettings
 from phosphene.nn.monotone import Affine
 
 __all__ = ["CFlow"]
 
 
-class CFlow(Flow):
+class CFlow(LimitSettings, Flow):
     """log p(x_B | x_A) = log N(z_B; 0, I) + log |det dz_B/dx_B| with z_B = f(x_B; h_1, ..., h_k).
 
     h_1, ..., h_k are the states of a second flow g, z_A = g(x_A), after each of its k steps. The
@@ -56,14 +57,6 @@ class CFlow(Flow):
         event: x_B: images (C, h, w) of codes or reals.
         context: ``image``: x_A, of the same height and width. A label or a vector is told to f
             besides.
-        levels: Scales; each halves height and width.
-        steps: Steps (activation normalization, 1x1 convolution, affine coupling) of each scale.
-        hidden: Channels of the networks of f.
-        condition_hidden: Channels of the networks of g.
-        limit: The largest log-scale of a coupling.
-        codec: How codes become reals: ``centered``, ``logit`` or ``equalized``.
-        condition_weight: w, above 0.
-        conditional: False tells f nothing of x_A, for comparison: p(x_A) p(x_B).
 
     Raises:
         EventError: There is no x_A, it has another size, or an image cannot be halved so often.
@@ -77,41 +70,51 @@ class CFlow(Flow):
         (torch.Size([2]), True)
     """
 
-    transform: "_Pair"
+    levels: Count = setting(default=2, help="Scales; each halves height and width.")
+    steps: Count = setting(
+        default=4,
+        help="Steps (activation normalization, 1x1 convolution, affine coupling) of each scale.",
+    )
+    hidden: Count = setting(default=64, help="Channels of the networks of f.")
+    condition_hidden: Count = setting(default=32, help="Channels of the networks of g.")
+    codec_name: str = setting(
+        alias="codec",
+        default="centered",
+        help="How codes become reals: ``centered``, ``logit`` or ``equalized``.",
+    )
+    condition_weight: Positive = setting(default=1.0, help="w, above 0.")
+    conditional: bool = setting(
+        default=True, help="False tells f nothing of x_A, for comparison: p(x_A) p(x_B)."
+    )
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        levels: int = 2,
-        steps: int = 4,
-        hidden: int = 64,
-        condition_hidden: int = 32,
-        limit: NotNegative = 2.0,
-        codec: str = "centered",
-        condition_weight: float = 1.0,
-        conditional: bool = True,
-    ) -> None:
-        super().__init__(event, context=context, codec=codec)
+    base_name: str = pinned(default="normal")
+    components: Count = pinned(default=8)
+    whiten: bool = pinned(default=False)
+    alpha: float = pinned(default=0.05)
+    dequantization: str = pinned(default="uniform")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.transform: _Pair
         given = self.context.image
         if given is None:
             self.refuse("it models an image given another one: context=ContextSpec(image=...)")
-        for shown in (event, given):
-            check_levels(shown, levels, type(self).__name__)
-        if given.shape[1:] != event.shape[1:]:
+        for shown in (self.event, given):
+            check_levels(shown, self.levels, type(self).__name__)
+        if given.shape[1:] != self.event.shape[1:]:
             height, width = given.shape[1:]
             self.refuse(f"its condition is {height}x{width}, and must have the same size")
-        if steps < 1:
-            raise ConfigError(f"steps must be 1 or more, got {steps}")
-        if condition_weight <= 0:
-            raise ConfigError(f"condition_weight must be above 0, got {condition_weight}")
-        self.condition_weight = condition_weight
         g = _Condition(
-            given, levels=levels, steps=steps, hidden=condition_hidden, limit=limit, codec=codec
+            given,
+            levels=self.levels,
+            steps=self.steps,
+            hidden=self.condition_hidden,
+            limit=self.limit,
+            codec=self.codec_name,
         )
-        layers = _Layers(hidden, limit, self.context, given if conditional else None)
-        self.build(_Pair(layers.flow(event, levels, steps), g))
+        layers = _Layers(self.hidden, self.limit, self.context, given if self.conditional else None)
+        self.build(_Pair(layers.flow(self.event, self.levels, self.steps), g))
 
     @property
     def condition(self) -> "_Condition":

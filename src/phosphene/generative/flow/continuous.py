@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, UnknownNameError
-from phosphene.core.event import Event
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
+from phosphene.core.ranges import Count, Natural, Positive
 from phosphene.core.rng import generator as seeded_generator
+from phosphene.core.settings import setting
 from phosphene.generative.flow.flow import Flow
 from phosphene.generative.flow.layers.continuous import (
     TRACES,
@@ -22,6 +23,7 @@ from phosphene.generative.flow.layers.continuous import (
 )
 from phosphene.generative.flow.layers.transform import Composition
 from phosphene.generative.flow.layers.velocity import VelocityNetwork
+from phosphene.generative.flow.settings import BoundedSettings, VectorSettings
 from phosphene.nn.ode import Solver
 
 __all__ = ["ContinuousFlow"]
@@ -35,7 +37,7 @@ _PROBES = 8
 """In the likelihood of examples that have more."""
 
 
-class ContinuousFlow(Flow):
+class ContinuousFlow(BoundedSettings, VectorSettings, Flow):
     """dz/dt = v(z, t), z(0) = x: log p(x) = log p_Z(z(T)) + int_0^T tr(dv/dz) dt.
 
     Neural ordinary differential equations (Chen, Rubanova, Bettencourt and Duvenaud, 2018), with
@@ -51,80 +53,91 @@ class ContinuousFlow(Flow):
     Args:
         event: Reals, or images of codes.
         context: A label, a vector or an image that v is told, or nothing.
-        hidden: Widths of the hidden layers of v, or their channels.
-        network: ``mlp`` (examples are flattened), ``conv`` (convolutions 3x3), or ``auto``:
-            ``conv`` for images.
-        layer: How v is told the time: ``concatsquash`` or ``concat``.
-        activation: A smooth one.
-        time: T.
-        trace: ``exact`` (D products of reverse mode), ``hutchinson`` (one), or ``auto``: exact for
-            up to 3 dimensions in losses and 32 in likelihoods.
-        noise: Of the estimate: ``rademacher`` or ``normal``, drawn once for each solve.
-        tolerance: Relative and absolute, of losses and likelihoods.
-        loss_steps: Losses take this many Runge-Kutta steps of order 4 instead of steps chosen by
-            the tolerance; 0 for the tolerance.
-        gradient: ``backprop`` through the steps, or ``adjoint``.
-        max_steps: Steps after which a solve that does not arrive is an error.
-        base: The base distribution.
-        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Raises:
         UnknownNameError: There is no such network, layer, activation, trace, noise or gradient.
         ConfigError: A number is not positive, or convolutions are asked for vectors.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> flow = ContinuousFlow(Event.real(2), hidden=(8,))
         >>> value, error = flow.estimate_log_prob(torch.zeros(3, 2))
         >>> value.detach()  # untrained, v = 0: the base itself
         tensor([-1.8379, -1.8379, -1.8379])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        hidden: tuple[int, ...] = (64, 64, 64),
-        network: str = "auto",
-        layer: str = "concatsquash",
-        activation: str = "tanh",
-        time: float = 1.0,
-        trace: str = "auto",
-        noise: str = "rademacher",
-        tolerance: float = 1e-5,
-        loss_steps: int = 0,
-        gradient: str = "backprop",
-        max_steps: int = 1000,
-        base: str = "normal",
-        whiten: bool = False,
-    ) -> None:
-        super().__init__(event, context=context, base=base, whiten=whiten)
-        if network not in NETWORKS:
-            raise UnknownNameError("network", network, NETWORKS)
-        if trace not in ("auto", *TRACES):
-            raise UnknownNameError("trace", trace, ("auto", *TRACES))
-        probes_of(torch.zeros(1), noise)
-        if network == "conv" and not event.is_image:
-            raise ConfigError(f"network 'conv' is for images, got {event}; use 'mlp' or 'auto'")
-        if loss_steps < 0:
-            raise ConfigError(f"loss_steps must be 0 (none) or more, got {loss_steps}")
-        if event.discrete:
+    hidden: tuple[int, ...] = setting(
+        default=(64, 64, 64), help="Widths of the hidden layers of v, or their channels."
+    )
+    network: str = setting(
+        default="auto",
+        help="``mlp`` (examples are flattened), ``conv`` (convolutions 3x3), or ``auto``: "
+        "``conv`` for images.",
+    )
+    layer: str = setting(
+        default="concatsquash", help="How v is told the time: ``concatsquash`` or ``concat``."
+    )
+    activation_name: str = setting(alias="activation", default="tanh", help="A smooth one.")
+    time: Positive = setting(default=1.0, help="T.")
+    trace: str = setting(
+        default="auto",
+        help="``exact`` (D products of reverse mode), ``hutchinson`` (one), or ``auto``: exact "
+        "for up to 3 dimensions in losses and 32 in likelihoods.",
+    )
+    noise: str = setting(
+        default="rademacher",
+        help="Of the estimate: ``rademacher`` or ``normal``, drawn once for each solve.",
+    )
+    tolerance: Positive = setting(
+        default=1e-5, help="Relative and absolute, of losses and likelihoods."
+    )
+    loss_steps: Natural = setting(
+        default=0,
+        help="Losses take this many Runge-Kutta steps of order 4 instead of steps chosen by the "
+        "tolerance; 0 for the tolerance.",
+    )
+    gradient: str = setting(
+        default="backprop", help="``backprop`` through the steps, or ``adjoint``."
+    )
+    max_steps: Count = setting(
+        default=1000, help="Steps after which a solve that does not arrive is an error."
+    )
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        if self.network not in NETWORKS:
+            raise UnknownNameError("network", self.network, NETWORKS)
+        if self.trace not in ("auto", *TRACES):
+            raise UnknownNameError("trace", self.trace, ("auto", *TRACES))
+        probes_of(torch.zeros(1), self.noise)
+        if self.network == "conv" and not self.event.is_image:
+            raise ConfigError(
+                f"network 'conv' is for images, got {self.event}; use 'mlp' or 'auto'"
+            )
+        if self.event.discrete:
             self.bound_note += ", up to the solver's error"
         else:
             self.likelihood = "ode"
-        self.trace, self.noise = trace, noise
         self.weights_particles = self._exact(_EXACT_IN_LIKELIHOODS)
-        solver = Solver(rtol=tolerance, atol=tolerance, max_steps=max_steps, gradient=gradient)
-        self.loss_solver = Solver("rk4", loss_steps, gradient=gradient) if loss_steps else solver
+        solver = Solver(
+            rtol=self.tolerance,
+            atol=self.tolerance,
+            max_steps=self.max_steps,
+            gradient=self.gradient,
+        )
+        self.loss_solver = solver
+        if self.loss_steps:
+            self.loss_solver = Solver("rk4", self.loss_steps, gradient=self.gradient)
         velocity = VelocityNetwork(
-            event.shape,
-            hidden,
-            activation=activation,
-            layer=layer,
-            convolution=event.is_image and network != "mlp",
+            self.event.shape,
+            self.hidden,
+            activation=self.activation_name,
+            layer=self.layer,
+            convolution=self.event.is_image and self.network != "mlp",
             context=self.context,
         )
-        self.ode = Continuous(velocity, time=time, solver=solver)
+        self.ode = Continuous(velocity, time=self.time, solver=solver)
         self.build(self.ode)
 
     def _exact(self, most: int) -> bool:

@@ -7,15 +7,14 @@ import torch
 from torch import Tensor
 
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.drawing import each_row
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.moments import Moments
 from phosphene.core.phase import Loss
-from phosphene.core.protocols import Likelihood, available_if
-from phosphene.core.ranges import Count
+from phosphene.core.protocols import available_if
 from phosphene.data.codecs import Chain, Codec, Dequantize, Logit, Standardize
 from phosphene.data.equalize import Equalize
 from phosphene.generative.flow.layers.bases import Base, Uniform, build_base
@@ -23,6 +22,7 @@ from phosphene.generative.flow.layers.dequantize import DEQUANTIZATIONS, build_d
 from phosphene.generative.flow.layers.squash import Sigmoid
 from phosphene.generative.flow.layers.transform import Composition, Transform
 from phosphene.generative.flow.layers.whiten import Whiten
+from phosphene.generative.flow.settings import BaseSettings, CodecSettings
 
 __all__ = ["Flow"]
 
@@ -30,7 +30,7 @@ CodecName = Literal["logit", "centered", "equalized"]
 CODECS: tuple[CodecName, ...] = ("logit", "centered", "equalized")
 
 
-class Flow(Model):
+class Flow(BaseSettings, CodecSettings, Model):
     """log p(x) = log p_Z(f(y)) + log |det df/dy| + log |det dy/dx|, y the codec's reals.
 
     By Rezende and Mohamed (2015). A subclass gives f, a :class:`Transform` from the event's shape
@@ -42,19 +42,7 @@ class Flow(Model):
     not a likelihood.
 
     Args:
-        event: What one example is.
         context: What the density is conditioned on: a label, a vector, an image.
-        base: Name of the base distribution: ``normal``, ``mixture``, ``student-t``, ``uniform``,
-            ``logistic`` or ``learned``.
-        components: Of a mixture base.
-        codec: How codes become reals: ``logit`` (the unit interval to the line, RealNVP),
-            ``centered`` (to [-1/2, 1/2), Glow), or ``equalized`` (to numbers that are normal at
-            each pixel, by learned histograms).
-        alpha: The logit's margin.
-        dequantization: Where in its bin a code lies: ``uniform``, or ``variational``, a learned
-            q(u | x) that is trained with f and tightens the bound (Ho et al., 2019).
-        whiten: Begin with the linear map that makes of the data's covariance, found in closed form,
-            the identity (:class:`phosphene.generative.flow.layers.whiten.Whiten`).
 
     Raises:
         UnknownNameError: There is no such base, codec or dequantization.
@@ -62,42 +50,34 @@ class Flow(Model):
         EventError: The event is neither real nor an image.
     """
 
-    transform: Transform
-
     scoring_particles = 1
     """The bound of dequantization is scored as it is: weighting draws takes a pass for each."""
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        base: str = "normal",
-        components: Count = 8,
-        codec: str = "logit",
-        alpha: float = 0.05,
-        dequantization: str = "uniform",
-        whiten: bool = False,
-    ) -> None:
-        super().__init__(event, context=context)
-        if whiten and (event.kind != "real" or len(event.shape) != 1):
-            raise ConfigError(f"whiten=True is for vectors of reals, got {event}")
-        self.whiten = whiten
-        if event.kind not in ("real", "image"):
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.transform: Transform
+        if self.whiten and (self.event.kind != "real" or len(self.event.shape) != 1):
+            raise ConfigError(f"whiten=True is for vectors of reals, got {self.event}")
+        if self.event.kind not in ("real", "image"):
             self.refuse("a flow takes reals, or images of codes that are dequantized")
         if self.context.text is not None:
             self.refuse("it is conditioned on labels, vectors and images, not on text")
-        self.likelihood: Likelihood = "bound" if event.discrete else "exact"
-        self.base: Base = build_base(base, event.shape, context=self.context, components=components)
-        self.codec = _codec(event, codec, alpha)
-        self.equalized = codec == "equalized"
-        if dequantization not in DEQUANTIZATIONS:
-            raise UnknownNameError("dequantization", dequantization, DEQUANTIZATIONS)
-        if event.discrete:
-            self.bound_note = f"{dequantization} dequantization"
-            self.dequantizer = build_dequantizer(dequantization, event, self.context)
-        elif dequantization != "uniform":
-            raise ConfigError(f"dequantization={dequantization!r} is for codes, got {event}")
+        self.likelihood = "bound" if self.event.discrete else "exact"
+        self.base: Base = build_base(
+            self.base_name, self.event.shape, context=self.context, components=self.components
+        )
+        self.codec = _codec(self.event, self.codec_name, self.alpha)
+        self.equalized = self.codec_name == "equalized"
+        if self.dequantization not in DEQUANTIZATIONS:
+            raise UnknownNameError("dequantization", self.dequantization, DEQUANTIZATIONS)
+        if self.event.discrete:
+            self.bound_note = f"{self.dequantization} dequantization"
+            self.dequantizer = build_dequantizer(self.dequantization, self.event, self.context)
+        elif self.dequantization != "uniform":
+            raise ConfigError(
+                f"dequantization={self.dequantization!r} is for codes, got {self.event}"
+            )
 
     @property
     def spills(self) -> bool:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from phosphene.core.context import ContextSpec
-from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.errors import UnknownNameError
 from phosphene.core.event import Event
-from phosphene.core.ranges import Count, NotNegative
+from phosphene.core.ranges import Count
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.flow.flow import Flow
 from phosphene.generative.flow.layers.conditioner import ImageConditioner
 from phosphene.generative.flow.layers.conv1x1 import NormConv
@@ -13,6 +13,7 @@ from phosphene.generative.flow.layers.coupling import ChannelCoupling
 from phosphene.generative.flow.layers.multiscale import Level, MultiScale, check_levels, halvings
 from phosphene.generative.flow.layers.split import Split
 from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.generative.flow.settings import BinSettings, BoundedSettings, LimitSettings
 from phosphene.nn.monotone import Additive, Affine, Monotone
 from phosphene.nn.spline import RationalQuadratic
 
@@ -21,7 +22,7 @@ __all__ = ["Glow"]
 COUPLINGS = ("affine", "additive", "spline")
 
 
-class Glow(Flow):
+class Glow(BoundedSettings, LimitSettings, BinSettings, Flow):
     """Levels of a squeeze, K steps [ActNorm, invertible 1x1 convolution, coupling], and a split.
 
     By Kingma and Dhariwal (2018). Halves that leave at a split have a learned prior given the rest,
@@ -32,22 +33,6 @@ class Glow(Flow):
     Args:
         event: An image whose height and width can be halved ``levels`` times.
         context: A label, a vector or an image, or nothing.
-        levels: Scales; None for two, or as many as the size allows: one without a squeeze where
-            it cannot be halved and there are colors to couple.
-        steps: K, at each scale.
-        hidden: Channels of the hidden layers of each coupling's network.
-        coupling: ``affine``, ``additive`` (of volume 1) or ``spline``.
-        convolution: ``plu``, or ``dense`` for a free matrix.
-        kernels: Sides of the three convolutions of each coupling's network.
-        activation: Of the couplings' networks; a bounded one, as ``tanh``, keeps scales and shifts
-            bounded however far an example is from the data.
-        limit: The largest log-scale of an affine coupling; 0 for none.
-        bins: Of a spline coupling.
-        split_prior: Whether what leaves at a split has a prior given the rest.
-        base: The base distribution.
-        codec: How codes become reals: ``centered`` or ``logit``.
-        alpha: The logit's margin.
-        dequantization: ``uniform`` or ``variational``.
 
     Raises:
         UnknownNameError: There is no such coupling or convolution.
@@ -60,62 +45,62 @@ class Glow(Flow):
         torch.Size([3, 1, 8, 8])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        levels: int | None = None,
-        steps: int = 8,
-        hidden: int = 64,
-        coupling: str = "affine",
-        convolution: str = "plu",
-        kernels: Sequence[int] = (3, 1, 3),
-        activation: str = "tanh",
-        limit: NotNegative = 2.0,
-        bins: Count = 8,
-        split_prior: bool = True,
-        base: str = "learned",
-        codec: str = "centered",
-        alpha: float = 0.05,
-        dequantization: str = "uniform",
-    ) -> None:
-        levels, squeezed = _scales(event, levels)
-        super().__init__(
-            event,
-            context=context,
-            base=base,
-            codec=codec,
-            alpha=alpha,
-            dequantization=dequantization,
-        )
-        if steps < 1:
-            raise ConfigError(f"steps must be 1 or more, got {steps}")
-        monotone = _monotone(coupling, limit, bins)
+    levels: int | None = setting(
+        default=None,
+        help="Scales; None for two, or as many as the size allows: one without a squeeze where "
+        "it cannot be halved and there are colors to couple.",
+    )
+    steps: Count = setting(default=8, help="K, at each scale.")
+    hidden: Count = setting(
+        default=64, help="Channels of the hidden layers of each coupling's network."
+    )
+    coupling: str = setting(
+        default="affine", help="``affine``, ``additive`` (of volume 1) or ``spline``."
+    )
+    convolution: str = setting(default="plu", help="``plu``, or ``dense`` for a free matrix.")
+    kernels: Sequence[int] = setting(
+        default=(3, 1, 3), help="Sides of the three convolutions of each coupling's network."
+    )
+    split_prior: bool = setting(
+        default=True, help="Whether what leaves at a split has a prior given the rest."
+    )
+    base_name: str = setting(alias="base", default="learned", help="The base distribution.")
+    codec_name: str = setting(
+        alias="codec", default="centered", help="How codes become reals: ``centered`` or ``logit``."
+    )
+
+    components: Count = pinned(default=8)
+    whiten: bool = pinned(default=False)
+
+    def setup(self) -> None:
+        """Make the parts."""
+        levels, squeezed = _scales(self.event, self.levels)
+        super().setup()
+        monotone = _monotone(self.coupling, self.limit, self.bins)
 
         def step(channels: int) -> Transform:
             kept, moved = channels - channels // 2, channels // 2
             network = ImageConditioner(
                 kept,
-                hidden,
+                self.hidden,
                 monotone.size * moved,
-                activation=activation,
+                activation=self.activation_name,
                 context=self.context,
-                kernels=kernels,
+                kernels=self.kernels,
             )
             return Composition(
                 [
-                    NormConv(channels, convolution),
+                    NormConv(channels, self.convolution),
                     ChannelCoupling(channels, monotone, network),
                 ]
             )
 
-        channels, scales = event.shape[0], []
+        channels, scales = self.event.shape[0], []
         for i in range(levels):
             channels *= 4 if squeezed else 1
-            own = Composition([step(channels) for _ in range(steps)])
+            own = Composition([step(channels) for _ in range(self.steps)])
             last = i == levels - 1
-            split = None if last else Split(channels, context=self.context, prior=split_prior)
+            split = None if last else Split(channels, context=self.context, prior=self.split_prior)
             scales.append(Level(own, split, squeezed=squeezed))
             channels -= 0 if last else channels // 2
         self.build(MultiScale(scales))

@@ -1,30 +1,26 @@
 """Masked autoregressive flow."""
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError, UnknownNameError
-from phosphene.core.event import Event
-from phosphene.core.ranges import Count, NotNegative, Positive
+from phosphene.core.context import Context
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.flow.flow import Flow
 from phosphene.generative.flow.layers.actnorm import ActNorm
 from phosphene.generative.flow.layers.autoregressive import MaskedAutoregressive
 from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.generative.flow.settings import MaskedFlowSettings
 from phosphene.nn.monotone import Affine, Monotone
 from phosphene.nn.spline import RationalQuadratic
 
-__all__ = ["MAF", "MonotoneName", "NormName", "OrderName", "monotone_named", "order_named"]
+__all__ = ["MAF", "NormName", "monotone_named", "order_named"]
 
-MonotoneName = Literal["affine", "spline"]
 NormName = Literal["actnorm", "none"]
-OrderName = Literal["reversed", "random", "raster"]
 
 
-class MAF(Flow):
+class MAF(MaskedFlowSettings, Flow):
     """z = f_L(... f_1(x)), each f masked autoregressive: z_k = exp(s(x_<k)) x_k + t(x_<k).
 
     Masked autoregressive flow (Papamakarios, Pavlakou and Murray, 2017); with splines in the place
@@ -41,24 +37,6 @@ class MAF(Flow):
     Args:
         event: Reals, or images of codes; flattened in raster order, D dimensions.
         context: A label or a vector, or nothing.
-        layers: Masked autoregressive layers.
-        monotone: What moves a dimension: ``affine``, or ``spline``, a rational-quadratic one.
-        hidden: Widths of the hidden layers of each one's network.
-        activation: Their activation; a bounded one, as ``tanh``, keeps scales and shifts bounded
-            however far an example is from the data.
-        residual: Add each hidden layer's input to its output.
-        order: ``reversed`` from layer to layer, after raster order, ``random`` in each layer, or
-            ``raster`` in all of them.
-        norm: ``actnorm`` before each layer, or ``none``.
-        limit: The largest |s| of affine functions, s = r / (1 + |r| / limit) of what the network
-            gives; 0 for none.
-        bins: Of splines.
-        bound: Beyond this |x|, in units of the data's deviation, splines are the identity.
-        base: The base distribution.
-        components: Of a mixture base.
-        codec: Of images, ``logit`` or ``centered``.
-        alpha: The logit's margin.
-        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Raises:
         ConfigError: There is no layer, or a width is out of range.
@@ -66,59 +44,33 @@ class MAF(Flow):
         EventError: The event is neither real nor an image, or the context an image or a text.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> flow = MAF(Event.real(3), layers=2, hidden=(8,))
         >>> flow.log_prob(torch.zeros(5, 3)).shape
         torch.Size([5])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        layers: int = 5,
-        monotone: MonotoneName = "affine",
-        hidden: Sequence[int] = (128, 128),
-        activation: str = "tanh",
-        residual: bool = False,
-        order: OrderName = "reversed",
-        norm: NormName = "actnorm",
-        limit: NotNegative = 2.0,
-        bins: Count = 8,
-        bound: Positive = 5.0,
-        base: str = "normal",
-        components: Count = 8,
-        codec: str = "logit",
-        alpha: float = 0.05,
-        whiten: bool = False,
-    ) -> None:
-        super().__init__(
-            event,
-            context=context,
-            base=base,
-            components=components,
-            codec=codec,
-            alpha=alpha,
-            whiten=whiten,
-        )
-        if layers < 1:
-            raise ConfigError(f"layers must be 1 or more, got {layers}")
+    norm: NormName = setting(default="actnorm", help="``actnorm`` before each layer, or ``none``.")
+
+    dequantization: str = pinned(default="uniform")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
         if self.context.image is not None or self.context.text is not None:
             self.refuse("it is conditioned on a label or a vector, not on an image or a text")
-        h = monotone_named(monotone, limit, bins, bound)
-        if norm not in get_args(NormName):
-            raise UnknownNameError("normalization", norm, get_args(NormName))
+        h = monotone_named(self.monotone, self.limit, self.bins, self.bound)
         transforms: list[Transform] = []
-        for i in range(layers):
-            if norm == "actnorm":
-                transforms.append(FlatActNorm(event.dimensions))
+        for i in range(self.layers):
+            if self.norm == "actnorm":
+                transforms.append(FlatActNorm(self.event.dimensions))
             layer = MaskedAutoregressive(
-                event.dimensions,
+                self.event.dimensions,
                 h,
-                hidden=hidden,
-                order=order_named(order, event.dimensions, i),
-                activation=activation,
-                residual=residual,
+                hidden=self.hidden,
+                order=order_named(self.order, self.event.dimensions, i),
+                activation=self.activation_name,
+                residual=self.residual,
                 context=self.context,
             )
             transforms.append(layer)
@@ -152,24 +104,12 @@ class FlatActNorm(ActNorm):
 
 
 def monotone_named(name: str, limit: float, bins: int, bound: float) -> Monotone:
-    """The function that moves each dimension.
-
-    Raises:
-        UnknownNameError: There is no such function.
-    """
-    if name not in get_args(MonotoneName):
-        raise UnknownNameError("monotone function", name, get_args(MonotoneName))
+    """The function that moves each dimension."""
     return Affine(limit) if name == "affine" else RationalQuadratic(bins, bound)
 
 
 def order_named(name: str, dimensions: int, layer: int) -> Tensor:
-    """The order of one layer, the first being layer 0.
-
-    Raises:
-        UnknownNameError: There is no such order.
-    """
-    if name not in get_args(OrderName):
-        raise UnknownNameError("order", name, get_args(OrderName))
+    """The order of one layer, the first being layer 0."""
     if name == "random":
         return torch.randperm(dimensions)
     ascending = torch.arange(dimensions)

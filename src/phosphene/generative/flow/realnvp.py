@@ -1,13 +1,12 @@
 """RealNVP: affine couplings, of vectors and of images at several scales."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 
-from phosphene.core.context import ContextSpec
-from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
-from phosphene.core.ranges import Count, NotNegative
+from phosphene.core.ranges import COUNT, Count
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.flow.flow import Flow
 from phosphene.generative.flow.layers.actnorm import ActNorm
 from phosphene.generative.flow.layers.conditioner import VectorConditioner
@@ -20,12 +19,13 @@ from phosphene.generative.flow.layers.multiscale import Level, MultiScale, check
 from phosphene.generative.flow.layers.resnet import ResidualConditioner
 from phosphene.generative.flow.layers.split import Split
 from phosphene.generative.flow.layers.transform import Composition, Transform
+from phosphene.generative.flow.settings import ConditionerSettings, LimitSettings
 from phosphene.nn.monotone import Affine
 
 __all__ = ["RealNVP"]
 
 
-class RealNVP(Flow):
+class RealNVP(ConditionerSettings, LimitSettings, Flow):
     """Affine couplings, y_A = exp(s(x_B)) x_A + t(x_B), in turns on either half.
 
     By Dinh, Sohl-Dickstein and Bengio (2017). Vectors are halved by every second dimension. Images
@@ -37,21 +37,9 @@ class RealNVP(Flow):
     Args:
         event: Reals, or an image whose height and width can be halved levels - 1 times.
         context: A label, a vector or an image, or nothing.
-        layers: Couplings of vectors; every second one moves the other half.
-        hidden: Widths of the hidden layers of each coupling's network, of vectors.
-        levels: Scales, of images; None for two, or one where the size cannot be halved.
-        channels: Of the residual networks at the first scale; each later one has twice as many.
-        blocks: Residual blocks of each network.
-        activation: Of the networks; ``auto`` is ``tanh`` for vectors, by which scales and shifts
-            are bounded however far an example is from the data, and ``relu`` for images.
-        limit: The largest |s|, s = r / (1 + |r| / limit) of what a network gives; 0 for none.
-        base: The base distribution.
-        codec: How codes become reals: ``logit``, ``centered`` or ``equalized``.
-        alpha: The logit's margin.
-        dequantization: ``uniform`` or ``variational``.
-        whiten: Begin with a linear map that whitens vectors, found in closed form.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> import torch
         >>> flow = RealNVP(Event.real(2), layers=2, hidden=(8,))
         >>> flow.log_prob(torch.zeros(3, 2)).shape
@@ -60,45 +48,40 @@ class RealNVP(Flow):
         torch.Size([2, 1, 4, 4])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        layers: int = 8,
-        hidden: Sequence[int] = (128, 128),
-        levels: int | None = None,
-        channels: Count = 32,
-        blocks: int = 2,
-        activation: str = "auto",
-        limit: NotNegative = 2.0,
-        base: str = "normal",
-        codec: str = "logit",
-        alpha: float = 0.05,
-        dequantization: str = "uniform",
-        whiten: bool = False,
-    ) -> None:
-        super().__init__(
-            event,
-            context=context,
-            base=base,
-            codec=codec,
-            alpha=alpha,
-            dequantization=dequantization,
-            whiten=whiten,
-        )
-        self.affine = Affine(limit)
+    layers: Count = setting(
+        default=8, help="Couplings of vectors; every second one moves the other half."
+    )
+    levels: Annotated[int | None, COUNT] = setting(
+        default=None,
+        help="Scales, of images; None for two, or one where the size cannot be halved.",
+    )
+    channels: Count = setting(
+        default=32,
+        help="Of the residual networks at the first scale; each later one has twice as many.",
+    )
+    blocks: Count = setting(default=2, help="Residual blocks of each network.")
+    activation_name: str = setting(
+        alias="activation",
+        default="auto",
+        help="Of the networks; ``auto`` is ``tanh`` for vectors, by which scales and shifts are "
+        "bounded however far an example is from the data, and ``relu`` for images.",
+    )
+
+    components: Count = pinned(default=8)
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.affine = Affine(self.limit)
+        levels, activation = self.levels, self.activation_name
         if levels is None:
-            levels = min(1, halvings(event)) + 1 if event.is_image else 1
-        for name, value in (("layers", layers), ("levels", levels), ("blocks", blocks)):
-            if value < 1:
-                raise ConfigError(f"{name} must be 1 or more, got {value}")
+            levels = min(1, halvings(self.event)) + 1 if self.event.is_image else 1
         if activation == "auto":
-            activation = "relu" if event.is_image else "tanh"
-        if event.is_image:
-            self.build(self._images(levels, channels, blocks, activation))
+            activation = "relu" if self.event.is_image else "tanh"
+        if self.event.is_image:
+            self.build(self._images(levels, self.channels, self.blocks, activation))
         else:
-            self.build(self._vectors(layers, hidden, activation))
+            self.build(self._vectors(self.layers, self.hidden, activation))
 
     def _vectors(self, layers: int, hidden: Sequence[int], activation: str) -> Transform:
         d = self.event.dimensions

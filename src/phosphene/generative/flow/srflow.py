@@ -1,15 +1,15 @@
 """SRFlow: all the images that a small one may have come from."""
 
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
-from phosphene.core.ranges import NotNegative
+from phosphene.core.ranges import Count, Natural, Within
+from phosphene.core.settings import pinned, setting
 from phosphene.generative.flow.flow import Flow
 from phosphene.generative.flow.layers.actnorm import ActNorm
 from phosphene.generative.flow.layers.conv1x1 import InvertibleConv
@@ -19,6 +19,7 @@ from phosphene.generative.flow.layers.mean_pyramid import MeansAndShares
 from phosphene.generative.flow.layers.pyramid import ImageEncoder, Pyramid, PyramidLevel
 from phosphene.generative.flow.layers.squeeze import Squeeze
 from phosphene.generative.flow.layers.transform import Composition, Transform, total
+from phosphene.generative.flow.settings import LimitSettings
 from phosphene.nn.conditional import ConditionBias
 from phosphene.nn.mlp import check_widths
 from phosphene.nn.monotone import Affine
@@ -26,7 +27,7 @@ from phosphene.nn.monotone import Affine
 __all__ = ["SRFlow"]
 
 
-class SRFlow(Flow):
+class SRFlow(LimitSettings, Flow):
     r"""p(x | y): high-resolution images x of a low-resolution image y, by a flow conditioned on y.
 
     By Lugmayr, Danelljan, Van Gool and Timofte (2020). An encoder turns y into features u, once.
@@ -53,15 +54,6 @@ class SRFlow(Flow):
         event: Images of codes (c, H, W).
         context: ``image``, codes (c, H / f, W / f) for f = 2, 4, 8 ...; labels and vectors besides,
             if there are any.
-        steps: Conditional flow steps at each level.
-        features: Channels of the encoder's features.
-        blocks: Residual blocks of the encoder.
-        hidden: Channels of the couplings' and injectors' networks.
-        consistent: Model block means as the low-resolution image, and their shares.
-        transitions: Transition steps after each squeeze, in the published design.
-        limit: The largest log-scale of a coupling or an injector.
-        alpha: The logit's margin.
-        dequantization: ``uniform`` or ``variational``.
 
     Raises:
         EventError: The event is no image of codes, or the context holds no image, or one whose
@@ -70,38 +62,37 @@ class SRFlow(Flow):
         ConfigError: A number is out of range.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> small = ContextSpec(image=Event.image(1, 2))
         >>> flow = SRFlow(Event.image(1, 8), context=small, steps=1, features=8, hidden=8)
         >>> flow.sample(3, Context(image=torch.full((3, 1, 2, 2), 200)), temperature=0.8).shape
         torch.Size([3, 1, 8, 8])
     """
 
-    def __init__(
-        self,
-        event: Event,
-        *,
-        context: ContextSpec | None = None,
-        steps: int = 6,
-        features: int = 48,
-        blocks: int = 4,
-        hidden: int = 48,
-        consistent: bool = True,
-        transitions: int = 2,
-        limit: NotNegative = 2.0,
-        alpha: float = 1e-3,
-        dequantization: str = "uniform",
-    ) -> None:
-        super().__init__(event, context=context, alpha=alpha, dequantization=dequantization)
-        self.factor = self._factor(consistent)
-        for name, value in (("steps", steps), ("features", features), ("hidden", hidden)):
-            if value < 1:
-                raise ConfigError(f"{name} must be 1 or more, got {value}")
-        for name, value in (("blocks", blocks), ("transitions", transitions)):
-            if value < 0:
-                raise ConfigError(f"{name} must be 0 or more, got {value}")
-        self.steps, self.features, self.hidden = steps, features, hidden
-        self.transitions, self.limit, self.blocks = transitions, limit, blocks
-        self.build(self._consistent(alpha) if consistent else self._published())
+    steps: Count = setting(default=6, help="Conditional flow steps at each level.")
+    features: Count = setting(default=48, help="Channels of the encoder's features.")
+    blocks: Natural = setting(default=4, help="Residual blocks of the encoder.")
+    hidden: Count = setting(default=48, help="Channels of the couplings' and injectors' networks.")
+    consistent: bool = setting(
+        default=True, help="Model block means as the low-resolution image, and their shares."
+    )
+    transitions: Natural = setting(
+        default=2, help="Transition steps after each squeeze, in the published design."
+    )
+    alpha: Annotated[float, Within(0, 0.5, above=True, below=True)] = setting(
+        default=1e-3, help="The logit's margin."
+    )
+
+    base_name: str = pinned(default="normal")
+    components: Count = pinned(default=8)
+    whiten: bool = pinned(default=False)
+    codec_name: str = pinned(default="logit")
+
+    def setup(self) -> None:
+        """Make the parts."""
+        super().setup()
+        self.factor = self._factor(self.consistent)
+        self.build(self._consistent(self.alpha) if self.consistent else self._published())
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _factor(self, consistent: bool) -> int:

@@ -21,8 +21,8 @@ from phosphene.decision.deep.masks import at_random
 from phosphene.decision.environments.pixels import same_size
 from phosphene.decision.environments.table import make, spec
 from phosphene.decision.playing import Played, play
-from phosphene.evaluate.subject import env_of
-from phosphene.subjects.environment.subject import evaluation_seed
+from phosphene.subjects.environment.judge import evaluation_seed
+from phosphene.subjects.environment.opening import env_of
 from phosphene.train.files import destination, replacing, write_atomically
 from phosphene.train.folder import Run, Weights, load
 
@@ -246,13 +246,13 @@ _SPACES = {"observation": "observations", "actions": "actions", "low": "bounds",
 
 
 def _agent(run: Run) -> tuple[Agent, Any]:
-    if run.env is None:
+    if not isinstance(run.model, Agent):
         raise RunError(
             f"{str(run.path)!r} is the run of a model, which plays nothing; "
             "phosphene sample takes it"
         )
-    agent, env = cast(Agent, run.model), env_of(run)
-    if run.said_env is not None:
+    agent, env = run.model, env_of(run)
+    if run.said is not None:
         told = spec(env)
         for what in _SPACES:
             if getattr(told, what) != getattr(agent.spec, what):

@@ -11,19 +11,35 @@ import torch
 
 from phosphene import catalog
 from phosphene.core.agent import Agent
+from phosphene.decision.environments.pixels import NoPictureError
 from phosphene.decision.environments.table import make
 from phosphene.evaluate import page, plots
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.sections.scores import headline, score_table
 from phosphene.evaluate.sections.settings import settings_table
-from phosphene.evaluate.subject import env_of
+from phosphene.subjects.environment.opening import env_of
+from phosphene.subjects.environment.playing import film, gif
 from phosphene.subjects.environment.scores import steps_of
 from phosphene.subjects.environment.value_map import value_map
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 from phosphene.train.record import read_json
 
-__all__ = ["write_agent_report"]
+__all__ = ["report_with_film", "write_agent_report"]
+
+_FRAMES = 150  # of the episode that a page carries
+
+
+def report_with_film(run: Run, scores: Mapping[str, Score], *, seed: int = 0) -> Path:
+    """Write ``report.html`` with an episode that is filmed for it, where there are pictures."""
+    shown: tuple[bytes, str] | str
+    try:
+        seen = film(run, seed=seed, most=_FRAMES)
+        what = f"Return {seen.returns[0]:g} in {seen.lengths[0]:,} steps."
+        shown = (gif(seen.frames, 25), what)
+    except NoPictureError as error:
+        shown = f"No film: {error}."
+    return write_agent_report(run, scores, shown)
 
 
 def write_agent_report(

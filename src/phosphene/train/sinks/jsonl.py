@@ -45,8 +45,8 @@ class JSONLSink:
                 return
             case Finished():
                 row = {"finished": event.reason, "examples_by_rank": event.examples}
-                if event.environment_steps is not None:
-                    row["environment_steps"] = event.environment_steps
+                if event.clock is not None:
+                    row[event.clock_name] = event.clock
                     row["validation_steps"] = event.validation_steps
             case _:
                 return

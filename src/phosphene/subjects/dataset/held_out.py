@@ -1,8 +1,6 @@
-"""What decides which weights are the best, and when a training no longer gains."""
+"""A model judged on examples that are held out."""
 
 import time
-from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -10,43 +8,16 @@ from torch import Tensor
 from phosphene.core.batch import Batch, Noise
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
+from phosphene.core.subject import Within
 from phosphene.data.dataset import Dataset
 from phosphene.train.runtime import Runtime
-from phosphene.train.source import share
+from phosphene.train.shares import share
 
-__all__ = ["HeldOut", "Judge", "Within"]
+__all__ = ["HeldOut"]
 
 _STREAM = 0  # the noise stream of validation; training streams count from 1
 _ROWS = 500
 _FIRST = 16  # examples by which the time of more is measured
-
-
-Within = Callable[[int], bool]
-"""Told how many environment steps a judgement would have taken; says whether it may take them."""
-
-
-class Judge(Protocol):
-    """Scores a model, in evaluation mode; the lower ``loss``, the better."""
-
-    steps: int
-    """Environment steps that the last judgement took; 0 where there are none."""
-
-    def expected(self, length: float | None) -> float:
-        """Environment steps that a judgement is expected to take.
-
-        Args:
-            length: Of the episodes that training meets; None where that is not known.
-        """
-        ...
-
-    def __call__(
-        self, model: Model, runtime: Runtime, within: Within | None = None
-    ) -> dict[str, float] | None:
-        """Scores by name, among them ``loss``; None where ``within`` has broken it off.
-
-        Every rank gets the same.
-        """
-        ...
 
 
 class HeldOut:
@@ -64,7 +35,7 @@ class HeldOut:
         self.dataset, self.seed, self.n = dataset, seed, min(len(dataset), limit)
 
     def expected(self, length: float | None) -> float:
-        """None: examples are counted otherwise."""
+        """None: a data set has no clock."""
         return 0.0
 
     @torch.no_grad()

@@ -1,27 +1,14 @@
 """How a run goes on: what it was is read from its folder, and what is said now must agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from phosphene.core.config import decode, encode
 from phosphene.core.errors import RunError
-from phosphene.core.model import Model
 from phosphene.core.paths import anchored
-from phosphene.data.conditioning import Conditions
-from phosphene.data.dataset import Dataset
-from phosphene.data.loading import located
-from phosphene.evaluate.subject import changed, data_of
-from phosphene.subjects.dataset.labelling import labelled_again
-from phosphene.subjects.dataset.planning import (
-    Plan,
-    check_name,
-    held_out_of,
-    initialize,
-    load_split,
-    sort_overrides,
-)
+from phosphene.subjects.plan import Plan, Request, Subject, check_name, initialize, sort_overrides
 from phosphene.train.checkpoint import latest_checkpoint
 from phosphene.train.describing import allowance, build_from
 from phosphene.train.files import refuse_links, size_of
@@ -32,71 +19,43 @@ from phosphene.train.settings import Budget
 __all__ = ["check_same", "described", "has_checkpoint", "plan_resume", "recorded"]
 
 
-def plan_resume(
-    system: str,
-    *,
-    data: str | Dataset | None,
-    budget: str | None,
-    name: str | None,
-    folder: Path,
-    model: Mapping[str, Any],
-    train: Mapping[str, Any],
-    overrides: Mapping[str, Any],
-    validation: str | Dataset | None = None,
-    labels: int | None = None,
-    context: str | Sequence[str] | None = None,
-    trust: bool = False,
-) -> Plan:
+def plan_resume(ask: Request, run: Run, record: dict[str, Any], opened: Subject) -> Plan:
     """Go on as recorded; only the budget may be another."""
-    model, train = sort_overrides(system, dict(model), dict(train), overrides)
-    run, record = recorded(system, name, folder, model, train)
-    named = data if isinstance(data, str) else None
-    if named not in (None, record.get("data")):
-        raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {named!r}")
-    said = Conditions.parse(record["context"]) if record.get("context") else None
-    if context is not None and (said is None or Conditions.parse(context) != said):
-        raise RunError(
-            f"{str(run.path)!r} was trained with context {record.get('context')}, not "
-            f"{list(Conditions.parse(context).text)}: a run is resumed on what it began with"
-        )
-    if isinstance(data, Dataset):
-        dataset = load_split(data, "train", said)
-    else:
-        dataset = data_of(Run(run.path, data=named, trust=trust), "train")
-    if dataset.name != record["data"]:
-        raise RunError(f"{str(run.path)!r} was trained on {record['data']!r}, not {dataset.name!r}")
-    if not isinstance(data, Dataset) and (other := changed(run, dataset)):
-        raise RunError(
-            f"{other}; a run is resumed on what it began with, and --init-from {run.path} begins "
-            "another one with its weights"
-        )
-    if labels not in (None, record.get("labels")):
-        raise RunError(
-            f"{str(run.path)!r} was trained with labels={record.get('labels')}, not {labels}: "
-            "a run is resumed on the labels it began with"
-        )
-    if record.get("own_validation") and validation is None:
-        raise RunError(f"{str(run.path)!r} was judged by a Dataset of your own: pass validation=")
-    judged = validation
-    if judged is None and record.get("validation") is not None:
-        judged = located(record["validation"], record.get("directory"))
-    told = record.get("labels") is None and record.get("labelled") is None
-    place = record.get("directory")
-    held_out, notes = held_out_of(dataset, data, judged, labelled=told, said=said, folder=place)
-    whole = dataset
-    dataset = labelled_again(dataset, record, str(run.path))
-    if isinstance(data, Dataset) and record.get("fingerprint") not in (None, whole.fingerprint):
-        raise RunError(
-            f"{str(run.path)!r} was trained on a Dataset with other examples than this one"
-        )
-    spent = Budget.parse(record["budget"] if budget is None else budget)
-    record["budget"] = str(spent)
+    budget = Budget.parse(record["budget"] if ask.budget is None else ask.budget)
+    record["budget"] = str(budget)
     settings = decode(record["train"])
     begun = not has_checkpoint(run)
+    model = described(run) if ask.made is None else _same_model(run, ask)
     return Plan(
-        described(run), dataset, settings, spent, run.path, record, held_out,
-        resume=not begun, begun=begun, notes=notes,
+        model, opened, settings, budget, run.path, record,
+        resume=not begun, begun=begun, made=ask.made, given=opened.given,
     )  # fmt: skip
+
+
+def recorded(ask: Request) -> tuple[Run, dict[str, Any]]:
+    """The run to go on with and its record; refuses settings that differ from it."""
+    model, train = sort_overrides(ask)
+    run = _named(ask.system, ask.name, ask.folder)
+    refuse_links(run.path)
+    record = dict(run.config)
+    if record["system"] != ask.system:
+        raise RunError(f"{str(run.path)!r} is a run of {record['system']!r}, not of {ask.system!r}")
+    if run.weights and "stages" not in record and not has_checkpoint(run):
+        raise RunError(
+            f"{str(run.path)!r} has weights and no checkpoint to resume from; "
+            f"--init-from {run.path} begins a new training with them"
+        )
+    _same(run, record["model"], model, "model")
+    _same(run, record["train"], train, "train")
+    return run, record
+
+
+def _same_model(run: Run, ask: Request) -> Any:
+    """The model that was handed over, if it is built as that of the run was."""
+    assert ask.made is not None
+    if encode(ask.made.config) != run.config["model"]:
+        raise RunError(f"{str(run.path)!r} was trained with a {ask.system} of other settings")
+    return ask.made
 
 
 def check_same(system: str, name: str | None, folder: Path, said: Mapping[str, object]) -> None:
@@ -140,30 +99,7 @@ def has_checkpoint(run: Run) -> bool:
     return latest_checkpoint(run.path / "checkpoint") is not None
 
 
-def recorded(
-    system: str,
-    name: str | None,
-    folder: Path,
-    model: Mapping[str, Any],
-    train: Mapping[str, Any],
-) -> tuple[Run, dict[str, Any]]:
-    """The run to go on with and its record; refuses settings that differ from it."""
-    run = _named(system, name, folder)
-    refuse_links(run.path)
-    record = dict(run.config)
-    if record["system"] != system:
-        raise RunError(f"{str(run.path)!r} is a run of {record['system']!r}, not of {system!r}")
-    if run.weights and "stages" not in record and not has_checkpoint(run):
-        raise RunError(
-            f"{str(run.path)!r} has weights and no checkpoint to resume from; "
-            f"--init-from {run.path} begins a new training with them"
-        )
-    _same(run, record["model"], model, "model")
-    _same(run, record["train"], train, "train")
-    return run, record
-
-
-def described(run: Run) -> Model:
+def described(run: Run) -> Any:
     """The model of a run as it was built, before any training; from a run, where it began so."""
     record, source = run.config, str(run.path / "run.json")
     beside = run.path / "model" / "config.json"

@@ -1,64 +1,26 @@
-"""Where batches come from. For a data set, batch k is a pure function of (seed, k)."""
+"""Batches of a data set: batch k is a pure function of (seed, k)."""
 
 from dataclasses import replace
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from phosphene.core.batch import Batch, Noise
 from phosphene.core.context import Context
-from phosphene.core.errors import ConfigError
 from phosphene.core.model import Model
-from phosphene.core.moments import Moments
 from phosphene.core.rng import mix
+from phosphene.core.subject import Source
+from phosphene.core.trainable import Trainable
 from phosphene.data.dataset import Dataset
+from phosphene.train.shares import share
 
-__all__ = ["DatasetSource", "Source", "check_shares", "share"]
+__all__ = ["DatasetSource"]
 
 _PREPARED = 10_000
 """The most rows of a table that a model is prepared on."""
 
 
-def share(total: int, rank: int, world: int) -> tuple[int, int]:
-    """First and last row of a rank's share of a global batch."""
-    return total * rank // world, total * (rank + 1) // world
-
-
-def check_shares(batch_size: int, accumulate: int, world: int) -> None:
-    """Refuse a batch of which some rank, or some of its micro-batches, would have no example.
-
-    Raises:
-        ConfigError: It says how large the batch must be.
-    """
-    least = accumulate * world
-    if batch_size < least:
-        pieces = f" in {accumulate} micro-batches each" if accumulate > 1 else ""
-        raise ConfigError(
-            f"a batch of {batch_size} examples cannot be shared by {world} processes{pieces}: "
-            f"--train.batch-size must be at least {least}"
-        )
-
-
-class Source(Protocol):
-    """Gives batches; keeps state only where a batch is not a function of its number."""
-
-    batch_size: int
-
-    def next(self, k: int, model: Model, *, stream: int = 0) -> Batch:
-        """This rank's share of global batch k; ``stream`` tells apart phases that share it."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """What must be saved for an exact resume."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what was saved."""
-        ...
-
-
-class DatasetSource:
+class DatasetSource(Source):
     """Batches of a data set: an endless row of permutations, cut every ``batch_size`` examples.
 
     Permutation e is drawn from (seed, e), so that batch k needs no history: nothing is saved, and
@@ -124,10 +86,24 @@ class DatasetSource:
         return batch if self.device.type == "cpu" else batch.to(self.device)
 
     @property
+    def epoch(self) -> int:
+        """Examples of the data set."""
+        return len(self.dataset)
+
+    @property
     def label_counts(self) -> torch.Tensor | None:
         """How often each label occurs in the data; None where there are none."""
         counts = self.dataset.label_counts
         return None if counts is None else counts.to(self.device)
+
+    def prepare(self, model: Model) -> None:
+        """Tell the model the scale of what conditions it, a first batch, and how labels occur."""
+        if self.dataset.vector_moments is not None:
+            model.scale_context(self.dataset.vector_moments)
+        if type(model).prepare is not Trainable.prepare:
+            model.prepare(self.whole(model))
+        if self.label_counts is not None:
+            model.count_labels(self.label_counts)
 
     def whole(self, model: Model) -> Batch:
         """What a model is prepared on: global batch 0 on every rank; of a table, all rows.
@@ -139,15 +115,3 @@ class DatasetSource:
             n = max(n, min(len(self.dataset), _PREPARED))
         every = DatasetSource(self.dataset, n, self.seed, device=self.device)
         return replace(every.next(0, model), moments=self.dataset.moments)
-
-    @property
-    def context_moments(self) -> Moments | None:
-        """Of the vectors that condition the examples; None where there are none."""
-        return self.dataset.vector_moments
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: batches are functions of their number."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to restore."""

@@ -1,0 +1,39 @@
+"""Groups of settings that families of models share."""
+
+from phosphene.core.config import Configured
+from phosphene.core.ranges import Fraction, NotNegative
+from phosphene.core.settings import setting
+
+__all__ = ["ActivationSettings", "DistortionSettings", "DropoutSettings"]
+
+
+class ActivationSettings(Configured):
+    """What stands between the layers of a network."""
+
+    activation_name: str = setting(
+        alias="activation",
+        default="relu",
+        help="``relu``, ``tanh``, ``silu``, ``elu``, ``gelu``, ...",
+    )
+
+
+class DropoutSettings(Configured):
+    """Units that are dropped at random."""
+
+    dropout: Fraction = setting(
+        default=0.0, help="Probability that a hidden unit (or channel) is dropped in training."
+    )
+
+
+class DistortionSettings(Configured):
+    """Distortions of training images, which the networks are told."""
+
+    shift: NotNegative = setting(
+        default=0.0,
+        help="Training images are moved by up to this many pixels either way; the networks are "
+        "told the distortion, which is zero ever after.",
+    )
+    warp: NotNegative = setting(
+        default=0.0,
+        help="They are turned by up to this many radians, and stretched by up to its exponential.",
+    )

@@ -1,0 +1,297 @@
+"""What can be done with a kind of subject: the verbs ask this, and know no kind.
+
+A kind is a folder: a row (:class:`phosphene.catalog.kind.Kind`) in ``kind.py``, and beside it what
+it opens, how it is judged, scored, reported and compared. Outside packages name their row by the
+entry point ``phosphene.kinds``.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, ClassVar, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+from phosphene.catalog import systems
+from phosphene.catalog.kind import Kind, kind_of_record, kind_of_system, kinds
+from phosphene.catalog.recipe import Recipe, named
+from phosphene.core.config import parameters_of
+from phosphene.core.errors import ConfigError, RunError, UnknownNameError
+from phosphene.core.ranges import check_declared
+from phosphene.evaluate.score import Score
+from phosphene.subjects.plan import Plan, Request, plan_training, sort_overrides
+from phosphene.subjects.resume import plan_resume, recorded
+from phosphene.train.folder import Run
+
+__all__ = [
+    "Comparison",
+    "Evaluation",
+    "Handling",
+    "Sampled",
+    "Table",
+    "of_run",
+    "of_system",
+    "refuse_foreign",
+    "taken",
+]
+
+
+@dataclass
+class Evaluation:
+    """What an evaluation found, and what ``evaluation.json`` says beside it.
+
+    Args:
+        scores: By name.
+        about: What they are of.
+        on: What they are of, in words: ``"on digits, test split"``.
+    """
+
+    scores: dict[str, Score]
+    about: Mapping[str, Any]
+    on: str
+
+
+@dataclass
+class Sampled:
+    """What was drawn, and the files that it was written to.
+
+    Args:
+        paths: The files.
+        shape: Of what was drawn.
+        texts: What was drawn, where it is text.
+    """
+
+    paths: list[Path]
+    shape: tuple[int, ...] = ()
+    texts: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Table:
+    """One table of a comparison, for the terminal.
+
+    Args:
+        title: Over it.
+        columns: Their heads.
+        rows: Texts.
+        right: Columns of numbers.
+        optional: Columns that a narrow terminal leaves out, the first last.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    right: Sequence[str] = ()
+    optional: Sequence[str] = ()
+
+
+@dataclass
+class Comparison:
+    """What a comparison found.
+
+    Args:
+        path: Its folder: ``compare.json``, ``compare.png``, ``report.html`` and the runs.
+        entries: One a system, the best first; of several groups, group after group.
+        tables: As the terminal shows them.
+        about: What ``compare.json`` says beside the rows.
+        groups: Entries by what they are ranked by, where values are not all of one kind.
+    """
+
+    path: Path
+    entries: list[Any]
+    tables: list[Table] = field(default_factory=list)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    groups: Mapping[str, list[Any]] = field(default_factory=dict)
+
+
+class Handling:
+    """What can be done with one kind of subject.
+
+    Subclasses set ``kind``, and write what is not written here.
+    """
+
+    kind: ClassVar[Kind]
+
+    # -- training ---------------------------------------------------------------------------------
+
+    def recipe(self, system: str, address: str | None, name: str) -> Recipe:
+        """The recipe for a subject that is not opened yet."""
+        known = named(system, name)
+        return known[0] if known else Recipe(name="default", system=system, budget="60s")
+
+    def open(self, ask: Request) -> Any:
+        """What a training learns from (:class:`~phosphene.subjects.plan.Subject`)."""
+        raise NotImplementedError
+
+    def reopen(self, ask: Request, run: Run, record: dict[str, Any]) -> Any:
+        """The same for a training that goes on; refuses what it did not begin with."""
+        given = ask.options.get(self.kind.option)
+        own = record[self.kind.option]
+        if given not in (None, own):
+            raise RunError(f"{str(run.path)!r} was trained on {own!r}, not {given!r}")
+        options = {**ask.options, self.kind.option: self.address(run, trust=ask.trust)}
+        ask.options = options
+        return self.open(ask)
+
+    def plan(self, ask: Request) -> Plan:
+        """A training that begins."""
+        sort_overrides(ask)  # a name that is wrong costs no loading
+        return plan_training(ask, self.open(ask))
+
+    def resume(self, ask: Request) -> Plan:
+        """A training that goes on."""
+        run, record = recorded(ask)
+        return plan_resume(ask, run, record, self.reopen(ask, run, record))
+
+    # -- runs -------------------------------------------------------------------------------------
+
+    def called(self, value: Any) -> str:
+        """The name of what the caller hands over in place of an address."""
+        return str(value)
+
+    def address(self, run: Run, *, trust: bool = False) -> Any:
+        """What a run learned from, or what the caller put in its place."""
+        return run.config[self.kind.option] if run.said is None else run.said
+
+    def subject(self, run: Run) -> str:
+        """Its name."""
+        own: str = run.config[self.kind.option]
+        return own if run.said is None else self.called(run.said)
+
+    def evaluate(self, run: Run, *, seed: int, progress: Any, **options: Any) -> Evaluation:
+        """Every score that is true."""
+        raise NotImplementedError
+
+    def report(self, run: Run, scores: Mapping[str, Score], *, seed: int) -> Path:
+        """Write ``report.html`` into a run."""
+        raise NotImplementedError
+
+    def own_settings(self, run: Run, verb: str) -> dict[str, inspect.Parameter]:
+        """Settings of a system's own for a verb, which become options of the command line.
+
+        They are the keyword-only parameters of its method of that name which have a default, except
+        those that the kind's options name or that no command line can say.
+        """
+        method = getattr(_class_of(run), verb, None)
+        if not callable(method):
+            return {}
+        options = self.kind.options_of(verb)
+        known = set() if options is None else {f.name for f in fields(cast(Any, options))}
+        hints = get_type_hints(method)
+        return {
+            name: p.replace(annotation=hints[name])
+            for name, p in parameters_of(method).items()
+            if name not in known
+            and p.default is not p.empty
+            and _plain(hints.get(name))
+            and name not in _OF_EVERY_SAMPLER
+        }
+
+    def sample(
+        self, run: Run, *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
+    ) -> "Sampled":
+        """Draw, render or otherwise show what was learned."""
+        raise ConfigError(
+            f"{str(run.path)!r} is the run of {self.kind.learner}: it draws no samples"
+        )
+
+    # -- comparisons ------------------------------------------------------------------------------
+
+    def check_comparison(self, systems: Sequence[str], recipe: str, **options: Any) -> Any:
+        """Everything that can be wrong is found before the first training."""
+        raise NotImplementedError
+
+    def compare(
+        self,
+        where: Path,
+        systems: Sequence[str],
+        runs: Sequence[Sequence[Run]],
+        scores: Sequence[Sequence[Mapping[str, Score]]],
+        about: Mapping[str, Any],
+        checked: Any,
+    ) -> Comparison:
+        """Put trainings side by side: writes ``report.html`` and ``compare.png``."""
+        raise NotImplementedError
+
+
+_OF_EVERY_SAMPLER = ("generator", "each", "context", "seed")
+
+
+def _class_of(run: Run) -> type:
+    """The class of what was trained, of the catalogue; nothing is loaded."""
+    rows = {row.name: row for row in systems()}
+    row = rows.get(run.config["system"])
+    return type(run.model) if row is None else cast(type, row.load())
+
+
+def _plain(kind: Any) -> bool:
+    """Whether values of a type are numbers, words or a choice, so that a command line says them."""
+    if get_origin(kind) in (Union, UnionType):
+        return all(part is type(None) or _plain(part) for part in get_args(kind))
+    return kind in (int, float, bool, str) or get_origin(kind) is Literal
+
+
+def of_system(kind: str) -> Handling | None:
+    """What can be done with what the systems of a kind of the catalogue learn from."""
+    found = kind_of_system(kind)
+    return None if found is None else found.load()
+
+
+def of_run(run: Run) -> Handling:
+    """What can be done with what a run learned from."""
+    kind = kind_of_record(run.config)
+    assert kind is not None  # its record was checked
+    handling: Handling = kind.load()
+    return handling
+
+
+def taken(
+    handling: Handling, verb: str, options: Mapping[str, Any], what: str = ""
+) -> dict[str, Any]:
+    """The options of a verb for a kind of subject, with defaults; refuses others in one sentence.
+
+    Args:
+        handling: Of the kind.
+        verb: ``train``, ``evaluate``, ``sample`` or ``compare``.
+        options: As they were said; None is what nobody said.
+        what: The system or the run, as errors name it.
+
+    Raises:
+        ConfigError: An option is another kind's, or has a value that it cannot take.
+        UnknownNameError: It is nobody's.
+    """
+    cls: Any = handling.kind.options_of(verb)
+    own = {f.name for f in fields(cls)}
+    said = {name: value for name, value in options.items() if value is not None}
+    for name in said:
+        if name not in own:
+            refuse_foreign(handling.kind, name, verb, what)
+            raise UnknownNameError(f"option of {verb} for {handling.kind.learner}", name, own)
+    value = cls(**said)
+    hints = get_type_hints(cls, include_extras=True)
+    check_declared(hints, {name: getattr(value, name) for name in own})
+    return {f.name: getattr(value, f.name) for f in fields(cls)}
+
+
+def refuse_foreign(kind: Kind, name: str, verb: str, what: str = "") -> None:
+    """Say whose an option is, where it is that of another kind of subject.
+
+    Raises:
+        ConfigError: It is.
+    """
+    for other in kinds():
+        cls = cast(Any, other.options_of(verb))
+        if other.name == kind.name or cls is None or name not in {f.name for f in fields(cls)}:
+            continue
+        flag = name.replace("_", "-")
+        this = (
+            f"{what} is {kind.learner}"
+            if verb == "train"
+            else f"{what} is the run of {kind.learner}"
+        )
+        this = this if what else f"this is {kind.learner}"
+        if name == other.option:
+            raise ConfigError(
+                f"{this}: it takes {kind.called} (--{kind.option}), not {other.called} (--{flag})"
+            )
+        raise ConfigError(f"{this}: --{flag} is for {other.learner}")
