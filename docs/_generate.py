@@ -130,6 +130,25 @@ def adapters_table() -> str:
     )
 
 
+def metrics_table() -> str:
+    """Every metric as its scorer declares it, and which capabilities give it."""
+    from phosphene.evaluate.metric import METRICS
+    from phosphene.evaluate.scorer import SCORERS
+
+    needs = {
+        metric.name: " and ".join(
+            " or ".join(f"`{one.__name__}`" for one in (n if isinstance(n, tuple) else (n,)))
+            for n in scorer.needs
+        )
+        for scorer in SCORERS
+        for metric in scorer.metrics
+    }
+    return table(
+        ("name", "label", "unit", "better", "of models with"),
+        [(f"`{m.name}`", m.label, m.unit, m.better or "", needs.get(m.name, "")) for m in METRICS],
+    )
+
+
 def recipes_list(system: str | None = None) -> str:
     """Every recipe, or those of one system: the command, its settings, what it must reach."""
     from phosphene.catalog.recipe import recipes
@@ -291,6 +310,7 @@ def write_all(out: Path = OUT) -> None:
         "agents": agents_table(),
         "environments": environments_table(),
         "data": data_table(),
+        "metrics": metrics_table(),
         "adapters": adapters_table(),
         "recipes": recipes_list(),
         "proofs": proofs_table(),

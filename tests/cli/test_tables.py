@@ -9,7 +9,7 @@ import torch
 
 import phosphene as ph
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate.tables import coverage, each
+from phosphene.evaluate.sections.table import coverage, each
 from phosphene.subjects.dataset.rows import given_rows
 from phosphene.train.folder import Run
 

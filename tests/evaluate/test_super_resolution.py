@@ -11,8 +11,8 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.data.low_resolution import with_low_resolution
-from phosphene.evaluate.gallery import Images
 from phosphene.evaluate.scoring import evaluate_model
+from phosphene.evaluate.section import SECTIONS, Shown
 from phosphene.evaluate.super_resolution import (
     bicubic,
     comparison,
@@ -129,10 +129,15 @@ def test_a_row_of_pictures_for_each_input():
     assert not any(torch.equal(draw, truth) for draw in draws)
 
 
+def shown_of(model, data):
+    shown = Shown(model=model, test=data, train=data)
+    return "".join(section.html(shown) for section in SECTIONS)
+
+
 def test_the_report_shows_inputs_and_solutions():
     data = pairs(6)
-    text = "".join(Images(Toy(data, noise=9.0), data, data, 0).sections())
+    text = shown_of(Toy(data, noise=9.0), data)
     assert "Super-resolution" in text
     assert "bicubic" in text
     plain = replace(data, reduction=None)
-    assert "bicubic" not in "".join(Images(Toy(data), plain, plain, 0).sections())
+    assert "bicubic" not in shown_of(Toy(data), plain)

@@ -9,7 +9,7 @@ from phosphene.core.event import Event
 from phosphene.core.rng import seeded
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import pictures, transfers
-from phosphene.evaluate.gallery import Images
+from phosphene.evaluate.section import SECTIONS, Shown
 from phosphene.generative.flow.cflow import CFlow
 from tests.helpers.tiny import examples
 
@@ -47,5 +47,6 @@ def test_a_table_of_transfers_has_the_examples_on_its_diagonal() -> None:
 
 def test_the_report_shows_it() -> None:
     flow, data = made()
-    page = "".join(Images(flow, data, data, 0).sections())
+    shown = Shown(model=flow, test=data, train=data)
+    page = "".join(section.html(shown) for section in SECTIONS)
     assert "Transfers" in page

@@ -172,6 +172,6 @@ def _read(dataset: "Dataset") -> str | None:
     """The first example as text, where it is text."""
     if dataset.tokenizer is None:
         return None
-    from phosphene.evaluate.sequences import legible
+    from phosphene.evaluate.text import legible
 
     return legible(dataset.tokenizer.decode(dataset.x[0]))

@@ -15,9 +15,9 @@ def lacking(model: object, *capabilities: type, why: str = "") -> EventError:
         capabilities: Of :mod:`phosphene.core.protocols`.
         why: What it cannot do, after its name; by default, the methods that it has not.
     """
-    names = [name for capability in capabilities for name in asked_of(capability)]
     others = listed(able(*capabilities), 10)
-    missing = " and ".join(name for name in names if not hasattr(model, name))
+    absent = [capability for capability in capabilities if not isinstance(model, capability)]
+    missing = " and ".join(name for capability in absent for name in asked_of(capability))
     return EventError(
         f"{type(model).__name__} {why or f'has no {missing}'}; systems that do: {others}"
     )

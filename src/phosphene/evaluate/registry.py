@@ -1,14 +1,14 @@
 """What a room offers to be found: by its files, by those of rooms above, by other packages."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, ParamSpec, Protocol, TypeVar
 
 from phosphene.core.errors import ConfigError
 
-__all__ = ["Placed", "Registry"]
+__all__ = ["Placed", "Registry", "guarded"]
 
 
 class Placed(Protocol):
@@ -26,6 +26,8 @@ class Placed(Protocol):
 
 
 P = TypeVar("P", bound=Placed)
+Q = ParamSpec("Q")
+T = TypeVar("T")
 
 
 class Registry(Generic[P]):
@@ -78,3 +80,21 @@ class Registry(Generic[P]):
                     f"{type(error).__name__}: {error}"
                 ) from error
         self._whole = True
+
+
+def guarded(what: str, function: Callable[Q, T], *told: Q.args, **more: Q.kwargs) -> T:
+    """What a registered function gives; an error in one of another package is one sentence.
+
+    Raises:
+        ConfigError: It names the function and what it failed with.
+    """
+    module = function.__module__
+    if module.startswith("phosphene."):
+        return function(*told, **more)
+    try:
+        return function(*told, **more)
+    except Exception as error:
+        name = getattr(function, "__name__", repr(function))
+        raise ConfigError(
+            f"the {what} {name!r} of {module!r} failed: {type(error).__name__}: {error}"
+        ) from error

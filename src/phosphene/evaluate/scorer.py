@@ -30,7 +30,7 @@ from phosphene.evaluate.data_kind import DataKind, kind_of
 from phosphene.evaluate.features import Features
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.metric import METRICS, Metric, declare
-from phosphene.evaluate.registry import Registry
+from phosphene.evaluate.registry import Registry, guarded
 from phosphene.evaluate.score import Score
 
 __all__ = ["SCORERS", "Held", "How", "Scorer", "scorer"]
@@ -117,20 +117,14 @@ class Scorer:
             return {}
         if self.says and how.progress:
             how.progress(self.says, 0.0)
-        if self.compute.__module__.startswith("phosphene."):
-            return self.compute(model, held, how)
-        try:
-            found = dict(self.compute(model, held, how))
-        except Exception as error:
-            raise ConfigError(f"{self._whose} failed: {type(error).__name__}: {error}") from error
+        found = guarded("scorer", self.compute, model, held, how)
         for name, score in found.items():
             if METRICS.get(name) is None or not isinstance(score, Score):
-                raise ConfigError(f"{self._whose} gave {name!r}, which is no score of its metrics")
+                raise ConfigError(
+                    f"the scorer {self.name!r} of {self.compute.__module__!r} gave {name!r}, which "
+                    "is no Score of a metric that is declared"
+                )
         return found
-
-    @property
-    def _whose(self) -> str:
-        return f"the scorer {self.name!r} of {self.compute.__module__!r}"
 
 
 SCORERS: Registry[Scorer] = Registry(

@@ -12,8 +12,8 @@ from phosphene.core.context import Context
 from phosphene.data.sound import signal_of, wav_bytes
 from phosphene.evaluate.data_kind import picture
 from phosphene.evaluate.pictures import series_of, shape_of_image
-from phosphene.evaluate.sequences import legible
 from phosphene.evaluate.table_plots import table_picture
+from phosphene.evaluate.text import legible
 from phosphene.subjects.dataset.drawing import Drawn
 from phosphene.subjects.dataset.given import conditioned_sheet
 from phosphene.subjects.dataset.rows import write_rows

@@ -14,8 +14,9 @@ from phosphene.core.agent import Agent
 from phosphene.decision.environments.pixels import NoPictureError
 from phosphene.decision.environments.table import make
 from phosphene.evaluate import page, plots
-from phosphene.evaluate.report import headline, score_table, settings_table
 from phosphene.evaluate.score import Score
+from phosphene.evaluate.sections.scores import headline, score_table
+from phosphene.evaluate.sections.settings import settings_table
 from phosphene.subjects.environment.opening import env_of
 from phosphene.subjects.environment.playing import film, gif
 from phosphene.subjects.environment.scores import steps_of
