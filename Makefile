@@ -36,11 +36,11 @@ $(VENV)/docs: $(VENV)/base
 demo: $(VENV)/base
 	$(BIN)/phosphene demo
 
-# Groups of tests go out in the order of tests/conftest.py. Bytecode is kept even where the
+# Groups of tests, and their order, are those of tests/conftest.py. Bytecode is kept even where the
 # environment says otherwise: without it, every process compiles the library and the tests anew.
 test: $(VENV)/dev
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) \
-		--dist loadgroup --no-loadscope-reorder --durations=30 --durations-min=0.5 \
+		--dist loadscope --no-loadscope-reorder --durations=30 --durations-min=0.5 \
 		-m "not slow" $(if $(FAMILY),--family $(FAMILY))
 
 test-slow: $(VENV)/dev

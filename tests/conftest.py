@@ -8,13 +8,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
-from phosphene.catalog import System, systems
+from phosphene.catalog import systems
 from phosphene.data.dataset import Dataset
 from tests.families import families_of
 from tests.helpers.tiny import tiny_digits, tiny_moons
@@ -27,13 +28,48 @@ torch.set_num_threads(1)
 
 
 SLOW_FIRST = (
-    "tests/distributed/",
-    "tests/laws/",
-    "tests/api/",
-    "tests/cli/",
-    "tests/bad_input/",
+    "distributed",
+    "laws",
+    "api",
+    "cli",
+    "bad_input",
+    "decision",
+    "train",
+    "benchmarks",
 )
 """Folders whose files take longest: begun first, they leave small ones for the end."""
+
+NAMES = sorted((row.name for row in systems()), key=len, reverse=True)
+
+
+def group_of(nodeid: str) -> str:
+    """What stays in one process: a file, whose fixtures are shared, or a system's laws.
+
+    The laws are one file and most of the suite: they are spread by system, which begins their ids.
+    """
+    file, _, test = nodeid.partition("::")
+    case = test.partition("[")[2]
+    if not file.startswith("tests/laws/"):
+        return file
+    return next((f"laws of {name}" for name in NAMES if case.startswith(f"{name}-")), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out groups in the order of collection, under ``--dist loadscope``.
+
+    Marks of ``xdist_group`` would have to be written into the ids of tests, where not every
+    version of pytest reads them again.
+    """
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,19 +79,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Under ``--dist loadgroup`` a file's tests share a process, and with it their fixtures.
-
-    The laws are one file and most of the suite: they are spread by system instead.
-    """
-    for item in items:
-        group = item.nodeid.partition("::")[0]
-        params = item.callspec.params if hasattr(item, "callspec") else {}
-        row = getattr(params.get("case"), "row", params.get("row"))
-        if group.startswith("tests/laws/") and isinstance(row, System):
-            group = f"tests/laws-{row.name}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Slow folders first; of tests only those of a family, if one is asked for."""
     places = {folder: k for k, folder in enumerate(SLOW_FIRST)}
-    items.sort(key=lambda i: places.get("/".join(i.nodeid.split("/")[:2]) + "/", len(places)))
+    items.sort(key=lambda item: places.get(item.nodeid.split("/")[1], len(places)))
     family = config.getoption("--family")
     if family is not None:
         out = [item for item in items if family not in families_of(item)]

@@ -191,7 +191,7 @@ def law_loss_is_a_mean(make: Make, row: System) -> None:
     """A batch's loss is the weighted mean of its micro-batches', noise included (1e-5)."""
 
     def losses(rows: slice) -> dict[str, Loss]:
-        model = lived(make, row, steps=1, own=True)  # a loss may change what it counts
+        model = copy.deepcopy(lived(make, row, steps=1))  # a loss may change what it counts
         batch = batch_of(model, row=row)
         turns = [turn for turn in model.phases() if turn.loss is not None]
         return {turn.name: turn.loss(batch[rows]) for turn in turns if turn.loss is not None}
