@@ -63,7 +63,9 @@ def options_said(cls: Any, base: type, value: Any, argv: Sequence[str]) -> dict[
     plain = {f.name for f in dataclasses.fields(base)}
     own = {f.name: f.type for f in dataclasses.fields(cls) if f.name not in plain}
     return {
-        name: getattr(value, name) for name in own if mentioned(argv, f"--{name.replace('_', '-')}")
+        name: getattr(value, name)
+        for name, kind in own.items()
+        if mentioned(argv, f"--{name.replace('_', '-')}") or _short(argv, kind)
     }
 
 
@@ -71,7 +73,7 @@ def _short(argv: Sequence[str], kind: Any) -> bool:
     """Whether an option was given by its short name: ``-n 3``, ``-n3``."""
     notes = getattr(kind, "__metadata__", ())
     shorts = [a for note in notes for a in getattr(note, "aliases", None) or ()]
-    return any(token.startswith(short) for token in argv for short in shorts)
+    return any(t.startswith(short) and not t.startswith("--") for t in argv for short in shorts)
 
 
 def _fields(cls: Any) -> list[tuple[str, tuple[Any, Any]]]:

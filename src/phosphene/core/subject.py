@@ -99,12 +99,12 @@ class Judge(Protocol):
         """
         ...
 
-    def fit(self, model: Any, ranks: Any, seconds: float) -> float:
+    def fit(self, model: Any, runtime: Any, seconds: float) -> float:
         """Lower ``n`` to what one judgement may have seconds for; the seconds it will take."""
         ...
 
     def __call__(
-        self, model: Any, ranks: Any, within: Within | None = None
+        self, model: Any, runtime: Any, within: Within | None = None
     ) -> Mapping[str, float] | None:
         """Scores by name, among them ``loss``; None where ``within`` has broken it off.
 

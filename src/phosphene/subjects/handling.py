@@ -163,8 +163,14 @@ class Handling:
         raise NotImplementedError
 
     def report(self, run: Run, scores: Mapping[str, Score], *, seed: int) -> Path:
-        """Write ``report.html`` into a run."""
-        raise NotImplementedError
+        """Write ``report.html`` into a run: its scores, the kind's sections, its settings."""
+        from phosphene.subjects.pages import write_page
+
+        return write_page(run, scores, self.sections(run, seed=seed))
+
+    def sections(self, run: Run, *, seed: int) -> Sequence[str]:
+        """Sections of the report, in HTML (:mod:`phosphene.evaluate.page`)."""
+        return ()
 
     def own_settings(self, run: Run, verb: str) -> dict[str, inspect.Parameter]:
         """Settings of a system's own for a verb, which become options of the command line.
@@ -199,7 +205,8 @@ class Handling:
 
     def check_comparison(self, systems: Sequence[str], recipe: str, **options: Any) -> Any:
         """Everything that can be wrong is found before the first training."""
-        raise NotImplementedError
+        for system in systems:
+            self.open(Request(system=system, options=options, recipe=recipe))
 
     def compare(
         self,
@@ -210,8 +217,10 @@ class Handling:
         about: Mapping[str, Any],
         checked: Any,
     ) -> Comparison:
-        """Put trainings side by side: writes ``report.html`` and ``compare.png``."""
-        raise NotImplementedError
+        """Put trainings side by side, ranked by the first score that has a direction."""
+        from phosphene.subjects.pages import compare_scores
+
+        return compare_scores(where, systems, runs, scores, about)
 
 
 _OF_EVERY_SAMPLER = ("generator", "each", "context", "seed")

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from phosphene import catalog
 from phosphene.catalog.recipe import Recipe, Stage
 from phosphene.core.config import SCHEMA, encode, parameters_of
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.stages import Staged
-from phosphene.core.subject import Judge, Source
+from phosphene.core.subject import Source
 from phosphene.core.trainable import Trainable, load_tensors
 from phosphene.train.building import build
 from phosphene.train.folder import WEIGHTS, Run, read_tensors, versions
@@ -88,53 +88,54 @@ class Request:
         return cls
 
 
-class Subject(Protocol):
-    """What one training learns from, opened once."""
+class Subject:
+    """What one training learns from, opened once: what a kind must say of it, and what it may.
+
+    Subclasses set ``name``, ``spec`` and ``recipe``, and write ``record`` and ``source``.
+    """
 
     name: str
     """Its address, as it is recorded and shown."""
     spec: Any
     """What a model is built for: an event, the specification of an environment, ..."""
-    given: Any
-    """What the caller handed over that no address names; None for nothing."""
-    told: Any
-    """What the model is conditioned on; None for nothing."""
     recipe: Recipe
     """Whose settings hold where nobody says otherwise."""
-    size: int
+    given: Any = None
+    """What the caller handed over that no address names; None for nothing."""
+    told: Any = None
+    """What the model is conditioned on; None for nothing."""
+    size: int = 0
     """Examples; 0 where these are not counted."""
-    notes: Sequence[str]
+    notes: tuple[str, ...] = ()
     """What the user should know."""
 
     def settle(
         self, settings: TrainSettings, budget: Budget, asked: Mapping[str, Any]
     ) -> TrainSettings:
         """The trainer's settings as they suit the subject; refuses what cannot be."""
-        ...
+        return settings
 
     def admit(self, model: Any) -> None:
         """Refuse a model that cannot learn from it, before anything is written."""
-        ...
 
     def record(self) -> dict[str, Any]:
         """What ``run.json`` says of it, ``kind`` and its option among that."""
-        ...
+        raise NotImplementedError
 
     def source(self, plan: "Plan", runtime: Runtime) -> Source:
-        """Opens the source of batches."""
-        ...
+        """Open the source of batches."""
+        raise NotImplementedError
 
-    def judge(self, plan: "Plan", runtime: Runtime) -> Judge | None:
-        """What decides which weights are the best; None for nothing."""
-        ...
+    def judge(self, plan: "Plan", runtime: Runtime) -> Any:
+        """What decides which weights are the best (a Judge); None for nothing."""
+        return None
 
-    def threads(self, plan: "Plan", source: Source) -> int:
+    def threads(self, plan: "Plan", source: Any) -> int:
         """CPU threads, where nobody says how many."""
-        ...
+        return 1
 
     def close(self) -> None:
         """Give back what was opened."""
-        ...
 
 
 @dataclass

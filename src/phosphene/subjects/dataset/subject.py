@@ -1,14 +1,13 @@
 """A data set, opened for a training."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from phosphene.catalog.recipe import Recipe
 from phosphene.core.config import encode
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, RunError
-from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.trainable import Trainable
 from phosphene.data.conditioning import Conditions
@@ -20,7 +19,7 @@ from phosphene.subjects.dataset.held_out import HeldOut
 from phosphene.subjects.dataset.labelling import Counts, labelled, labelled_again, with_number
 from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.subjects.dataset.splits import context_for, held_out_of, load_split, unused
-from phosphene.subjects.plan import Plan, Request
+from phosphene.subjects.plan import Plan, Request, Subject
 from phosphene.train.folder import Run
 from phosphene.train.probe import choose_threads
 from phosphene.train.runtime import Runtime
@@ -30,8 +29,7 @@ from phosphene.train.shares import check_shares
 __all__ = ["DatasetSubject", "open_dataset", "reopen_dataset"]
 
 
-@dataclass
-class DatasetSubject:
+class DatasetSubject(Subject):
     """The splits of a training and what is recorded of them.
 
     Args:
@@ -43,28 +41,18 @@ class DatasetSubject:
         notes: What the user should know.
     """
 
-    dataset: Dataset
-    validation: Dataset | None
-    recipe: Recipe
-    told: ContextSpec | None
-    facts: dict[str, Any]
-    notes: tuple[str, ...] = ()
-    given = None
-
-    @property
-    def name(self) -> str:
-        """The address of the data."""
-        return self.dataset.name
-
-    @property
-    def spec(self) -> Event:
-        """What one example is."""
-        return self.dataset.event
-
-    @property
-    def size(self) -> int:
-        """Examples."""
-        return len(self.dataset)
+    def __init__(
+        self,
+        dataset: Dataset,
+        validation: Dataset | None,
+        recipe: Recipe,
+        told: ContextSpec | None,
+        facts: dict[str, Any],
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.dataset, self.validation, self.recipe, self.told = dataset, validation, recipe, told
+        self.facts, self.notes = facts, notes
+        self.name, self.spec, self.size = dataset.name, dataset.event, len(dataset)
 
     def settle(
         self, settings: TrainSettings, budget: Budget, asked: Mapping[str, Any]
@@ -103,12 +91,9 @@ class DatasetSubject:
             return None
         return HeldOut(self.validation, plan.record["seed"], plan.settings.evaluate_limit)
 
-    def threads(self, plan: Plan, source: DatasetSource) -> int:
+    def threads(self, plan: Plan, source: Any) -> int:
         """Those that make the first steps fastest."""
         return choose_threads(plan.model, source, plan.settings, plan.record["precision"])
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def open_dataset(ask: Request) -> DatasetSubject:

@@ -67,12 +67,12 @@ class Episodes:
         most = float(self._environment.spec.limit or self.longest)
         return self.episodes * (most if length is None else min(most, _AHEAD * length))
 
-    def fit(self, model: Any, ranks: Any, seconds: float) -> float:
+    def fit(self, model: Any, runtime: Any, seconds: float) -> float:
         """Nothing to lower: whole episodes are played."""
         return 0.0
 
     def __call__(
-        self, model: Any, ranks: Any, within: Within | None = None
+        self, model: Any, runtime: Any, within: Within | None = None
     ) -> dict[str, float] | None:
         """The mean return and length; the same episodes each time."""
         agent = cast(Agent, model)

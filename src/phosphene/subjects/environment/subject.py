@@ -1,7 +1,7 @@
 """An environment, opened for the training of an agent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from phosphene.catalog.recipe import Recipe
@@ -13,7 +13,7 @@ from phosphene.decision.environments.table import make, spec
 from phosphene.subjects.environment.choosing import select_for
 from phosphene.subjects.environment.judge import Episodes
 from phosphene.subjects.environment.opening import env_of
-from phosphene.subjects.plan import Plan, Request
+from phosphene.subjects.plan import Plan, Request, Subject
 from phosphene.train.folder import Run
 from phosphene.train.probe import available_cores
 from phosphene.train.runtime import Runtime
@@ -23,8 +23,7 @@ from phosphene.train.shares import check_shares, share
 __all__ = ["EnvironmentSubject", "open_environment", "reopen_environment"]
 
 
-@dataclass
-class EnvironmentSubject:
+class EnvironmentSubject(Subject):
     """Where an agent learns.
 
     Args:
@@ -34,24 +33,12 @@ class EnvironmentSubject:
         workers: Processes that step environments of other packages; None for none.
     """
 
-    env: Any
-    spec: EnvSpec
-    recipe: Recipe
-    workers: int | None = None
-    environment: Environment | None = None
-    notes: tuple[str, ...] = ()
-    size = 0
-    told = None
-
-    @property
-    def given(self) -> Any:
-        """An environment of the caller's own."""
-        return self.env if env_is_own(self.env) else None
-
-    @property
-    def name(self) -> str:
-        """The environment's name."""
-        return called(self.env)
+    def __init__(self, env: Any, spec: EnvSpec, recipe: Recipe, workers: int | None = None) -> None:
+        self.env, self.spec, self.recipe, self.workers = env, spec, recipe, workers
+        self.name = called(env)
+        self.given = env if env_is_own(env) else None
+        self.environment: Environment | None = None
+        self._judge: Episodes | None = None
 
     def settle(
         self, settings: TrainSettings, budget: Budget, asked: Mapping[str, Any]
@@ -68,9 +55,6 @@ class EnvironmentSubject:
         if "log_every" not in {**self.recipe.train, **asked}:
             settings = replace(settings, log_every=1)
         return settings
-
-    def admit(self, model: Any) -> None:
-        """The constructor has refused what it cannot act in."""
 
     def record(self) -> dict[str, Any]:
         """The name of the environment, and whether only its maker has it."""
@@ -102,16 +86,15 @@ class EnvironmentSubject:
         self._judge = Episodes.planned(self.env, plan.record["seed"], plan.settings, plan.budget)
         return self._judge
 
-    def threads(self, plan: Plan, source: Source) -> int:
+    def threads(self, plan: Plan, source: Any) -> int:
         """One: an agent's networks are small, unless it sees large images."""
         event = self.spec.observation
         return available_cores() if event.is_image and min(event.shape[1:]) >= 36 else 1
 
     def close(self) -> None:
         """Close the environments."""
-        judge = getattr(self, "_judge", None)
-        if judge is not None:
-            judge.close()
+        if self._judge is not None:
+            self._judge.close()
         if self.environment is not None:
             self.environment.close()
 
