@@ -1,0 +1,1 @@
+"""Three posed pictures of a ramp, and surfaces that render them."""
