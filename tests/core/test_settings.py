@@ -22,7 +22,7 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.ranges import Count, NotNegative, Positive
-from phosphene.core.settings import help_of, pinned, setting, settings_of
+from phosphene.core.settings import help_of, pinned, setting, settings_of, values_of
 from phosphene.generative.autoencoder.beta_vae import BetaVAE
 from phosphene.generative.autoencoder.vae import VAE
 from tests.helpers import settings as written
@@ -65,6 +65,7 @@ class Wide(Net):
 
 
 EVENT = Event.binary(3)
+SYSTEMS = [row for row in systems() if row.kind in ("model", "agent")]
 
 
 def test_settings_are_inherited_and_taken_in_side_by_side():
@@ -74,6 +75,7 @@ def test_settings_are_inherited_and_taken_in_side_by_side():
     assert list(net.config) == ["event", "context", "depth", "rate", "width", "unit", "noise"]
     assert net.config["context"] is None
     assert net.context == ContextSpec()
+    assert values_of(net) == net.config
 
 
 def test_a_subclass_changes_a_default_and_removes_a_setting():
@@ -170,6 +172,7 @@ def test_a_constructor_written_out_still_works():
     with pytest.raises(ConfigError, match="width must be at least 1"):
         Mine(EVENT, width=0)
     assert (Widest(EVENT).width, Widest(EVENT).config) == (6, {"event": EVENT, "doubled": 3})
+    assert values_of(Widest(EVENT))["width"] == 6
     with pytest.raises(TypeError, match="Lost declares 'depth', and Mine has an __init__"):
 
         class Lost(Mine):
@@ -200,13 +203,25 @@ def test_settings_are_declared_once():
     assert len(told) - len(set(told)) <= written.MOST_REPEATED
 
 
-@pytest.mark.parametrize("row", [r for r in systems() if r.kind in ("model", "agent")], ids=str)
+@pytest.mark.parametrize(
+    "row", [r for r in systems() if r.kind in ("model", "agent")], ids=lambda r: r.name
+)
 def test_a_type_checker_sees_the_settings_that_there_are(row):
     """In the body of a class that has its constructor made, what is annotated is a setting."""
     for cls in row.load().__mro__:
         if settings_of(cls):
             for name in inspect.get_annotations(cls):
                 assert name in cls._own_settings, f"{cls.__name__}.{name} would be an argument"
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in systems() if r.kind in ("model", "agent")], ids=lambda r: r.name
+)
+def test_every_setting_is_explained_and_nothing_else(row):
+    told, parameters = help_of(row.load()), inspect.signature(row.load()).parameters
+    assert list(told) == list(parameters)
+    silent = [name for name, line in told.items() if not re.fullmatch(r"\S.*\.", line)]
+    assert not silent
 
 
 def test_help_of_the_command_line(capsys):
@@ -241,7 +256,7 @@ Fixed("a", width=3)
 Net()
 """
 
-SYSTEMS = """
+OF_SYSTEMS = """
 from phosphene.core.event import Event
 from phosphene.generative.autoencoder.beta_vae import BetaVAE
 from phosphene.generative.autoencoder.vae import VAE
@@ -282,7 +297,7 @@ def test_mypy_sees_misspelt_and_ill_typed_settings(tmp_path):
 
 @pytest.mark.slow
 def test_mypy_sees_the_settings_of_systems(tmp_path):
-    said = complaints(SYSTEMS, tmp_path, "--follow-imports", "silent")
+    said = complaints(OF_SYSTEMS, tmp_path, "--follow-imports", "silent")
     assert sorted(said) == [7, 8, 9, 10, 11, 12], said
     assert "Tensor" in said[7]
     assert 'Unexpected keyword argument "laten_dim"' in said[8]

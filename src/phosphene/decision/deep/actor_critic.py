@@ -71,7 +71,9 @@ class ActorCritic(ObservationSettings, DiscountSettings, Agent):
     hidden: Sequence[int] = setting(
         default=(64, 64), help="Widths of both networks' hidden layers."
     )
-    activation_name: str = setting(alias="activation", default="tanh", help="Between them.")
+    activation_name: str = setting(
+        alias="activation", default="tanh", help="Between the hidden layers."
+    )
     first_log_std: float = setting(
         alias="log_std", default=0.0, help="Where the log standard deviations begin."
     )
