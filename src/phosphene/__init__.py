@@ -17,6 +17,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from phosphene.core.version import __version__
+from phosphene.moved import Moved
 
 # GNU OpenMP's threads spin while they wait; with the default, small steps are many times slower as
 # soon as anything else runs. It must be set before torch is imported, and a user's value stands.
@@ -101,6 +102,7 @@ class _Floor(types.ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+sys.meta_path.append(Moved())
 
 
 def __dir__() -> list[str]:
