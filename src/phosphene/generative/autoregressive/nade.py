@@ -47,8 +47,7 @@ class NADEBase(ActivationSettings, DropoutSettings, OrdersSettings, Autoregressi
         """Make a chain for each order."""
         super().setup()
         self.orders: Tensor
-        check_activation(self.activation_name)
-        self.members = self.order_count
+        self.activation, self.members = check_activation(self.activation_name), self.order_count
         size = (self.event.dimensions, self.shown(), self.hidden, self.conditional.size)
         self.chains = nn.ModuleList(
             Chain(self.context, *size, scaled=self.scaled) for _ in range(self.members)
@@ -102,7 +101,7 @@ class NADEBase(ActivationSettings, DropoutSettings, OrdersSettings, Autoregressi
             gate = dropout(seen.new_ones(len(x), len(chain.b)), self.dropout, uniform)
         start, c = chain.biases(len(x), context)
         h = running_hidden(
-            seen, chain.W, chain.V, start, rho=chain.rho, gate=gate, activation=self.activation_name
+            seen, chain.W, chain.V, start, rho=chain.rho, gate=gate, activation=self.activation
         )
         return (h.transpose(0, 1) + c)[:, order.argsort()]
 
@@ -110,7 +109,7 @@ class NADEBase(ActivationSettings, DropoutSettings, OrdersSettings, Autoregressi
         """Running activations a <- a + W_k x_k: H products for each value."""
         chain, order = self._chain(member), self.order_of(member)
         a, c = chain.biases(n, context)
-        activate = ACTIVATIONS[self.activation_name][0]
+        activate = ACTIVATIONS[self.activation][0]
 
         def step(k: int, x: Tensor) -> Tensor:
             nonlocal a
@@ -137,11 +136,11 @@ class NADEBase(ActivationSettings, DropoutSettings, OrdersSettings, Autoregressi
         plain = how.top_k is None and how.top_p is None and chain.rho is None
         b, c = chain.biases(len(u), context)
         arrays = chain.W[:, 0], chain.V[:, 0], c[..., 0], b, u[:, order, 0]
-        if naive or not (binary and plain and nade_usable(self.activation_name, *arrays)):
+        if naive or not (binary and plain and nade_usable(self.activation, *arrays)):
             return super().generate_member(u, context, how, member, given, naive)
         start = None if given is None else (given[0][:, order], given[1][:, order])
         x = nade_sample(
-            *arrays, activation=self.activation_name, temperature=how.temperature, given=start
+            *arrays, activation=self.activation, temperature=how.temperature, given=start
         )
         return x[:, order.argsort()]
 
@@ -234,6 +233,7 @@ class NADE(InputSettings, NADEBase):
                 f"NADE cannot model {self.event}: it is for codes (rnade is for reals)"
             )
         super().setup()
+        self.inputs = "one-hot" if self._one_hot else "scaled"
 
     def shown(self) -> int:
         """One number, or one for each level."""
