@@ -1,7 +1,7 @@
 """Scorers: functions that score a model, registered by the capabilities that they need.
 
 A metric is one function in one file of ``evaluate/scores/``, or of another package that names its
-module by an entry point of the group ``phosphene.scorers``::
+module by an entry point of the group ``phosphene.scorers``:
 
     @scorer(
         needs=(Samples,),

@@ -1,7 +1,7 @@
 """Sections of a report, registered by what a model must be able to do and by the kind of data.
 
 A section is one function that gives HTML, in a file of ``evaluate/sections/``, or of another
-package that names its module by an entry point of the group ``phosphene.sections``::
+package that names its module by an entry point of the group ``phosphene.sections``:
 
     @section(needs=(Samples,), kinds=("images",))
     def brightest(shown: Shown) -> str:
