@@ -8,41 +8,41 @@ from types import ModuleType
 __all__ = ["MOVED", "Moved"]
 
 MOVED: dict[str, str] = {
-    "phosphene.core.progress": "phosphene.core.progress",
+    "phosphene.core.events": "phosphene.core.progress",
     "phosphene.evaluate.meaning": "phosphene.evaluate.metric",
-    "phosphene.generative.composed.code_prior": "phosphene.generative.composed.code_prior",
-    "phosphene.generative.autoregressive.layers.attention": "phosphene.generative.autoregressive.layers.attention",
-    "phosphene.nn.conditional": "phosphene.nn.conditional",
-    "phosphene.generative.flow.layers": "phosphene.generative.flow.layers",
-    "phosphene.nn.monotone": "phosphene.nn.monotone",
-    "phosphene.nn.spline": "phosphene.nn.spline",
-    "phosphene.nn.cached": "phosphene.nn.cached",
-    "phosphene.generative.autoencoder.layers.likelihoods": "phosphene.generative.autoencoder.layers.likelihoods",
-    "phosphene.generative.autoencoder.layers.location_scale": "phosphene.generative.autoencoder.layers.location_scale",
-    "phosphene.generative.autoencoder.layers.networks": "phosphene.generative.autoencoder.layers.networks",
-    "phosphene.generative.autoencoder.layers.quantize": "phosphene.generative.autoencoder.layers.quantize",
-    "phosphene.decision.deep.layers.quick_mlp": "phosphene.decision.deep.layers.quick_mlp",
-    "phosphene.generative.autoregressive.layers.image_lstm": "phosphene.generative.autoregressive.layers.image_lstm",
-    "phosphene.generative.autoregressive.layers.transformer": "phosphene.generative.autoregressive.layers.transformer",
-    "phosphene.subjects.environment.subject": "phosphene.subjects.environment.subject",
-    "phosphene.api.compare": "phosphene.api.compare",
-    "phosphene.subjects.environment.comparison": "phosphene.api.compare",
-    "phosphene.api.evaluate": "phosphene.api.evaluate",
-    "phosphene.api.export": "phosphene.api.export",
-    "phosphene.subjects.dataset.planning": "phosphene.subjects.plan",
-    "phosphene.subjects.environment.playing": "phosphene.subjects.environment.playing",
-    "phosphene.proofs": "phosphene.proofs",
-    "phosphene.catalog.recipe": "phosphene.catalog.recipe",
-    "phosphene.api.report": "phosphene.api.report",
-    "phosphene.api.sample": "phosphene.subjects.dataset.drawing",
-    "phosphene.api.solve": "phosphene.api.solve",
-    "phosphene.api.stages": "phosphene.api.stages",
-    "phosphene.api.train": "phosphene.api.train",
+    "phosphene.generative.code_prior": "phosphene.generative.composed.code_prior",
+    "phosphene.nn.attention": "phosphene.generative.autoregressive.layers.attention",
+    "phosphene.nn.condition": "phosphene.nn.conditional",
+    "phosphene.nn.flow": "phosphene.generative.flow.layers",
+    "phosphene.nn.flow.monotone": "phosphene.nn.monotone",
+    "phosphene.nn.flow.spline": "phosphene.nn.spline",
+    "phosphene.nn.kept": "phosphene.nn.cached",
+    "phosphene.nn.likelihoods": "phosphene.generative.autoencoder.layers.likelihoods",
+    "phosphene.nn.location_scale": "phosphene.generative.autoencoder.layers.location_scale",
+    "phosphene.nn.networks": "phosphene.generative.autoencoder.layers.networks",
+    "phosphene.nn.quantize": "phosphene.generative.autoencoder.layers.quantize",
+    "phosphene.nn.quick_mlp": "phosphene.decision.deep.layers.quick_mlp",
+    "phosphene.nn.recurrent": "phosphene.generative.autoregressive.layers.image_lstm",
+    "phosphene.nn.transformer": "phosphene.generative.autoregressive.layers.transformer",
+    "phosphene.recipes.acting": "phosphene.subjects.environment.subject",
+    "phosphene.recipes.comparing": "phosphene.api.compare",
+    "phosphene.recipes.comparing_agents": "phosphene.api.compare",
+    "phosphene.recipes.evaluating": "phosphene.api.evaluate",
+    "phosphene.recipes.exporting": "phosphene.api.export",
+    "phosphene.recipes.planning": "phosphene.subjects.plan",
+    "phosphene.recipes.playing": "phosphene.subjects.environment.playing",
+    "phosphene.recipes.proofs": "phosphene.proofs",
+    "phosphene.recipes.recipe": "phosphene.catalog.recipe",
+    "phosphene.recipes.reporting": "phosphene.api.report",
+    "phosphene.recipes.sampling": "phosphene.subjects.dataset.drawing",
+    "phosphene.recipes.solving": "phosphene.api.solve",
+    "phosphene.recipes.staging": "phosphene.api.stages",
+    "phosphene.recipes.training": "phosphene.api.train",
     "phosphene.train.source": "phosphene.subjects.dataset.source",
     "phosphene.train.validation": "phosphene.subjects.dataset.held_out",
 }
 
-_EMPTY = ("phosphene.recipes", "phosphene.proofs", "phosphene.generative.flow.layers")
+_EMPTY = ("phosphene.recipes", "phosphene.recipes.proofs", "phosphene.nn.flow")
 """Packages that are gone: something must stand in their place for what was in them to be told."""
 
 
@@ -50,10 +50,10 @@ class Moved(MetaPathFinder):
     """Asked last, when nothing else has found a module.
 
     Example:
-        >>> import phosphene.api.train
+        >>> import phosphene.recipes.training
         Traceback (most recent call last):
         ...
-        ModuleNotFoundError: phosphene.api.train is now phosphene.api.train
+        ModuleNotFoundError: phosphene.recipes.training is now phosphene.api.train
     """
 
     def find_spec(
