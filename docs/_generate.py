@@ -217,7 +217,7 @@ def help_of(*arguments: str) -> str:
 
 def commands() -> str:
     """One section for each command."""
-    from phosphene.cli.main import COMMANDS
+    from phosphene.cli.commands import COMMANDS
 
     parts = [f"```text\n{help_of()}\n```\n"]
     for name, (_, what) in COMMANDS.items():

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from phosphene.cli.main import COMMANDS, explain, main
+from phosphene.cli.commands import COMMANDS, explain, main
 from phosphene.core.errors import ConfigError
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import phosphene as ph
-from phosphene.cli.main import COMMANDS, main
+from phosphene.cli.commands import COMMANDS
+from phosphene.cli.main import main
 from phosphene.cli.text import written
 from tests.helpers.inputs import picture, pictures
 

@@ -7,7 +7,8 @@ from typing import Any
 from phosphene.core.errors import RunError
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.score import Score
-from phosphene.subjects.handling import Evaluation, of_run, taken
+from phosphene.subjects.found import Evaluation
+from phosphene.subjects.handling import of_run, taken
 from phosphene.subjects.plan import slug
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from phosphene.cli.main import COMMANDS
+from phosphene.cli.commands import COMMANDS
 from phosphene.core.errors import UnknownNameError
 
 __all__ = ["completion"]

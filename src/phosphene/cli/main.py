@@ -13,27 +13,12 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
+from phosphene.cli.commands import COMMANDS
 from phosphene.cli.text import patient, written
 from phosphene.core.errors import PhospheneError, UnknownNameError
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["main"]
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "systems": ("[--family F]", "list what can be trained, solved or proved"),
-    "data": ("[NAME] [--out FILE]", "list the data sets, or look at one"),
-    "environments": ("[NAME] [--json]", "list where agents can act"),
-    "train": ("SYSTEM [--data D]", "train a system; the run is one folder"),
-    "sample": ("RUN [-n 64] [--out FILE]", "draw samples, interpolations and traversals"),
-    "evaluate": ("RUN [--json]", "score a run on held-out data"),
-    "play": ("RUN [--out FILE]", "watch an agent: gif, mp4 or moments in a row"),
-    "solve": ("SOLVER [--env E]", "solve a known decision process exactly"),
-    "compare": ("SYSTEM... [--data D]", "train several under one budget, in one table"),
-    "report": ("RUN", "write a self-contained report.html"),
-    "export": ("RUN [--format F]", "write a decoder or policy for elsewhere"),
-    "demo": ("", "train, score and report, in two minutes"),
-    "prove": ("[NAME] [--json]", "check a statement of theory by running it"),
-    "doctor": ("[--json]", "say what is installed and how it is used"),
-}
 _LONGEST = 1000  # of a word that is told: paths may be long, and what is longer is no name
 _HELP = """{bold}phosphene{plain}: machine perception as one library.
 

@@ -13,7 +13,7 @@ from phosphene.evaluate.metric import falls, label, ranking
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.sections.scores import headline, score_table
 from phosphene.evaluate.sections.settings import settings_table
-from phosphene.subjects.handling import Comparison, Table
+from phosphene.subjects.found import Comparison, Table
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 

@@ -262,7 +262,7 @@ def _found(source: str) -> tuple[Source, dict[str, Any]]:
     name = source.partition("?")[0]
     if argument:
         return of_module(name, base, argument, options), adjusted
-    from phosphene.decision.environments.table import names
+    from phosphene.decision.environments.names import names
 
     return registered(name, options, tuple(names())), adjusted
 

@@ -9,48 +9,11 @@ from phosphene.core.environment import Environment, EnvSpec, called
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.paths import anchored
 from phosphene.data.loading import parse
+from phosphene.decision.environments.names import HERE, NATIVE, TABULAR, names
 from phosphene.decision.environments.options import convert, settings
 from phosphene.decision.mdp.grid import BUILT_IN
 
 __all__ = ["code_named", "listed_specs", "located", "make", "names", "spec"]
-
-_HERE = "phosphene.decision.environments"
-_NATIVE = {
-    "CartPole-v1": f"{_HERE}.cartpole:CartPole",
-    "Acrobot-v1": f"{_HERE}.acrobot:Acrobot",
-    "MountainCar-v0": f"{_HERE}.mountain_car:MountainCar",
-    "MountainCarContinuous-v0": f"{_HERE}.mountain_car:MountainCarContinuous",
-    "Pendulum-v1": f"{_HERE}.pendulum:Pendulum",
-    "Catch": f"{_HERE}.catch:Catch",
-}
-_TABULAR: dict[str, tuple[str, int | None, dict[str, str]]] = {
-    "FrozenLake-v1": (f"{_HERE}.tabular:frozen_lake", 100, {}),
-    "FrozenLake8x8-v1": (f"{_HERE}.tabular:frozen_lake", 200, {"map_name": "8x8"}),
-    "CliffWalking-v1": (f"{_HERE}.tabular:cliff_walking", None, {}),
-    "CliffWalkingSlippery-v1": (f"{_HERE}.tabular:cliff_walking", None, {"is_slippery": "true"}),
-    "Taxi-v4": (f"{_HERE}.tabular:taxi", 200, {}),
-}
-"""Functions that make the process, its limit in steps, and options that the name stands for."""
-
-
-_OURS = ("limit",)
-
-
-def names() -> list[str]:
-    """The environments that are ours: with known dynamics, and with known tables.
-
-    Example:
-        >>> names()[:3]
-        ['CartPole-v1', 'Acrobot-v1', 'MountainCar-v0']
-    """
-    return [*_NATIVE, *_TABULAR]
-
-
-def listed_specs() -> list[EnvSpec]:
-    """The specifications of those that need no other package, the maps among them."""
-    grids = [f"grid:{name}" for name in BUILT_IN]
-    plain = [name for name in names() if name != "Taxi-v4"]  # its table is gymnasium's
-    return [spec(name) for name in (*plain, *grids)]
 
 
 def code_named(name: str) -> bool:
@@ -64,7 +27,7 @@ def code_named(name: str) -> bool:
     """
     base = parse(name)[0]
     # Some of gymnasium's environments take the name of another one as an option.
-    return ":" in name and not (base == "grid" or base in _NATIVE or base in _TABULAR)
+    return ":" in name and not (base == "grid" or base in NATIVE or base in TABULAR)
 
 
 def located(name: str, folder: str | None) -> str:
@@ -131,7 +94,7 @@ def make(
         "seed": seed, "first": first, "limit": usual or longest or 0, "name": name,
     }  # fmt: skip
     base = parse(name)[0]
-    if base in _NATIVE:
+    if base in NATIVE:
         from phosphene.decision.environments.vectorized import VectorEnvironment
 
         return VectorEnvironment(built, n, **given)
@@ -142,7 +105,7 @@ def make(
 
 def _is_ours(name: Any) -> bool:
     base = parse(name)[0] if isinstance(name, str) else ""
-    return base in _NATIVE or base in _TABULAR or base == "grid"
+    return base in NATIVE or base in TABULAR or base == "grid"
 
 
 def spec(name: Any, *, native: bool | None = None) -> EnvSpec:
@@ -171,14 +134,14 @@ def _built(name: str) -> tuple[Any, int | None]:
     if base == "grid":
         if not argument:
             raise ConfigError("'grid' needs a map: grid:gridworld, or grid:PATH of a text file")
-        function = _function(f"{_HERE}.tabular:grid")
+        function = _function(f"{HERE}.tabular:grid")
         return function(argument, **settings("grid", function, options, _OURS)), limit
     if argument:
         raise ConfigError(f"{base} takes options after '?', got {name.removeprefix(base)!r}")
-    if base in _NATIVE:
-        kind = _function(_NATIVE[base])
+    if base in NATIVE:
+        kind = _function(NATIVE[base])
         return kind(**settings(base, kind.__init__, options, _OURS)), limit
-    target, usual, meant = _TABULAR[base]
+    target, usual, meant = TABULAR[base]
     function = _function(target)
     process = function(**settings(base, function, {**meant, **options}, _OURS))
     return process, (usual or 0) if limit is None else limit

@@ -13,7 +13,7 @@ from phosphene.evaluate.comparison import Entry, extras, grouped, write_comparis
 from phosphene.evaluate.score import Score
 from phosphene.subjects.dataset.choosing import select
 from phosphene.subjects.dataset.splits import context_for, load_split
-from phosphene.subjects.handling import Comparison, Table
+from phosphene.subjects.found import Comparison, Table
 from phosphene.train.building import build
 from phosphene.train.folder import Run
 

@@ -11,7 +11,7 @@ from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.scoring import evaluate_model
 from phosphene.evaluate.subject import arranged, data_of
 from phosphene.subjects.dataset.splits import load_split
-from phosphene.subjects.handling import Evaluation
+from phosphene.subjects.found import Evaluation
 from phosphene.train.folder import Run
 
 __all__ = ["evaluate_on_data"]

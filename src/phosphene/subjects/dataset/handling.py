@@ -8,7 +8,8 @@ from phosphene.catalog.recipe import Recipe
 from phosphene.evaluate.score import Score
 from phosphene.subjects.dataset.choosing import select
 from phosphene.subjects.dataset.kind import KIND
-from phosphene.subjects.handling import Comparison, Evaluation, Handling, Sampled
+from phosphene.subjects.found import Comparison, Evaluation, Sampled
+from phosphene.subjects.handling import Handling
 from phosphene.subjects.plan import Request
 from phosphene.train.folder import Run
 

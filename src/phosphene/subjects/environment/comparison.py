@@ -15,7 +15,7 @@ from phosphene.evaluate import page, plots
 from phosphene.evaluate.score import Score
 from phosphene.subjects.environment.choosing import select_for
 from phosphene.subjects.environment.scores import bootstrap_interval, interquartile_mean
-from phosphene.subjects.handling import Comparison, Table
+from phosphene.subjects.found import Comparison, Table
 from phosphene.train.building import build
 from phosphene.train.folder import Run
 

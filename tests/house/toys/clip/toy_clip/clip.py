@@ -16,7 +16,8 @@ from phosphene.core.trainable import Trainable
 from phosphene.evaluate import page
 from phosphene.evaluate.metric import Metric, declare
 from phosphene.evaluate.score import mean_score
-from phosphene.subjects.handling import Evaluation, Handling, Sampled
+from phosphene.subjects.found import Evaluation, Sampled
+from phosphene.subjects.handling import Handling
 from phosphene.subjects.plan import Subject
 from toy_clip.kind import KIND
 
