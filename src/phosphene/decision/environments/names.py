@@ -1,6 +1,6 @@
 """The environments of this package, by name."""
 
-__all__ = ["HERE", "NATIVE", "TABULAR", "names"]
+__all__ = ["HERE", "NATIVE", "OURS", "TABULAR", "names"]
 
 HERE = "phosphene.decision.environments"
 NATIVE = {
@@ -21,7 +21,7 @@ TABULAR: dict[str, tuple[str, int | None, dict[str, str]]] = {
 """Functions that make the process, its limit in steps, and options that the name stands for."""
 
 
-_OURS = ("limit",)
+OURS = ("limit",)
 
 
 def names() -> list[str]:
@@ -32,10 +32,3 @@ def names() -> list[str]:
         ['CartPole-v1', 'Acrobot-v1', 'MountainCar-v0']
     """
     return [*NATIVE, *TABULAR]
-
-
-def listed_specs() -> list[EnvSpec]:
-    """The specifications of those that need no other package, the maps among them."""
-    grids = [f"grid:{name}" for name in BUILT_IN]
-    plain = [name for name in names() if name != "Taxi-v4"]  # its table is gymnasium's
-    return [spec(name) for name in (*plain, *grids)]

@@ -9,11 +9,18 @@ from phosphene.core.environment import Environment, EnvSpec, called
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.paths import anchored
 from phosphene.data.loading import parse
-from phosphene.decision.environments.names import HERE, NATIVE, TABULAR, names
+from phosphene.decision.environments.names import HERE, NATIVE, OURS, TABULAR, names
 from phosphene.decision.environments.options import convert, settings
 from phosphene.decision.mdp.grid import BUILT_IN
 
 __all__ = ["code_named", "listed_specs", "located", "make", "names", "spec"]
+
+
+def listed_specs() -> list[EnvSpec]:
+    """The specifications of those that need no other package, the maps among them."""
+    grids = [f"grid:{name}" for name in BUILT_IN]
+    plain = [name for name in names() if name != "Taxi-v4"]  # its table is gymnasium's
+    return [spec(name) for name in (*plain, *grids)]
 
 
 def code_named(name: str) -> bool:
@@ -135,15 +142,15 @@ def _built(name: str) -> tuple[Any, int | None]:
         if not argument:
             raise ConfigError("'grid' needs a map: grid:gridworld, or grid:PATH of a text file")
         function = _function(f"{HERE}.tabular:grid")
-        return function(argument, **settings("grid", function, options, _OURS)), limit
+        return function(argument, **settings("grid", function, options, OURS)), limit
     if argument:
         raise ConfigError(f"{base} takes options after '?', got {name.removeprefix(base)!r}")
     if base in NATIVE:
         kind = _function(NATIVE[base])
-        return kind(**settings(base, kind.__init__, options, _OURS)), limit
+        return kind(**settings(base, kind.__init__, options, OURS)), limit
     target, usual, meant = TABULAR[base]
     function = _function(target)
-    process = function(**settings(base, function, {**meant, **options}, _OURS))
+    process = function(**settings(base, function, {**meant, **options}, OURS))
     return process, (usual or 0) if limit is None else limit
 
 
