@@ -33,6 +33,7 @@ from phosphene.core.rng import mix
 from phosphene.decision.environments.table import make, spec
 from phosphene.kernels.library import backend
 from phosphene.subjects.environment.choosing import select_for
+from phosphene.subjects.environment.judge import Episodes
 from phosphene.train.building import build
 
 __all__ = ["QUICK", "Entrant", "Result", "Size", "cases", "main", "race", "races"]
@@ -216,7 +217,7 @@ def ours(system: str, budget: str | None = None, threads: int = 1) -> Entrant:
                 referee.judge()
                 referee.clock.go()
 
-        judged = mock.patch.object(training.Episodes, "planned", return_value=Plays())
+        judged = mock.patch.object(Episodes, "planned", return_value=Plays())
         often = {"evaluate_every": max(1, EVERY // cycle), "validation_share": None}
         with TemporaryDirectory() as folder, judged:
             training.train(

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from phosphene.train.source import DatasetSource
 from tests.recipes import test_held_out
 
 from phosphene.api import train as training
@@ -16,6 +15,7 @@ from phosphene.core.context import Context
 from phosphene.data import splits
 from phosphene.data.adapters import arrays
 from phosphene.data.dataset import Dataset
+from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.train import folder, record, source
 from phosphene.train.ema import EMA
 from phosphene.train.judging import Judging

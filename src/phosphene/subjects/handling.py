@@ -199,12 +199,14 @@ def taken(
         UnknownNameError: It is nobody's.
     """
     cls: Any = handling.kind.options_of(verb)
-    own = {f.name for f in fields(cls)}
+    own = set() if cls is None else {f.name for f in fields(cls)}
     said = {name: value for name, value in options.items() if value is not None}
     for name in said:
         if name not in own:
             refuse_foreign(handling.kind, name, verb, what)
             raise UnknownNameError(f"option of {verb} for {handling.kind.learner}", name, own)
+    if cls is None:
+        return {}
     value = cls(**said)
     hints = get_type_hints(cls, include_extras=True)
     check_declared(hints, {name: getattr(value, name) for name in own})

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phosphene.catalog.kind import kind_of_record
+from phosphene.catalog.kind import kind_of_record, kinds
 from phosphene.core.checks import LONG, NAME, Check, is_object, number, or_none, whole
 from phosphene.core.config import SCHEMA, decode
 from phosphene.core.errors import PhospheneError, RunError
@@ -142,6 +142,9 @@ def check_record(record: Mapping[str, Any], source: str) -> None:
     kind = kind_of_record(record)
     if kind is None:
         raise RunError(f"{source} does not name what it was trained on: it must say so once")
+    for other in kinds():
+        if other.option != kind.option and other.option in record:
+            raise RunError(f"{source} names {kind.called} and {other.called}: a run has one")
     for name, (check, wanted) in {**_FIELDS, **_OPTIONAL, **kind.fields}.items():
         if name in record and not check(record[name]):
             raise RunError(f"{source}: {name!r} must be {wanted}, got {_shown(record[name])}")
