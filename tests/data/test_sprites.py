@@ -63,6 +63,6 @@ def test_loads_with_factors() -> None:
 
 def test_drawing_is_quick() -> None:
     sprites.grid.cache_clear()
-    start = time.perf_counter()
+    start = time.process_time()
     sprites.grid(32)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
