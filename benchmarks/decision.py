@@ -199,7 +199,7 @@ def ours(system: str, budget: str | None = None, threads: int = 1) -> Entrant:
         class Plays:
             """The referee as the trainer's judge."""
 
-            steps = 0
+            steps, n = 0, None
 
             def __call__(self, model: Agent, *about: object) -> dict[str, float]:
                 referee.clock.halt()

@@ -122,7 +122,7 @@ OTHERS = [
     ("sample a --inpaint", "systems that do: "),
     ("sample a --out x.gif", ".png or .npz"),
     ("sample a --out runs.png", "is a folder"),
-    ("sample q", "phosphene play q"),
+    ("sample q", "phosphene play runs/q"),
     ("play a", "model"),
     ("data digits --out x.jpg", ".png"),
     ("data folder:~nosuchuser/x", "does not exist"),

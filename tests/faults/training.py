@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.recipes import test_held_out
 
 from phosphene.api import train as training
 from phosphene.core import batch
@@ -19,6 +18,7 @@ from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.train import folder, record, source
 from phosphene.train.ema import EMA
 from phosphene.train.judging import Judging
+from tests.api import test_held_out
 from tests.core import test_batch
 from tests.data import test_splits
 from tests.faults.fault import planted
