@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from phosphene.api import train as training
 from phosphene.core import batch
 from phosphene.core.context import Context
 from phosphene.data import splits
 from phosphene.data.adapters import arrays
 from phosphene.data.dataset import Dataset
+from phosphene.subjects.dataset import source
+from phosphene.subjects.dataset import subject as training
 from phosphene.subjects.dataset.source import DatasetSource
-from phosphene.train import folder, record, source
+from phosphene.train import folder, record
 from phosphene.train.ema import EMA
 from phosphene.train.judging import Judging
 from tests.api import test_held_out
