@@ -167,7 +167,7 @@ def help_of(*arguments: str) -> str:
 @pytest.mark.parametrize("command", COMMANDS, ids=[" ".join(c) for c in COMMANDS])
 def test_commands_in_documents_exist(command):
     """Each command, system, data set, proof and option of the documents is known."""
-    from phosphene.cli.commands import COMMANDS as known
+    from phosphene.cli.main import COMMANDS as known
     from phosphene.data.table import adapters, names
     from phosphene.proofs import PROOFS
 

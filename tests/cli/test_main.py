@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from phosphene.cli.commands import COMMANDS, explain, main
+from phosphene.cli.commands import COMMANDS
+from phosphene.cli.main import explain, main
 from phosphene.core.errors import ConfigError
 
 
