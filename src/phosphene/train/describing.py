@@ -66,6 +66,11 @@ def build_from(
 
 
 def _built(system: str, settings: Mapping[str, Any], most: int, seed: int) -> Trainable:
+    if system not in {row.name for row in catalog.systems()}:
+        raise RunError(
+            f"{system!r} is no system of the catalogue; a model of one's own class is built by its "
+            "owner, and takes the weights by phosphene.Run(path, model=...)"
+        )
     cls = catalog.find(system).load()
     if not (isinstance(cls, type) and issubclass(cls, Trainable)):
         raise RunError(f"{system!r} is a {catalog.find(system).kind}, not a model")

@@ -178,7 +178,7 @@ def reopen_dataset(ask: Request, run: Run, record: dict[str, Any]) -> DatasetSub
     if isinstance(data, Dataset):
         dataset = load_split(data, "train", said)
     else:
-        dataset = data_of(Run(run.path, data=named, trust=ask.trust), "train")
+        dataset = data_of(Run(run.path, data=named, trust=ask.trust, model=ask.made), "train")
     if dataset.name != record["data"]:
         raise RunError(f"{where} was trained on {record['data']!r}, not {dataset.name!r}")
     if not isinstance(data, Dataset) and (other := changed(run, dataset)):
