@@ -10,6 +10,8 @@ __all__ = ["MOVED", "Moved"]
 MOVED: dict[str, str] = {
     "phosphene.core.events": "phosphene.core.progress",
     "phosphene.evaluate.meaning": "phosphene.evaluate.metric",
+    "phosphene.evaluate.report": "phosphene.subjects.dataset.report",
+    "phosphene.evaluate.subject": "phosphene.subjects.dataset.opening",
     "phosphene.generative.code_prior": "phosphene.generative.composed.code_prior",
     "phosphene.nn.attention": "phosphene.generative.autoregressive.layers.attention",
     "phosphene.nn.condition": "phosphene.nn.conditional",
