@@ -37,7 +37,7 @@ def both_signs(x: Tensor, axis: int = 1) -> Tensor:
 
 
 def gated(x: Tensor, axis: int = 1) -> Tensor:
-    """A * sigmoid(b), a and b the halves of x."""
+    """a * sigmoid(b), a and b the halves of x."""
     a, b = x.chunk(2, axis)
     return a * torch.sigmoid(b)
 

@@ -100,7 +100,7 @@ class GSN(ActivationSettings, BinaryUnits):
     # -- the two kernels --------------------------------------------------------------------------
 
     def corrupt(self, x: Tensor, u: Tensor) -> Tensor:
-        """X~ (n, D): each value is replaced with probability ``noise`` by a coin; u in [0, 1).
+        """x~ (n, D): each value is replaced with probability ``noise`` by a coin; u in [0, 1).
 
         One uniform number does both: below noise/2 the value is 0, below noise it is 1.
         """
@@ -116,7 +116,7 @@ class GSN(ActivationSettings, BinaryUnits):
         return out[..., 0] + self.bias
 
     def reconstruct_log_prob(self, x: Tensor, noisy: Tensor) -> Tensor:
-        """log P(X = x | X~ = noisy) of flat codes: (n,)."""  # noqa: D403
+        """log P(X = x | X~ = noisy) of flat codes: (n,)."""
         logits = self._logits(noisy, x)
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
 

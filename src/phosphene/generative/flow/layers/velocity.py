@@ -69,7 +69,7 @@ class TimedLayer(nn.Module):
         self.condition = ConditionBias(context or ContextSpec(), told)
 
     def forward(self, h: Tensor, t: Tensor, context: Context | None = None) -> Tensor:
-        """H (n, inputs, ...) and t (n,)."""
+        """h (n, inputs, ...) and t (n,)."""
         gate, bias = self._told(t, context)
         out: Tensor = self.map(h)
         return out + bias if gate is None else out * gate + bias
@@ -181,7 +181,7 @@ class VelocityNetwork(nn.Module):
         last.start_at_zero()
 
     def forward(self, x: Tensor, t: Tensor, context: Context | None = None) -> Tensor:
-        """X (n, *shape) and t (n,) to (n, *shape)."""
+        """x (n, *shape) and t (n,) to (n, *shape)."""
         h = self._input(x, context)
         *body, head = self.layers
         for layer in body:
@@ -192,7 +192,7 @@ class VelocityNetwork(nn.Module):
     def pushed(
         self, x: Tensor, t: Tensor, tangents: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
-        """V, and (dv/dx) e for K tangents e (n, K, *shape), carried along layer by layer.
+        """v, and (dv/dx) e for K tangents e (n, K, *shape), carried along layer by layer.
 
         It is about twice as fast as products of reverse mode, and their derivatives, are.
         """
