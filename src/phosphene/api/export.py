@@ -13,7 +13,7 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.protocols import Acts, Decodes, Encodes
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate.subject import data_of
+from phosphene.evaluate.training_data import data_of
 from phosphene.train.files import destination, replacing, write_atomically
 from phosphene.train.folder import Run, load
 

@@ -24,9 +24,9 @@ from phosphene.generative.autoregressive.pixel_windows import (
     Unrolled,
     constant_of,
 )
-from phosphene.nn.conditionals import Conditional, ConditionalName, LogisticBins
 from phosphene.nn.noise import Uniform, dropout
 from phosphene.nn.output import wide
+from phosphene.nn.scalar_distributions import Conditional, ConditionalName, LogisticBins
 
 __all__ = ["PixelCNNPlusPlus"]
 

@@ -100,7 +100,7 @@ class GSN(ActivationSettings, BinaryUnits):
     # -- the two kernels --------------------------------------------------------------------------
 
     def corrupt(self, x: Tensor, u: Tensor) -> Tensor:
-        """x~ (n, D): each value is replaced with probability ``noise`` by a coin; u in [0, 1).
+        """X~ (n, D): each value is replaced with probability ``noise`` by a coin; u in [0, 1).
 
         One uniform number does both: below noise/2 the value is 0, below noise it is 1.
         """

@@ -10,10 +10,10 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.model import Model
 from phosphene.core.trainable import Trainable
-from phosphene.data.conditioning import Conditions
+from phosphene.data.context_parts import Conditions
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import located
-from phosphene.evaluate.subject import changed, data_of
+from phosphene.evaluate.training_data import changed, data_of
 from phosphene.subjects.dataset.choosing import select
 from phosphene.subjects.dataset.held_out import HeldOut
 from phosphene.subjects.dataset.labelling import Counts, labelled, labelled_again, with_number

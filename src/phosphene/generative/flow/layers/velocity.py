@@ -13,7 +13,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.generative.flow.layers.conditioner import resized
 from phosphene.nn.activations import activation_named
-from phosphene.nn.conditional import ConditionBias, FlatImage
+from phosphene.nn.context_embedding import ConditionBias, FlatImage
 from phosphene.nn.mlp import check_widths
 
 __all__ = ["TIMED_LAYERS", "TimedLayer", "VelocityNetwork"]
@@ -169,7 +169,7 @@ class VelocityNetwork(nn.Module):
         more, self.flat = 0, None
         if spec.image is not None:
             self.flat = None if convolution else FlatImage(spec.image)
-            if convolution and not spec.image.is_image:
+            if convolution and not spec.image.has_image_shape:
                 raise EventError(f"a context image is (channels, height, width), got {spec.image}")
             more = spec.image.shape[0] if convolution else spec.image.dimensions
         self.layers = nn.ModuleList(
