@@ -11,7 +11,7 @@ from PIL import Image
 
 import phosphene as ph
 from phosphene.core.errors import ConfigError, DataError
-from phosphene.data.conditions import read_conditions
+from phosphene.data.condition_images import read_conditions
 from phosphene.subjects.dataset.drawing import sample
 from phosphene.train.folder import Run
 

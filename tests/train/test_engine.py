@@ -235,7 +235,7 @@ def test_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 
 def test_replace_parameters_moves_moments_and_average(tmp_path):
-    from phosphene.train.turns import StepHandle
+    from phosphene.train.phase_runner import StepHandle
 
     engine = make(OnePhase, tmp_path, ema=0.9)
     engine.run()

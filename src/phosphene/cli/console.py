@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from phosphene.cli.output import screen
 from phosphene.cli.text import written
+from phosphene.core.number_format import number
 from phosphene.core.progress import (
     Evaluated,
     Finished,
@@ -19,7 +20,6 @@ from phosphene.core.progress import (
     TrainingEvent,
     Warned,
 )
-from phosphene.core.texts import number
 
 __all__ = ["ScoringConsole", "TrainingConsole", "clock", "number"]
 

@@ -20,7 +20,7 @@ from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.batches import batches, condition, evaluating
 from phosphene.evaluate.data_kind import kind_of
-from phosphene.evaluate.lacking import lacking
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.evaluate.score import Score, mean_score
 
 __all__ = [

@@ -89,7 +89,7 @@ class RationalQuadratic:
         self._sums: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """H(x) and log h'(x)."""
+        """h(x) and log h'(x)."""
         return self._at(x, params.to(x.dtype), inverse=False)
 
     def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,7 +136,7 @@ class RationalQuadratic:
         return (1 + twice.to(raw.dtype)) / self.limit
 
     def knot_slopes(self, raw: Tensor) -> Tensor:
-        """D of raw parameters."""
+        """d of raw parameters."""
         return raw.exp() if self.slopes == "exp" else self.min_slope + F.softplus(raw)
 
     def knot_slopes_slope(self, raw: Tensor, slopes: Tensor) -> Tensor:
@@ -217,7 +217,7 @@ class _Spline(torch.autograd.Function):
 def _evaluated(
     x: Tensor, params: Tensor, spline: RationalQuadratic, inverse: bool
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
-    """Y and log-slopes of h or its inverse, raw parameters, and what backward needs.
+    """y and log-slopes of h or its inverse, raw parameters, and what backward needs.
 
     Nothing here is written twice, so that it is also the formula that torch differentiates.
     """

@@ -31,11 +31,11 @@ from phosphene.train.files import full
 from phosphene.train.folder import WEIGHTS, save_tensors
 from phosphene.train.interrupt import Interrupt
 from phosphene.train.judging import Judging
+from phosphene.train.phase_runner import LossFunction, PhaseRunner, StepHandle
 from phosphene.train.runtime import Runtime
 from phosphene.train.schedule import factor
 from phosphene.train.settings import Budget, TrainSettings
 from phosphene.train.sinks.jsonl import JSONLSink
-from phosphene.train.turns import LossFunction, PhaseRunner, StepHandle
 
 __all__ = ["Engine"]
 

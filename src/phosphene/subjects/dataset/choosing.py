@@ -77,7 +77,7 @@ def kind_of(event: Event) -> str:
         >>> kind_of(Event.image(1, 28, levels=2)), kind_of(Event.binary(9)), kind_of(Event.real(2))
         ('binary-image', 'binary', 'real')
     """
-    if not event.is_image:
+    if not event.has_image_shape:
         return event.kind
     if event.levels is None:
         return "real-image"

@@ -8,7 +8,7 @@ from phosphene import catalog
 from phosphene.catalog.recipe import Recipe, recipes
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, DataError, PhospheneError
-from phosphene.data.conditioning import Conditions, as_table, load_given
+from phosphene.data.context_parts import Conditions, as_table, load_given
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import located
 

@@ -10,7 +10,7 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.model import Model
 from phosphene.core.trainable import Trainable
-from phosphene.data.conditioning import Conditions
+from phosphene.data.context_parts import Conditions
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import located
 from phosphene.subjects.dataset.choosing import select

@@ -89,7 +89,7 @@ class EnvironmentSubject(Subject):
     def threads(self, plan: Plan, source: Any) -> int:
         """One: an agent's networks are small, unless it sees large images."""
         event = self.spec.observation
-        return available_cores() if event.is_image and min(event.shape[1:]) >= 36 else 1
+        return available_cores() if event.has_image_shape and min(event.shape[1:]) >= 36 else 1
 
     def close(self) -> None:
         """Close the environments."""

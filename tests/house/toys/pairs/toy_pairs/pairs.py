@@ -16,9 +16,9 @@ from phosphene.core.trainable import Trainable
 from phosphene.evaluate import page
 from phosphene.evaluate.metric import Metric, declare
 from phosphene.evaluate.score import mean_score
-from phosphene.subjects.found import Evaluation, Sampled
 from phosphene.subjects.handling import Handling
 from phosphene.subjects.plan import Subject
+from phosphene.subjects.results import Evaluation, Sampled
 from toy_pairs.kind import KIND
 
 declare(
