@@ -18,11 +18,11 @@ from phosphene.generative.autoregressive.layers.line_scan import Lines, scan_lin
 from phosphene.generative.autoregressive.layers.running_sums import running_hidden
 from phosphene.generative.autoregressive.rnade import _ScaledGradient
 from phosphene.generative.flow.layers.affine_move import affine_move
+from phosphene.generative.flow.layers.ode import Solver, odeint
 from phosphene.generative.flow.layers.roots import increasing_root
 from phosphene.kernels.surrogate import Moments, Weights, clipped_surrogate
 from phosphene.kernels.td_error import td_error
 from phosphene.nn.monotone import Affine
-from phosphene.nn.ode import Solver, odeint
 from phosphene.nn.spline import RationalQuadratic
 from phosphene.nn.staircase import Staircase, masked_linear
 
