@@ -204,18 +204,18 @@ def advance(
     """
     steps = whole("steps", steps, 0, _MOST)
     episodes = None if episodes is None else whole("episodes", episodes, 0, _MOST)
+    most = _MOST if episodes is None else episodes
     native = tabular_usable(world)
     # The library looks for itself where it takes a step, but what is read here must be there.
     at = progress.at if isinstance(progress.at, Tensor) else torch.empty(0)
     there = at.is_cpu and at.dtype is torch.int64 and at.shape == (7,)
-    if not (native and steps and there):
+    if not (native and steps and there and int(at[3]) < most):
         progress.check(settings, policy)
     if not native:
         return advance_reference(
             world, settings, progress, steps=steps, episodes=episodes, policy=policy, record=record
         )
     assert isinstance(world, TableWorld)
-    most = _MOST if episodes is None else episodes
     chunk = _ROOM if settings.method == "monte-carlo" or record else _CHUNK
     parts: list[Record] = []
     end = int(progress.at[4]) + steps

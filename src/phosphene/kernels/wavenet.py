@@ -1,6 +1,7 @@
 """Generation from gated, dilated causal convolutions by ring buffers: native, and in torch."""
 
 from dataclasses import dataclass
+from operator import index
 
 import torch
 from torch import Tensor
@@ -111,7 +112,7 @@ def wavenet_sample(
         KernelError: A shape, a type, a code that is given or the temperature is not as said here.
     """
     try:
-        dilations = torch.tensor(net.dilations, dtype=torch.int64)
+        dilations = torch.tensor([index(d) for d in net.dilations], dtype=torch.int64)
     except (TypeError, ValueError, OverflowError) as error:
         raise KernelError(f"dilations must be one integer a layer: {error}") from None
     taps, *others = net.tensors()
