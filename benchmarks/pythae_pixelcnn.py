@@ -106,7 +106,7 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def our_sampler(ours: PixelCNN, n: int, seed: int = _SEED) -> Tensor:
-    """N images of codes."""
+    """n images of codes."""
     return ours.sample(n, generator=generator(seed))
 
 

@@ -24,7 +24,7 @@ def posterior() -> tuple[Tensor, Tensor]:
 
 
 def log_joint(theta: Tensor) -> Tensor:
-    """Log p(theta) p(y | theta) of a line with normal noise of deviation 0.4, (n,)."""
+    """log p(theta) p(y | theta) of a line with normal noise of deviation 0.4, (n,)."""
     x, y = posterior()
     residuals = y - theta[:, :1] * x - theta[:, 1:]
     normal = -0.5 * (theta.square().sum(1) + 2 * math.log(2 * math.pi))
@@ -33,7 +33,7 @@ def log_joint(theta: Tensor) -> Tensor:
 
 
 def evidence() -> float:
-    """Log p(y), which a linear model has in closed form: y is normal."""
+    """log p(y), which a linear model has in closed form: y is normal."""
     x, y = posterior()
     design = torch.stack((x, torch.ones_like(x)), 1)
     covariance = design @ design.T + 0.16 * torch.eye(len(x))

@@ -19,7 +19,7 @@ UNTOLD = [row for row in systems() if row.kind == "model" and row.context == "no
 def data_for(event: ph.Event, smaller: bool) -> Dataset:
     """Examples with labels, vectors in large units, and images, of the event or smaller."""
     n, of = 24, None
-    if event.is_image and event.discrete:
+    if event.has_image_shape and event.discrete:
         c, h, w = event.shape
         of = ph.Event.image(c, (h // 2, w // 2), levels=event.levels or 256) if smaller else event
     return Dataset(

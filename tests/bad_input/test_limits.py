@@ -22,7 +22,7 @@ from PIL import Image
 import phosphene as ph
 from phosphene.core.errors import ConfigError, DataError, PhospheneError
 from phosphene.data.adapters import images
-from phosphene.data.conditions import read_conditions
+from phosphene.data.condition_images import read_conditions
 
 MIB = 2**20
 SMALL = 16 * MIB

@@ -7,7 +7,7 @@ import torch
 
 import phosphene as ph
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
-from phosphene.data.conditioning import Conditions, as_table, load_given
+from phosphene.data.context_parts import Conditions, as_table, load_given
 from phosphene.data.dataset import Dataset
 
 TABLE = Dataset(

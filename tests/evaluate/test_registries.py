@@ -14,10 +14,10 @@ from phosphene.core.event import Event
 from phosphene.core.protocols import Bounded, Density, Encodes, Samples, available_if
 from phosphene.evaluate.comparison import extras
 from phosphene.evaluate.data_kind import DATA_KINDS, kind_of
-from phosphene.evaluate.kinds import KINDS, RANKED
-from phosphene.evaluate.lacking import lacking
 from phosphene.evaluate.metric import METRICS, Metric, carded, declare, label, ranking, unit
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.evaluate.score import Score
+from phosphene.evaluate.score_kinds import KINDS, RANKED
 from phosphene.evaluate.scorer import SCORERS, scorer
 from phosphene.evaluate.scores.samples import draw
 from phosphene.evaluate.scoring import evaluate_model

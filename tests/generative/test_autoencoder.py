@@ -45,7 +45,7 @@ def test_nonlinear_autoencoder_beats_pca_on_digits():
 @pytest.mark.parametrize("event", EVENTS, ids=str)
 @pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
 def test_every_network_on_every_event_it_takes(event, network):
-    if network != "mlp" and not event.is_image:
+    if network != "mlp" and not event.has_image_shape:
         with pytest.raises(ConfigError, match="needs an image event"):
             Autoencoder(event, network=network)
         return

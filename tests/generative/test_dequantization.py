@@ -157,7 +157,7 @@ def test_a_variational_q_starts_uniform():
 
 @pytest.mark.parametrize("event", [PAIR, Event.image(2, (2, 3), levels=5), Event.image(1, 1)])
 def test_q_has_the_density_of_its_draws(event):
-    """Log q(u | x) = -log |det du/dnoise|: the noise is uniform on the cube."""
+    """log q(u | x) = -log |det du/dnoise|: the noise is uniform on the cube."""
     with seeded(1):
         q = VariationalDequantizer(event, hidden=6, layers=3).double()
         for p in q.parameters():

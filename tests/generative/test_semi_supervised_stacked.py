@@ -31,7 +31,7 @@ def examples(event, n=12):
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
 def test_every_parameter_has_one_phase_and_a_gradient_there(event):
-    model = tiny(event, shift=1 if event.is_image else 0)
+    model = tiny(event, shift=1 if event.has_image_shape else 0)
     batch = Batch.of(examples(event), Context(label=torch.full((12,), -1)))
     model.prepare(batch)
     phases = model.phases()

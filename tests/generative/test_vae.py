@@ -142,10 +142,10 @@ def test_streaming_does_not_change_the_bound(binary, monkeypatch):
 @pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
 @pytest.mark.parametrize("labels", [False, True])
 def test_trains_scores_and_samples(event, network, labels):
-    if network != "mlp" and not event.is_image:
+    if network != "mlp" and not event.has_image_shape:
         pytest.skip("convolutions are for images")
     spec = ContextSpec(label=4) if labels else None
-    settings = {"shift": 1.0, "warp": 0.1} if event.is_image else {}
+    settings = {"shift": 1.0, "warp": 0.1} if event.has_image_shape else {}
     model = build(event, network=network, context=spec, dropout=0.2, **settings)
     x = examples(event)
     c = Context(label=torch.tensor([0, 1, 2, 3, -1, 0])) if labels else Context()

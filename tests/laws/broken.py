@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.drawing import each_row
+from phosphene.core.draws_per_context import each_row
 from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
@@ -19,7 +19,7 @@ from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.completion import Known
 from phosphene.generative.autoregressive.fvsbn import FVSBN
 from phosphene.generative.flow.layers.transform import Composition, Transform
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from tests.laws.toys import Chain, Coins, Mixture, Patches, Shear, TinyVAE, Toy, bernoulli, flip
 
 BROKEN: dict[Any, frozenset[str]] = {}

@@ -22,7 +22,7 @@ from phosphene.generative.flow.layers.linear import Diagonal, LULinear
 from phosphene.generative.flow.layers.split import Split
 from phosphene.generative.flow.layers.steered import States, Steered
 from phosphene.generative.flow.layers.transform import Transform
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from tests.laws.support import Make, batch_of, context_of, data_of, law, lived, with_any
 
 _TELL_NOTHING = (ActNorm, InvertibleConv, NormConv, LULinear, Diagonal)

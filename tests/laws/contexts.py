@@ -144,6 +144,6 @@ def _contexts(row: System, event: Event) -> list[ContextSpec]:
         ContextSpec(label=3, vector=Event.real(3)),
         ContextSpec(text=Event.tokens(4, 5)),
     ]
-    if event.is_image:
+    if event.has_image_shape:
         specs.append(ContextSpec(image=Event.image(1, event.shape[1:], levels=4)))
     return specs

@@ -87,7 +87,7 @@ _OWN_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {
 
 def kind_of(event: Event) -> str:
     """The kind of event as rows of the catalogue name it."""
-    return "binary-image" if event.is_image and event.levels == 2 else event.kind
+    return "binary-image" if event.has_image_shape and event.levels == 2 else event.kind
 
 
 def events(row: System) -> dict[str, tuple[Event, ...]]:
@@ -101,7 +101,9 @@ def events(row: System) -> dict[str, tuple[Event, ...]]:
 
 def _autoencoder(event: Event) -> tuple[Settings, ...]:
     plain: Settings = {"latent_dim": 2, "hidden": (16,)}
-    return (plain, {**plain, "network": "conv", "dropout": 0.1}) if event.is_image else (plain,)
+    return (
+        (plain, {**plain, "network": "conv", "dropout": 0.1}) if event.has_image_shape else (plain,)
+    )
 
 
 def _denoising(event: Event) -> tuple[Settings, ...]:
@@ -123,9 +125,9 @@ def _vae(event: Event) -> tuple[Settings, ...]:
     if event == TINY_IMAGE:
         decoders = ("discretized-gaussian", "categorical")
         return plain, *({**plain, "decoder": decoder} for decoder in decoders)
-    if event.is_image and event.levels == 2:
+    if event.has_image_shape and event.levels == 2:
         return plain, {**plain, "network": "resnet", "norm": "group", "dropout": 0.1}
-    if event.is_image and event.shape[0] == 1:
+    if event.has_image_shape and event.shape[0] == 1:
         return plain, {**plain, "network": "conv", "shift": 1, "free_bits": 0.1}
     return (plain,)
 
@@ -211,7 +213,7 @@ def _tabular(event: Event) -> tuple[Settings, ...]:
 
 
 def _fvsbn(event: Event) -> tuple[Settings, ...]:
-    return ({"weights": "per-class"},) if event.is_image else ({}, {"penalty": 0.1})
+    return ({"weights": "per-class"},) if event.has_image_shape else ({}, {"penalty": 0.1})
 
 
 def _transformer(event: Event) -> tuple[Settings, ...]:
@@ -312,7 +314,7 @@ def _neural_spline(event: Event) -> tuple[Settings, ...]:
 
 
 def _realnvp(event: Event) -> tuple[Settings, ...]:
-    if event.is_image:
+    if event.has_image_shape:
         image: Settings = {"levels": 2, "channels": 2, "blocks": 1}
         if event.shape[1] == 2:
             return {**image, "levels": 1}, {**image, "codec": "centered"}
@@ -362,7 +364,7 @@ def _continuous(event: Event) -> tuple[Settings, ...]:
         return plain, {**plain, "layer": "concat", **steps}, {**plain, "gradient": "adjoint"}
     if event.dimensions == 4:
         return ({**plain, "network": "mlp", "loss_steps": 2},)
-    return ({**plain, "hidden": (4,)} if event.is_image else plain,)
+    return ({**plain, "hidden": (4,)} if event.has_image_shape else plain,)
 
 
 def _sylvester(event: Event) -> tuple[Settings, ...]:

@@ -10,7 +10,7 @@ from phosphene.core.event import Event
 from phosphene.generative.autoencoder.layers.networks import build_decoder, build_encoder
 from phosphene.generative.autoencoder.layers.shift import shift_images
 from phosphene.nn.activations import ACTIVATIONS, activation_named
-from phosphene.nn.conditional import ConditionEmbedding, LabelEmbedding
+from phosphene.nn.context_embedding import ConditionEmbedding, LabelEmbedding
 from phosphene.nn.conv import ResidualBlock
 from phosphene.nn.mlp import MLP
 from phosphene.nn.noise import dropout

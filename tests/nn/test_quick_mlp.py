@@ -9,7 +9,7 @@ from torch import nn
 from torch.autograd import forward_ad
 
 from phosphene.core.errors import ConfigError, UnknownNameError
-from phosphene.decision.deep.layers.quick_mlp import QuickMLP, QuickTape, quick_mlps
+from phosphene.decision.deep.layers.quick_mlp import QuickMLP, quick_mlps
 from phosphene.kernels.library import ACTIVATION_CODES, backend, forced
 from phosphene.nn.activations import ACTIVATIONS
 
@@ -298,37 +298,6 @@ def test_networks_together():
         same(a, b)
     with torch.no_grad():
         assert torch.equal(quick_mlps((actor, critic), x.view(3, 3, 4))[0].view(9, 2), both[0])
-
-
-@pytest.mark.parametrize("choice", ["auto", "off"])
-def test_gradients_by_hand_are_those_of_autograd(choice):
-    actor, critic = mlp(4, 12, 10, 2), mlp(4, 7, 1, seed=5, activation="relu")
-    critic.layers[0].bias.requires_grad_(False)
-    x = rows(9, 4).requires_grad_()
-    parameters = [*actor.parameters(), *critic.parameters()]
-    leaves = [x, *(p for p in parameters if p.requires_grad)]
-    passed = [rows(9, 2, seed=3), rows(9, 1, seed=4)]
-    wanted = torch.autograd.grad([actor.plain(x), critic.plain(x)], leaves, passed)
-    with forced(choice):
-        tape = QuickTape((actor, critic), x)
-        for y, net in zip(tape.outputs, (actor, critic), strict=True):
-            assert not y.requires_grad
-            same(y, net.plain(x).detach())
-        grads, grad_x = tape.gradients(passed, need_x=True)
-        assert [g is None for g in grads] == [not p.requires_grad for p in parameters]
-        for a, b in zip([grad_x, *(g for g in grads if g is not None)], wanted, strict=True):
-            same(a, b)
-        tape.backward(passed)
-        tape.backward(passed)
-        for p, b in zip(leaves[1:], wanted[1:], strict=True):
-            same(p.grad, 2.0 * b)
-        one, none = tape.gradients([None, passed[1]])
-        assert none is None
-        assert all((g == 0.0).all() for g in one[:6])
-        with torch.no_grad():
-            actor.layers[1].weight.mul_(2.0)
-        with pytest.raises(RuntimeError, match=r"changed between|modified by an inplace"):
-            tape.gradients(passed)
 
 
 def test_networks_of_different_inputs_are_told_by_torch():

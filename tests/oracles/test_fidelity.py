@@ -26,7 +26,7 @@ from phosphene.evaluate.distances import (
     sliced_wasserstein,
     wasserstein_1d,
 )
-from phosphene.evaluate.images import psnr, ssim
+from phosphene.evaluate.image_similarity import psnr, ssim
 from phosphene.evaluate.neighbors import manifolds
 from phosphene.evaluate.two_sample import _nearest_vote, logistic_regression
 

@@ -15,11 +15,11 @@ from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
 from phosphene.core.progress import Evaluated, StepEnd
 from phosphene.train.ema import EMA
+from phosphene.train.phase_runner import PhaseRunner
 from phosphene.train.runtime import Runtime
 from phosphene.train.schedule import factor
 from phosphene.train.settings import TrainSettings
 from phosphene.train.sinks.tracking import WandbSink, _scalars
-from phosphene.train.turns import PhaseRunner
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])

@@ -14,9 +14,9 @@ from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.paths import expanded
 from phosphene.core.progress import Listener
 from phosphene.evaluate.likelihood import Progress
-from phosphene.subjects.found import Comparison
 from phosphene.subjects.handling import taken
 from phosphene.subjects.plan import slug
+from phosphene.subjects.results import Comparison
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 from phosphene.train.probe import check_threads

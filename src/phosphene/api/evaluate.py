@@ -7,9 +7,9 @@ from typing import Any
 from phosphene.core.errors import RunError
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.score import Score
-from phosphene.subjects.found import Evaluation
 from phosphene.subjects.handling import of_run, taken
 from phosphene.subjects.plan import slug
+from phosphene.subjects.results import Evaluation
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 from phosphene.train.record import read_json

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from phosphene.subjects.found import Sampled
 from phosphene.subjects.handling import of_run, taken
+from phosphene.subjects.results import Sampled
 from phosphene.train.folder import Run
 
 __all__ = ["Sampled", "sample"]

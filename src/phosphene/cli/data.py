@@ -131,7 +131,11 @@ def _draw(dataset: "Dataset", out: "Path") -> None:
     from phosphene.evaluate.data_kind import picture
     from phosphene.evaluate.pictures import picture_of_pairs
 
-    if dataset.image is not None and dataset.image_event is not None and dataset.event.is_image:
+    if (
+        dataset.image is not None
+        and dataset.image_event is not None
+        and dataset.event.has_image_shape
+    ):
         x, image = dataset.x[:32], dataset.image[:32]
         picture_of_pairs(image, dataset.image_event, x, dataset.event).save(out, format="PNG")
         return
@@ -172,6 +176,6 @@ def _read(dataset: "Dataset") -> str | None:
     """The first example as text, where it is text."""
     if dataset.tokenizer is None:
         return None
-    from phosphene.evaluate.text import legible
+    from phosphene.evaluate.formatting import legible
 
     return legible(dataset.tokenizer.decode(dataset.x[0]))

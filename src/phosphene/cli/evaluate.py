@@ -10,8 +10,8 @@ from phosphene.cli.console import ScoringConsole
 from phosphene.cli.kinds import arguments_for
 from phosphene.cli.output import note, print_json, print_table
 from phosphene.cli.runs import parse_verb, tell
+from phosphene.core.number_format import number
 from phosphene.core.ranges import SEED
-from phosphene.core.texts import number
 
 if TYPE_CHECKING:
     from phosphene.evaluate.score import Score

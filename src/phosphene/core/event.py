@@ -105,9 +105,27 @@ class Event:
         return self.levels is not None
 
     @property
-    def is_image(self) -> bool:
-        """Whether one example is (channels, height, width)."""
+    def has_image_shape(self) -> bool:
+        """Whether one example is (channels, height, width), whatever its kind and values.
+
+        Example:
+            >>> Event.image(1, 8).has_image_shape, Event.real(3, 8, 8).has_image_shape
+            (True, True)
+            >>> Event.binary(64).is_image
+            Traceback (most recent call last):
+            ...
+            AttributeError: Event.is_image is now Event.has_image_shape; or ask kind == "image"
+        """
         return len(self.shape) == 3
+
+    if not TYPE_CHECKING:  # a type checker refuses unknown names by itself
+
+        def __getattr__(self, name: str) -> object:
+            if name == "is_image":
+                raise AttributeError(
+                    'Event.is_image is now Event.has_image_shape; or ask kind == "image"'
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def bits(self) -> float:

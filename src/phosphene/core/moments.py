@@ -130,7 +130,7 @@ def standardize(x: Tensor, shift: Tensor, scale: Tensor, dtype: torch.dtype) -> 
 
 
 def restore(y: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Y scale + shift, the inverse of :func:`standardize`.
+    """y scale + shift, the inverse of :func:`standardize`.
 
     In y's type; in float64 where that type would round off what the data tell apart.
     """

@@ -1,7 +1,7 @@
 """A data set in memory: examples, labels, factors, splits."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -227,20 +227,3 @@ def balanced_order(y: Tensor, seed: int = 0) -> Tensor:
     position = np.empty(len(y), dtype=np.int64)
     position[order] = np.arange(len(y))
     return torch.from_numpy(np.lexsort((position, ranks)))
-
-
-def summary(dataset: Dataset) -> Mapping[str, object]:
-    """What ``phosphene data NAME`` prints."""
-    return {
-        "name": dataset.name,
-        "split": dataset.split,
-        "examples": len(dataset),
-        "event": str(dataset.event),
-        "classes": len(dataset.classes),
-        "columns": dataset.columns,
-        "vector": dataset.vector_columns,
-        "image": None if dataset.image_event is None else str(dataset.image_event),
-        "reduction": dataset.reduction,
-        "factors": dataset.factor_names,
-        "notes": dataset.notes,
-    }

@@ -76,7 +76,7 @@ class Equalize(Codec):
         self.own.copy_((own / share[:, None]).log().view(c, h, w, groups))
 
     def _table(self) -> Tensor:
-        """Log p (c, h, w, levels)."""
+        """log p (c, h, w, levels)."""
         index = self.group[:, None, None].expand(-1, *self.own.shape[1:3], -1)
         return (self.shared[:, None, None] + self.own.gather(3, index)).log_softmax(3)
 

@@ -302,7 +302,7 @@ _ADAPTERS = (
         title="a Hugging Face data set, by name or saved to a folder",
         example="hf:cifar10?size=32",
         target="phosphene.data.adapters.hub:hub",
-        outward="phosphene.data.adapters.outward:hub",
+        outward="phosphene.data.adapters.remote:hub",
         requires="datasets",
     ),
     Adapter(
@@ -310,7 +310,7 @@ _ADAPTERS = (
         title="tar shards of images and classes",
         example="webdataset:./shards-{000..003}.tar?limit=10000",
         target="phosphene.data.adapters.webdataset:webdataset",
-        outward="phosphene.data.adapters.outward:webdataset",
+        outward="phosphene.data.adapters.remote:webdataset",
         requires="webdataset",
     ),
     Adapter(

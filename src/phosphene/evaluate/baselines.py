@@ -224,7 +224,7 @@ class LinearPrediction:
         return found
 
     def _fit_scale(self, x: Integers) -> Tensor:
-        """Alpha, beta and w by maximum likelihood."""
+        """alpha, beta and w by maximum likelihood."""
         inner = self._moments(x)
         start = torch.tensor([1.0, 1e-3, 1e-2], dtype=torch.float64)
         raw = torch.stack([start[0].log(), start[1].log(), start[2].logit()]).requires_grad_()

@@ -15,9 +15,9 @@ from phosphene.core.protocols import Samples, SamplesMean
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import page, plots, views
 from phosphene.evaluate.data_kind import picture
-from phosphene.evaluate.kinds import KINDS, RANKED
 from phosphene.evaluate.metric import columns, falls, label, ranking, unit
 from phosphene.evaluate.score import Score
+from phosphene.evaluate.score_kinds import KINDS, RANKED
 from phosphene.train.folder import Run
 
 __all__ = ["Entry", "extras", "grouped", "heading", "write_comparison"]

@@ -150,7 +150,7 @@ class RandomConvFeatures:
     _seed = 20_260_101
 
     def __init__(self, event: Event) -> None:
-        if not event.is_image:
+        if not event.has_image_shape:
             raise ConfigError(f"randconv features need images, and the event is {event}")
         self.event = event
         widths = (event.shape[0], *self._widths)

@@ -11,7 +11,7 @@ from phosphene.core.protocols import Decodes, Encodes
 from phosphene.core.rng import generator
 from phosphene.evaluate.batches import batches, evaluating
 from phosphene.evaluate.features import Features
-from phosphene.evaluate.lacking import lacking
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.evaluate.neighbors import nearest_distance
 
 __all__ = ["active_units", "aggregate_mmd", "encode", "linear_probe", "path_distance"]

@@ -20,7 +20,7 @@ from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.batches import batches, condition, evaluating
 from phosphene.evaluate.data_kind import kind_of
-from phosphene.evaluate.lacking import lacking
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.evaluate.score import Score, mean_score
 
 __all__ = [
@@ -242,10 +242,10 @@ def likelihood(
         EventError: The examples are not of the model's event, or lack the context it needs.
         ConfigError: ``particles`` is below 1.
     """
-    if isinstance(data, Dataset):
-        x, context = data.take(torch.arange(len(data)))
-    else:
+    if isinstance(data, Tensor):
         x = data
+    else:
+        x, context = data.take(torch.arange(len(data)))
     model.event.check(x)
     _check_particles(particles)
     scores: dict[str, Score] = {}

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from phosphene.evaluate.kinds import KINDS
 from phosphene.evaluate.registry import Registry
+from phosphene.evaluate.score_kinds import KINDS
 
 __all__ = [
     "METRICS",

@@ -39,7 +39,7 @@ def shape_of_image(event: Event) -> tuple[int, int, int] | None:
         >>> shape_of_image(Event.binary(64)), shape_of_image(Event.real(2))
         ((1, 8, 8), None)
     """
-    if event.is_image:
+    if event.has_image_shape:
         return event.shape[0], event.shape[1], event.shape[2]
     side = math.isqrt(event.dimensions)
     square = side > 2 and side * side == event.dimensions and event == Event.binary(*event.shape)

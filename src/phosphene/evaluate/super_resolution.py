@@ -21,7 +21,7 @@ from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.data.low_resolution import downsample
 from phosphene.evaluate.batches import evaluating
-from phosphene.evaluate.images import psnr
+from phosphene.evaluate.image_similarity import psnr
 from phosphene.evaluate.score import Score, mean_score, standard_error
 
 __all__ = ["bicubic", "comparison", "solutions", "super_resolution", "super_resolves"]

@@ -10,7 +10,7 @@ from phosphene.core.protocols import Transfers
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import pictures
 from phosphene.evaluate.batches import evaluating
-from phosphene.evaluate.lacking import lacking
+from phosphene.evaluate.missing_capability import lacking
 
 __all__ = ["transferred"]
 

@@ -22,7 +22,7 @@ from phosphene.core.protocols import (
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.batches import condition, evaluating
-from phosphene.evaluate.lacking import lacking
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.generative.autoencoder.prior import PriorKind, fit_prior
 
 __all__ = [

@@ -11,15 +11,15 @@ from phosphene.core.moments import restore
 from phosphene.kernels.masked import Head, MaskedArrays, masked_sample, masked_usable
 from phosphene.nn.activations import ACTIVATIONS
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.conditionals import (
+from phosphene.nn.masked import MaskedMLP, SortedMLP
+from phosphene.nn.monotone import Additive, Affine, FlooredAffine, Monotone
+from phosphene.nn.scalar_distributions import (
     Bernoulli,
     Categorical,
     Conditional,
     GaussianMixture,
     LogisticMixture,
 )
-from phosphene.nn.masked import MaskedMLP, SortedMLP
-from phosphene.nn.monotone import Additive, Affine, FlooredAffine, Monotone
 from phosphene.nn.spline import RationalQuadratic
 
 __all__ = ["invert_masked", "sample_masked"]

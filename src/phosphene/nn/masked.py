@@ -12,7 +12,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.nn.activations import activation_named
 from phosphene.nn.cached import Snapshot
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.mlp import check_widths
 from phosphene.nn.noise import Uniform, check_probability, dropout
 from phosphene.nn.staircase import Staircase, masked_linear

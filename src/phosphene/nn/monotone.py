@@ -42,7 +42,7 @@ class Monotone(Protocol):
     size: int
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """H and log h' of x (...), both of x's shape, with parameters (..., S)."""
+        """h and log h' of x (...), both of x's shape, with parameters (..., S)."""
         ...
 
     def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:

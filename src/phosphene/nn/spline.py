@@ -95,7 +95,7 @@ class RationalQuadratic:
         """What the fast pass has made of the settings, and uses again."""
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """H(x) and log h'(x)."""
+        """h(x) and log h'(x)."""
         params = params.to(x.dtype)
         if transformed():
             return self.formula(x, params)
@@ -127,7 +127,7 @@ class RationalQuadratic:
         return x, y, F.pad(d, (1, 1), value=1.0)
 
     def formula(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """H(x) and log h'(x), in the letters of the class."""
+        """h(x) and log h'(x), in the letters of the class."""
         inside = x.clamp(-self.bound, self.bound)
         (x0, x1), (y0, y1), (d0, d1) = self._bin(inside, params, of=0)
         z = (inside - x0) / (x1 - x0)

@@ -153,7 +153,7 @@ class _Spline(torch.autograd.Function):
 def _evaluated(
     x: Tensor, params: Tensor, spline: "RationalQuadratic", inverse: bool
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
-    """Y and log-slopes of h or its inverse, raw parameters, and what backward needs."""
+    """y and log-slopes of h or its inverse, raw parameters, and what backward needs."""
     k, shape = spline.bins, x.shape
     x = x.reshape(-1)
     raw = params.expand(*shape, spline.size).movedim(-1, 0).reshape(spline.size, -1)

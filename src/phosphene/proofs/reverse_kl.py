@@ -22,7 +22,7 @@ LOG_Z = math.log(2 * math.pi * WIDTH * NOISE)
 
 
 def banana(x: Tensor) -> Tensor:
-    """Log p~ (n,) = -(x_1 / 1.5)^2 / 2 - ((x_2 - x_1^2 / 2) / 0.5)^2 / 2; Z = 2 pi 1.5 0.5.
+    """log p~ (n,) = -(x_1 / 1.5)^2 / 2 - ((x_2 - x_1^2 / 2) / 0.5)^2 / 2; Z = 2 pi 1.5 0.5.
 
     A normal x_1, and a normal x_2 about a parabola of it: the bend has slope 1, so that the
     integral is that of two normals.

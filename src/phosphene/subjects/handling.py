@@ -19,8 +19,8 @@ from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.ranges import check_declared
 from phosphene.evaluate.score import Score
-from phosphene.subjects.found import Comparison, Evaluation, Sampled
 from phosphene.subjects.plan import Plan, Request, plan_training, sort_overrides
+from phosphene.subjects.results import Comparison, Evaluation, Sampled
 from phosphene.subjects.resume import plan_resume, recorded
 from phosphene.train.folder import Run
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from phosphene.core.texts import number
+from phosphene.core.number_format import number
 from phosphene.evaluate import page
 from phosphene.evaluate.metric import falls, label, ranking
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.sections.scores import headline, score_table
 from phosphene.evaluate.sections.settings import settings_table
-from phosphene.subjects.found import Comparison, Table
+from phosphene.subjects.results import Comparison, Table
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 

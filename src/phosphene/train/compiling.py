@@ -5,7 +5,7 @@ from typing import Any
 
 from phosphene.core.batch import Batch
 from phosphene.core.progress import Listener, Warned
-from phosphene.train.turns import LossFunction
+from phosphene.train.phase_runner import LossFunction
 
 __all__ = ["compiled"]
 

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -144,10 +144,13 @@ class Run:
             )
         return self.subject
 
-    @property
-    def env(self) -> str | None:
-        """The environment that an agent was trained in; None for what is no agent."""
-        return self.subject if "env" in self.config else None
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> str | None:
+            """The subject, by the option of a kind: ``run.env``; None where it is of another."""
+            if name not in [kind.option for kind in kinds()]:
+                raise AttributeError(f"a run has no {name!r}")
+            return self.subject if name == self.kind.option else None
 
     def place(self, part: str) -> Path:
         """Where a part of the run is written.

@@ -16,9 +16,9 @@ import torch
 from phosphene.core.errors import ConfigError
 from phosphene.core.subject import Source
 from phosphene.core.trainable import Trainable
+from phosphene.train.phase_runner import PhaseRunner
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import TrainSettings
-from phosphene.train.turns import PhaseRunner
 
 __all__ = [
     "available_cores",

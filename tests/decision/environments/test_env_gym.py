@@ -262,7 +262,7 @@ def test_spaces_that_are_events(space, event):
     if event.kind == "tokens":
         assert int(first[1]) == int(raw) - space.start
         assert first.dtype is torch.int64
-    elif event.is_image:
+    elif event.has_image_shape:
         assert first.dtype is torch.uint8
         moved = raw if raw.ndim == 2 or event.shape == raw.shape else np.moveaxis(raw, -1, 0)
         assert np.array_equal(first[1].numpy().squeeze(), moved.squeeze())

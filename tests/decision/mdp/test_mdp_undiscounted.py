@@ -1,4 +1,4 @@
-"""Gamma = 1: what is solved, what is refused, and states that must be taken as one."""
+"""gamma = 1: what is solved, what is refused, and states that must be taken as one."""
 
 import sys
 

@@ -12,7 +12,7 @@ from phosphene.core.paths import expanded
 from phosphene.data.adapters.arrays import labels
 from phosphene.data.adapters.images import common_channels, images_of, parse_size
 from phosphene.data.adapters.optional import need
-from phosphene.data.adapters.outward import saved
+from phosphene.data.adapters.remote import saved
 from phosphene.data.dataset import Dataset, Split
 from phosphene.data.limits import admit, within_memory
 from phosphene.data.splits import locate

@@ -51,10 +51,6 @@ class Bounds(nn.Module):
         stretched = self.low + share * (self.high - self.low)
         return torch.minimum(torch.maximum(stretched, self.low), self.high)
 
-    def from_env(self, action: Tensor) -> Tensor:
-        """Back to [-1, 1]."""
-        return (action - self.low) / (self.high - self.low) * 2 - 1
-
 
 class ActorCritic(ObservationSettings, DiscountSettings, Agent):
     r"""A policy :math:`\pi_\theta(a | s)` and a value :math:`V_\phi(s)`.

@@ -95,7 +95,7 @@ class Gaussian:
         return self.mean
 
     def draw(self, noise: Tensor) -> Tensor:
-        """Mu + sigma noise, for standard normal noise (n, d)."""
+        """mu + sigma noise, for standard normal noise (n, d)."""
         return self.mean + self.log_std.exp() * noise
 
 
@@ -127,7 +127,7 @@ class SquashedGaussian:
         return self.base.log_prob(u) - _log_slope(u)
 
     def mode(self) -> Tensor:
-        """Tanh of the mean, (n, d): the median, which is what one takes for the best action."""
+        """tanh of the mean, (n, d): the median, which is what one takes for the best action."""
         return self.base.mean.tanh()
 
 

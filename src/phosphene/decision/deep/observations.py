@@ -88,7 +88,7 @@ class Eyes(nn.Module):
         self.scale = RunningScale(self.event.shape) if scaled else None
         self.states = spec.states
         self.masked = (spec.actions or 0) if spec.masked else 0
-        self.convolutions = _convolutions(self.event) if self.event.is_image else None
+        self.convolutions = _convolutions(self.event) if self.event.has_image_shape else None
         self.size = self.states or self.event.dimensions
         if self.convolutions is not None:
             with torch.no_grad():

@@ -187,11 +187,11 @@ class PQN(EpsilonSettings, QNetworkSettings, RewardSettings, DiscountSettings, A
         return action
 
     def value(self, features: Tensor) -> Tensor:
-        """Max Q (n,), given features (n, size)."""
+        """max Q (n,), given features (n, size)."""
         return forbid(self.spec, features, self.network(features)).amax(1)
 
     def assess(self, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Max Q of all features; nothing of the actions, as no ratio is asked for."""
+        """max Q of all features; nothing of the actions, as no ratio is asked for."""
         return self.value(features), torch.zeros(len(action), device=features.device)
 
     # -- learning ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from phosphene.core.environment import Environment, Step
 from phosphene.core.errors import ConfigError
 from phosphene.core.rng import generator
 from phosphene.core.subject import Ranks
-from phosphene.decision.deep.episodes import EpisodeLog
+from phosphene.decision.deep.episode_log import EpisodeLog
 from phosphene.decision.deep.priorities import Priorities
 from phosphene.decision.deep.ring import Ring, n_step_returns
 

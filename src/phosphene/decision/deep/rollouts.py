@@ -15,7 +15,7 @@ from phosphene.core.environment import Environment
 from phosphene.core.errors import ConfigError
 from phosphene.core.rng import generator, mix
 from phosphene.core.subject import Ranks
-from phosphene.decision.deep.episodes import EpisodeLog
+from phosphene.decision.deep.episode_log import EpisodeLog
 from phosphene.decision.deep.observations import Eyes, RunningScale
 from phosphene.kernels.returns import advantages
 

@@ -13,7 +13,7 @@ from phosphene.core.environment import Environment
 from phosphene.core.rng import generator
 from phosphene.core.subject import Ranks
 from phosphene.decision.deep.actor_critic import ActorCritic
-from phosphene.decision.deep.episodes import EpisodeLog
+from phosphene.decision.deep.episode_log import EpisodeLog
 
 __all__ = ["EpisodeBatch", "WholeEpisodes"]
 

@@ -72,7 +72,7 @@ class Block:
         kinds = {"real": np.float32, "tokens": np.int64}
         self._shape, self._kind = shape, kinds.get(manner.seeing.event.kind, np.uint8)
         self._plain = not manner.pixels
-        self._maximum = manner.skip > 1 and manner.seeing.event.is_image
+        self._maximum = manner.skip > 1 and manner.seeing.event.has_image_shape
 
     def reset(self) -> NDArray[Any]:
         """Begin new episodes everywhere, each seeded by its number."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from phosphene.decision.environments.drawing import Canvas, Color, Colors
+from phosphene.decision.environments.canvas import Canvas, Color, Colors
 
 __all__ = ["draw_grid", "draw_states", "draw_taxi"]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
-from phosphene.decision.environments.drawing import Canvas, Colors
+from phosphene.decision.environments.canvas import Canvas, Colors
 from phosphene.decision.environments.dynamics import Array, Dynamics
 
 __all__ = ["Catch"]

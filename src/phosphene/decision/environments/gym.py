@@ -24,7 +24,7 @@ from phosphene.decision.environments.block import (
     innermost,
     mask_in,
 )
-from phosphene.decision.environments.given import checked, maker_of, single
+from phosphene.decision.environments.instances import checked, maker_of, single
 from phosphene.decision.environments.options import settings
 from phosphene.decision.environments.pixels import Pixels
 from phosphene.decision.environments.registry import Source, of_module, registered

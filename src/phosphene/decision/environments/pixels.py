@@ -63,7 +63,7 @@ class Pixels:
         """
         if not self:
             return event
-        if not event.is_image:
+        if not event.has_image_shape:
             raise ConfigError(f"gray, size and stack are for pictures, and {name} shows {event}")
         channels, height, width = event.shape
         if self.gray and channels not in (1, 3):

@@ -21,7 +21,7 @@ from phosphene.decision.tabular.problems import Problem, as_policy, as_problem
 from phosphene.decision.tabular.schedules import Schedule, as_schedule
 from phosphene.kernels.tabular import Progress, Record, Settings, advance
 
-__all__ = ["METHODS", "Control", "Learner", "Prediction"]
+__all__ = ["METHODS", "Control", "Learner", "Prediction", "history_of"]
 
 METHODS = {
     "monte-carlo-prediction": ("monte-carlo", True),
@@ -41,6 +41,7 @@ SARSA on a table of states instead of pairs is TD, and so are their kin with n s
 """
 _TRACES = ("accumulating", "replacing")
 _TIES = ("random", "first")
+_MOST_RETURNS = 100_000
 
 
 @dataclass(frozen=True)
@@ -301,6 +302,20 @@ class Learner:
             self.values, self.returns, self.lengths, self.steps, self.episodes, self,
             self.q, self.policy,
         )  # fmt: skip
+
+
+def history_of(episodes: int | None, steps: int | None) -> int:
+    """How many episodes' returns to keep: all of them, or the latest of a budget in steps.
+
+    Raises:
+        ConfigError: Neither is given, or one is not positive.
+    """
+    if episodes is None and steps is None:
+        raise ConfigError("say how long to learn: episodes=, steps=, or both")
+    for name, value in (("episodes", episodes), ("steps", steps)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be 1 or more, got {value}")
+    return episodes or min(steps or 1, _MOST_RETURNS)
 
 
 def _exploration(

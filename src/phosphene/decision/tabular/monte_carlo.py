@@ -6,8 +6,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from phosphene.core.settings import setting
-from phosphene.decision.tabular.learner import Control, Learner, Prediction
-from phosphene.decision.tabular.running import history_of
+from phosphene.decision.tabular.learner import Control, Learner, Prediction, history_of
 from phosphene.decision.tabular.schedules import Schedule, harmonic
 from phosphene.decision.tabular.table_agent import Rate, TableAgent
 

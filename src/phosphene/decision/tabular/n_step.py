@@ -7,8 +7,7 @@ from torch import Tensor
 
 from phosphene.core.ranges import Count
 from phosphene.core.settings import setting
-from phosphene.decision.tabular.learner import Control, Learner, Prediction
-from phosphene.decision.tabular.running import history_of
+from phosphene.decision.tabular.learner import Control, Learner, Prediction, history_of
 from phosphene.decision.tabular.schedules import Schedule
 from phosphene.decision.tabular.table_agent import Rate, TableAgent
 

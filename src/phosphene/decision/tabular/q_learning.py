@@ -5,8 +5,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from phosphene.decision.tabular.learner import Control, Learner
-from phosphene.decision.tabular.running import history_of
+from phosphene.decision.tabular.learner import Control, Learner, history_of
 from phosphene.decision.tabular.schedules import Schedule
 from phosphene.decision.tabular.table_agent import TableAgent
 

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from phosphene.core.ranges import Part
 from phosphene.core.settings import setting
-from phosphene.decision.tabular.learner import Control, Learner
-from phosphene.decision.tabular.running import history_of
+from phosphene.decision.tabular.learner import Control, Learner, history_of
 from phosphene.decision.tabular.schedules import Schedule
 from phosphene.decision.tabular.table_agent import TableAgent
 

@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from phosphene.core.errors import ConfigError
-from phosphene.decision.tabular.learner import Learner, Prediction
-from phosphene.decision.tabular.running import history_of
+from phosphene.decision.tabular.learner import Learner, Prediction, history_of
 from phosphene.decision.tabular.schedules import Schedule
 
 __all__ = ["lambda_returns", "td_prediction"]

@@ -27,7 +27,7 @@ class Images(DataKind):
         if data.classifier and data.event.shape == ClassifierFeatures.shape:
             return ClassifierFeatures.name
         event = data.event
-        fit = event.is_image and event.discrete and min(event.shape[1:]) >= 4
+        fit = event.has_image_shape and event.discrete and min(event.shape[1:]) >= 4
         return "randconv" if fit else super().features(data)
 
     def picture(self, x: Tensor, event: Event, columns: int = 8, **layout: Any) -> Image.Image:

@@ -10,7 +10,6 @@ from phosphene.core.rng import generator
 from phosphene.evaluate.batches import ROWS, batches, evaluating
 from phosphene.evaluate.disentanglement import disentanglement
 from phosphene.evaluate.fidelity import FEWEST
-from phosphene.evaluate.lacking import lacking
 from phosphene.evaluate.latents import (
     active_units,
     aggregate_mmd,
@@ -19,6 +18,7 @@ from phosphene.evaluate.latents import (
     path_distance,
 )
 from phosphene.evaluate.metric import Metric
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.evaluate.score import Score, mean_score
 from phosphene.evaluate.scorer import Held, How, scorer
 

@@ -8,8 +8,8 @@ from phosphene.core.context import Context
 from phosphene.core.model import Model
 from phosphene.core.protocols import Inverts
 from phosphene.evaluate.batches import batches, condition, evaluating
-from phosphene.evaluate.lacking import lacking
 from phosphene.evaluate.metric import Metric
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.scorer import Held, How, scorer
 

@@ -7,9 +7,9 @@ from phosphene.core.context import Context
 from phosphene.core.model import Model
 from phosphene.core.protocols import Reconstructs
 from phosphene.evaluate.batches import batches, evaluating
-from phosphene.evaluate.images import SSIM_WINDOW, psnr, ssim
-from phosphene.evaluate.lacking import lacking
+from phosphene.evaluate.image_similarity import SSIM_WINDOW, psnr, ssim
 from phosphene.evaluate.metric import Metric
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.evaluate.score import Score, mean_score
 from phosphene.evaluate.scorer import Held, How, scorer
 
@@ -63,7 +63,7 @@ def reconstruction(model: Model, x: Tensor, context: Context | None = None) -> d
         raise lacking(model, Reconstructs)
     event = model.event
     top = 1.0 if event.levels is None else event.levels - 1.0
-    similar = event.is_image and event.discrete and min(event.shape[1:]) >= SSIM_WINDOW
+    similar = event.has_image_shape and event.discrete and min(event.shape[1:]) >= SSIM_WINDOW
     errors, similarities = [], []
     with evaluating(model):
         for given, c in batches(model, x, context):

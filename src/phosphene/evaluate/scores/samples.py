@@ -11,8 +11,8 @@ from phosphene.data.dataset import Dataset
 from phosphene.evaluate.batches import ROWS, condition, evaluating
 from phosphene.evaluate.features import ClassifierFeatures
 from phosphene.evaluate.fidelity import FEWEST, fidelity
-from phosphene.evaluate.lacking import lacking
 from phosphene.evaluate.metric import Metric
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.evaluate.score import Score, standard_error
 from phosphene.evaluate.scorer import Held, How, scorer
 

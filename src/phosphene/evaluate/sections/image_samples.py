@@ -8,9 +8,9 @@ import torch
 from phosphene.core.context import Context
 from phosphene.core.protocols import Invertible, Samples, SamplesMean
 from phosphene.evaluate import page, pictures, views
+from phosphene.evaluate.formatting import number
 from phosphene.evaluate.section import Shown, section
 from phosphene.evaluate.super_resolution import comparison, super_resolves
-from phosphene.evaluate.text import number
 
 __all__ = ["classes", "conditioned", "neighbors", "samples", "sheet", "solutions", "temperatures"]
 
@@ -28,7 +28,7 @@ def conditioned(shown: Shown) -> str:
     """Images that condition, the examples they belong to, and what the model makes of them."""
     model, some = shown.model, shown.first(SHOWN)
     event, given = model.context.image, some.context
-    if super_resolves(model, shown.test) or not model.event.is_image:
+    if super_resolves(model, shown.test) or not model.event.has_image_shape:
         return ""
     if event is None or given is None or given.image is None:
         return ""

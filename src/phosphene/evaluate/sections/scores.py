@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from html import escape
 
 from phosphene.evaluate import page
+from phosphene.evaluate.formatting import number
 from phosphene.evaluate.metric import about, carded, label, meaning, unit
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.section import Shown, section
-from phosphene.evaluate.text import number
 
 __all__ = ["all_scores", "cards", "headline", "score_table"]
 

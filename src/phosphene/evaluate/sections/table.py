@@ -13,7 +13,7 @@ from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import page, plots, views
 from phosphene.evaluate.batches import evaluating
-from phosphene.evaluate.lacking import lacking
+from phosphene.evaluate.missing_capability import lacking
 from phosphene.evaluate.section import Shown, section
 from phosphene.evaluate.table_plots import MOST_COLUMNS, histograms, pairs, strongest
 

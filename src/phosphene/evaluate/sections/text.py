@@ -8,8 +8,8 @@ from torch import Tensor
 from phosphene.core.errors import EventError
 from phosphene.core.protocols import Inpaints, Samples
 from phosphene.evaluate import page, views
+from phosphene.evaluate.formatting import legible
 from phosphene.evaluate.section import Examples, Shown, section
-from phosphene.evaluate.text import legible
 
 __all__ = ["continuations", "samples", "surprise"]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
-from phosphene.core.drawing import each_row
+from phosphene.core.draws_per_context import each_row
 from phosphene.core.errors import ConfigError
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss

@@ -11,12 +11,12 @@ __all__ = ["log_mean_exp", "log_ratio", "normal_like", "per_particle"]
 
 
 def log_ratio(z: Tensor, eps: Tensor, logvar: Tensor) -> Tensor:
-    """Log N(z; 0, I) - log q(z|x) where z = mu + s eps: (k, n, d) to (k, n)."""
+    """log N(z; 0, I) - log q(z|x) where z = mu + s eps: (k, n, d) to (k, n)."""
     return 0.5 * (eps.square() - z.square() + logvar).sum(-1)
 
 
 def log_mean_exp(x: Tensor) -> Tensor:
-    """Log (1/K) sum_k exp x_k over the first dimension."""
+    """log (1/K) sum_k exp x_k over the first dimension."""
     return torch.logsumexp(x, 0) - math.log(len(x))
 
 

@@ -110,7 +110,7 @@ class LatentPrior:
         return cls(counts / counts.sum(), means, covariances)
 
     def _joint(self, z: Tensor) -> Tensor:
-        """Log w_k + log N(z; m_k, S_k), (n, k)."""
+        """log w_k + log N(z; m_k, S_k), (n, k)."""
         columns = []
         for w, m, root in zip(self.weights, self.means, self.roots, strict=True):
             white = torch.linalg.solve_triangular(root, (z - m).T, upper=False)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
-from phosphene.core.drawing import each_row
+from phosphene.core.draws_per_context import each_row
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
@@ -92,7 +92,7 @@ class SemiSupervisedVAE(WidthSettings, LabelSettings, OutputSettings, Model):
         if self.event.kind == "tokens":
             self.refuse("token codes have no order; an autoregressive model suits them")
         self.classes = self._classes()
-        if self.shift and not self.event.is_image:
+        if self.shift and not self.event.has_image_shape:
             raise ConfigError(f"shift={self.shift} must be 0 unless images are moved")
         self.activation = activation_named(self.activation_name)
         self.output = build_output(

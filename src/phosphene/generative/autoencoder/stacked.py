@@ -9,7 +9,7 @@ from torch import Tensor
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.drawing import each_row
+from phosphene.core.draws_per_context import each_row
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model

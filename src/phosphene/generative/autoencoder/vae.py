@@ -8,7 +8,7 @@ from torch import Tensor
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
-from phosphene.core.drawing import each_row
+from phosphene.core.draws_per_context import each_row
 from phosphene.core.errors import ConfigError, EventError
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
@@ -25,7 +25,7 @@ from phosphene.generative.autoencoder.particles import (
 from phosphene.generative.autoencoder.prior import LatentPrior
 from phosphene.generative.autoencoder.settings import NetworkSettings, OutputSettings
 from phosphene.nn.augment import DISTORTIONS, distort_images, random_distortions
-from phosphene.nn.conditional import ConditionEmbedding
+from phosphene.nn.context_embedding import ConditionEmbedding
 from phosphene.nn.gaussian import kl_to_standard, log_standard_normal
 from phosphene.nn.noise import Uniform
 from phosphene.nn.settings import DistortionSettings
@@ -101,7 +101,7 @@ class VAE(NetworkSettings, OutputSettings, DistortionSettings, Model):
         free_bits, particles, shift, warp = self.free_bits, self.particles, self.shift, self.warp
         if particles > 1 and free_bits > 0:
             raise ConfigError(f"free_bits={free_bits} needs particles=1, got particles={particles}")
-        if (shift or warp) and not self.event.is_image:
+        if (shift or warp) and not self.event.has_image_shape:
             raise ConfigError(
                 f"shift={shift} and warp={warp} distort images; the event is {self.event}"
             )

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
-from phosphene.core.drawing import each_row
+from phosphene.core.draws_per_context import each_row
 from phosphene.core.errors import EventError
 from phosphene.core.model import Model
 from phosphene.core.moments import Moments
@@ -26,8 +26,8 @@ from phosphene.core.protocols import available_if
 from phosphene.generative.autoregressive.completion import STATES, Known, computable, settled
 from phosphene.generative.autoregressive.settings import ConditionalSettings
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.conditionals import Conditional, build_conditional
 from phosphene.nn.noise import Uniform
+from phosphene.nn.scalar_distributions import Conditional, build_conditional
 
 __all__ = ["Autoregressive", "Stepper", "free_running", "teacher_forcing"]
 
@@ -396,7 +396,7 @@ class Autoregressive(ConditionalSettings, Model):
         )
 
     def _place(self, i: int) -> str:
-        if not self.event.is_image:
+        if not self.event.has_image_shape:
             return f"value {i}"
         _, height, width = self.event.shape
         return f"pixel ({i // width % height}, {i % width})"

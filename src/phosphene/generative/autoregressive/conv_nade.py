@@ -7,7 +7,7 @@ from phosphene.core.context import Context
 from phosphene.core.ranges import Count
 from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.order_agnostic import OrderAgnostic
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.conv import ResidualBlock
 from phosphene.nn.noise import Uniform
 from phosphene.nn.settings import DropoutSettings
@@ -55,7 +55,7 @@ class ConvNADE(DropoutSettings, OrderAgnostic):
         """Make the parts."""
         super().setup()
         built = self.conditional
-        if not self.event.is_image:
+        if not self.event.has_image_shape:
             self.refuse("its convolutions are over images (order-agnostic-nade takes any event)")
         self.stem = nn.Conv2d(2 * self.event.shape[0], self.channels, 3, padding=1)
         self.place = nn.Parameter(torch.zeros(self.channels, *self.event.shape[1:]))

@@ -12,9 +12,9 @@ from phosphene.core.phase import Loss
 from phosphene.core.ranges import Count, NotNegative
 from phosphene.core.settings import pinned, setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
-from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import Bernoulli, Conditional, ConditionalName
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.noise import Uniform
+from phosphene.nn.scalar_distributions import Bernoulli, Conditional, ConditionalName
 
 __all__ = ["FVSBN", "Weights"]
 

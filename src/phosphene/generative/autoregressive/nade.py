@@ -17,12 +17,12 @@ from phosphene.generative.autoregressive.settings import InputSettings, OrdersSe
 from phosphene.kernels.nade import nade_sample, nade_usable
 from phosphene.kernels.reference import ACTIVATIONS, bernoulli
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import (
+from phosphene.nn.context_embedding import ConditionBias
+from phosphene.nn.noise import Uniform, dropout
+from phosphene.nn.scalar_distributions import (
     Bernoulli,
     Categorical,
 )
-from phosphene.nn.noise import Uniform, dropout
 from phosphene.nn.settings import ActivationSettings, DropoutSettings
 
 __all__ = ["NADE", "Chain", "NADEBase", "outputs_in_turn", "sample_in_turn"]

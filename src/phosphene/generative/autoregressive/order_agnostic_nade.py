@@ -15,10 +15,10 @@ from phosphene.generative.autoregressive.autoregressive import Stepper
 from phosphene.generative.autoregressive.order_agnostic import OrderAgnostic, RowStepper
 from phosphene.generative.autoregressive.settings import InputSettings
 from phosphene.nn.activations import activation_named
-from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import Categorical
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.mlp import check_widths
 from phosphene.nn.noise import Uniform, dropout
+from phosphene.nn.scalar_distributions import Categorical
 from phosphene.nn.settings import ActivationSettings, DropoutSettings
 
 __all__ = ["OrderAgnosticNADE"]

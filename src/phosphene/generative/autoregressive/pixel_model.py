@@ -12,7 +12,7 @@ from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
 from phosphene.generative.autoregressive.pixel_windows import Unrolled
 from phosphene.nn.augment import DISTORTIONS, distort_images, random_distortions
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.noise import Uniform
 from phosphene.nn.settings import DistortionSettings, DropoutSettings
 
@@ -21,7 +21,7 @@ __all__ = ["Given", "PixelModel", "image_of_codes", "spread"]
 
 def image_of_codes(system: str, event: Event) -> Event:
     """The event, if it is an image of codes."""
-    if not event.is_image or not event.discrete:
+    if not event.has_image_shape or not event.discrete:
         raise EventError(
             f"{system} cannot model {event}: it generates the codes of an image (channels, height, "
             "width), pixel by pixel; 'made' takes vectors"

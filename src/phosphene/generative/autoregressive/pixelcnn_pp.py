@@ -24,9 +24,9 @@ from phosphene.generative.autoregressive.pixel_windows import (
     Unrolled,
     constant_of,
 )
-from phosphene.nn.conditionals import Conditional, ConditionalName, LogisticBins
 from phosphene.nn.noise import Uniform, dropout
 from phosphene.nn.output import wide
+from phosphene.nn.scalar_distributions import Conditional, ConditionalName, LogisticBins
 
 __all__ = ["PixelCNNPlusPlus"]
 
@@ -37,7 +37,7 @@ def both_signs(x: Tensor, axis: int = 1) -> Tensor:
 
 
 def gated(x: Tensor, axis: int = 1) -> Tensor:
-    """A * sigmoid(b), a and b the halves of x."""
+    """a * sigmoid(b), a and b the halves of x."""
     a, b = x.chunk(2, axis)
     return a * torch.sigmoid(b)
 

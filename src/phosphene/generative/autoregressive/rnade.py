@@ -10,8 +10,13 @@ from phosphene.core.moments import standardize
 from phosphene.core.ranges import Count
 from phosphene.core.settings import pinned, setting
 from phosphene.generative.autoregressive.nade import NADEBase
-from phosphene.nn.conditionals import Conditional, ConditionalName, GaussianMixture, LogisticMixture
 from phosphene.nn.noise import Uniform
+from phosphene.nn.scalar_distributions import (
+    Conditional,
+    ConditionalName,
+    GaussianMixture,
+    LogisticMixture,
+)
 
 __all__ = ["RNADE"]
 

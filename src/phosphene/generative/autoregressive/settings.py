@@ -6,7 +6,7 @@ from phosphene.core.config import Configured
 from phosphene.core.errors import ConfigError
 from phosphene.core.ranges import Count, Natural
 from phosphene.core.settings import setting
-from phosphene.nn.conditionals import ConditionalName
+from phosphene.nn.scalar_distributions import ConditionalName
 
 __all__ = [
     "ConditionalSettings",

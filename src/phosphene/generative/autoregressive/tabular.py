@@ -11,8 +11,8 @@ from phosphene.core.phase import Phase, Step
 from phosphene.core.ranges import Count, NotNegative
 from phosphene.core.settings import pinned, setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
-from phosphene.nn.conditionals import Categorical, Conditional, ConditionalName
 from phosphene.nn.noise import Uniform
+from phosphene.nn.scalar_distributions import Categorical, Conditional, ConditionalName
 
 __all__ = ["Tabular"]
 

@@ -7,7 +7,7 @@ from phosphene.core.ranges import Count, Several
 from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.layers.temporal import TemporalNetwork, TemporalSteps
 from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.noise import Uniform
 from phosphene.nn.settings import DropoutSettings
 
@@ -49,7 +49,7 @@ class TCN(DropoutSettings, CausalSequence):
     def setup(self) -> None:
         """Make the parts."""
         super().setup()
-        if self.event.is_image:
+        if self.event.has_image_shape:
             self.refuse("it runs along one sequence; pixelcnn and gated-pixelcnn are for images")
         self.network = TemporalNetwork(
             self.channels,

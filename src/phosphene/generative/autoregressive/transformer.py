@@ -26,9 +26,9 @@ from phosphene.generative.autoregressive.layers.transformer import (
     drop_features,
 )
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import Categorical
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.noise import Uniform
+from phosphene.nn.scalar_distributions import Categorical
 from phosphene.nn.settings import DropoutSettings
 
 __all__ = ["PositionsName", "Transformer"]
@@ -140,7 +140,7 @@ class Transformer(DropoutSettings, Autoregressive):
         if positions == "sinusoidal" and width % 2:
             raise ConfigError(f"sinusoidal positions need an even width, got {width}")
         self.positions, self._sequence = positions, event.kind in ("tokens", "audio")
-        self._pixels = event.is_image
+        self._pixels = event.has_image_shape
         if width % heads:
             raise ConfigError(f"heads must divide the width {width}, got {heads}")
         axes = 2 if self._pixels else 1

@@ -18,9 +18,9 @@ from phosphene.generative.autoregressive.layers.causal import (
 from phosphene.generative.autoregressive.sequence import CausalSequence, Steps
 from phosphene.kernels.wavenet import WavenetArrays, wavenet_sample, wavenet_usable
 from phosphene.nn.choosing import Choosing
-from phosphene.nn.conditional import ConditionBias
-from phosphene.nn.conditionals import Categorical
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.noise import Uniform
+from phosphene.nn.scalar_distributions import Categorical
 
 __all__ = ["WaveNet"]
 
@@ -74,7 +74,7 @@ class WaveNet(CausalSequence):
     def setup(self) -> None:
         """Make the parts."""
         super().setup()
-        if self.event.is_image:
+        if self.event.has_image_shape:
             self.refuse("it runs along one sequence; pixelcnn and gated-pixelcnn are for images")
         self.dilations = [2**i for i in range(self.layers)] * self.stacks
         self.receptive_field = receptive_field(self.kernel, self.dilations)

@@ -116,7 +116,7 @@ class GSN(ActivationSettings, BinaryUnits):
         return out[..., 0] + self.bias
 
     def reconstruct_log_prob(self, x: Tensor, noisy: Tensor) -> Tensor:
-        """log P(X = x | X~ = noisy) of flat codes: (n,)."""  # noqa: D403
+        """log P(X = x | X~ = noisy) of flat codes: (n,)."""
         logits = self._logits(noisy, x)
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
 

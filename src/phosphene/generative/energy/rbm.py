@@ -118,7 +118,7 @@ class RBM(ChainSettings, BinaryUnits):
         return flip(beta * self.visible_logits(h), generator), h
 
     def log_normalizer(self) -> LogNormalizer:
-        """Log Z, summed or estimated; kept until the weights change."""
+        """log Z, summed or estimated; kept until the weights change."""
         made_of, known = (self.a, self.b, self.W), self._log_z
         if known is None or self.training or not known[0].shows(made_of):
             with torch.no_grad():

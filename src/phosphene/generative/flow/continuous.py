@@ -111,7 +111,7 @@ class ContinuousFlow(BoundedSettings, VectorSettings, Flow):
         if self.trace not in ("auto", *TRACES):
             raise UnknownNameError("trace", self.trace, ("auto", *TRACES))
         probes_of(torch.zeros(1), self.noise)
-        if self.network == "conv" and not self.event.is_image:
+        if self.network == "conv" and not self.event.has_image_shape:
             raise ConfigError(
                 f"network 'conv' is for images, got {self.event}; use 'mlp' or 'auto'"
             )
@@ -134,7 +134,7 @@ class ContinuousFlow(BoundedSettings, VectorSettings, Flow):
             self.hidden,
             activation=self.activation_name,
             layer=self.layer,
-            convolution=self.event.is_image and self.network != "mlp",
+            convolution=self.event.has_image_shape and self.network != "mlp",
             context=self.context,
         )
         self.ode = Continuous(velocity, time=self.time, solver=solver)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
-from phosphene.core.drawing import each_row
+from phosphene.core.draws_per_context import each_row
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
@@ -99,7 +99,7 @@ class Flow(BaseSettings, CodecSettings, Model):
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Z = f(y) and log |det dz/dy| (n,), for y after the codec."""
+        """z = f(y) and log |det dz/dy| (n,), for y after the codec."""
         x = self.event.check_shape(x)
         return self.transform.forward_and_log_det(x, self.given(context, len(x)))
 

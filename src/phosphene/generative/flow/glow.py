@@ -109,8 +109,8 @@ class Glow(BoundedSettings, LimitSettings, BinSettings, Flow):
 def _scales(event: Event, levels: int | None) -> tuple[int, bool]:
     """How many levels there are, and whether they squeeze."""
     if levels is None:
-        most = halvings(event) if event.is_image else 0
-        if most == 0 and event.is_image and event.shape[0] > 1:
+        most = halvings(event) if event.has_image_shape else 0
+        if most == 0 and event.has_image_shape and event.shape[0] > 1:
             return 1, False
         levels = max(1, min(2, most))
     check_levels(event, levels, "Glow")

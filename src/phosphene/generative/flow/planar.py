@@ -84,7 +84,7 @@ class Planar(Transform):
         self.params = LayerParameters(torch.cat((w, u, torch.randn(1))), context)
 
     def vectors(self, context: Context | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """W and u, each (n or 1, D), and b (n or 1,)."""
+        """w and u, each (n or 1, D), and b (n or 1,)."""
         w, r, b = self.params(context).split((self.dimensions, self.dimensions, 1), 1)
         along = (w * r).sum(1, keepdim=True)
         length = w.square().sum(1, keepdim=True).clamp(min=1e-12)

@@ -86,7 +86,7 @@ class Radial(Transform):
         self.params = LayerParameters(own, context)
 
     def shape(self, context: Context | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """C (n or 1, D), alpha and beta (n or 1, 1)."""
+        """c (n or 1, D), alpha and beta (n or 1, 1)."""
         c, a, b = self.params(context).split((self.dimensions, 1, 1), 1)
         alpha = F.softplus(a) + 1e-3
         return c, alpha, alpha * above_minus_one(b, self.slope)

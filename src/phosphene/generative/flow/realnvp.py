@@ -75,10 +75,10 @@ class RealNVP(ConditionerSettings, LimitSettings, Flow):
         self.affine = Affine(self.limit)
         levels, activation = self.levels, self.activation_name
         if levels is None:
-            levels = min(1, halvings(self.event)) + 1 if self.event.is_image else 1
+            levels = min(1, halvings(self.event)) + 1 if self.event.has_image_shape else 1
         if activation == "auto":
-            activation = "relu" if self.event.is_image else "tanh"
-        if self.event.is_image:
+            activation = "relu" if self.event.has_image_shape else "tanh"
+        if self.event.has_image_shape:
             self.build(self._images(levels, self.channels, self.blocks, activation))
         else:
             self.build(self._vectors(self.layers, self.hidden, activation))

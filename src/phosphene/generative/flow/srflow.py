@@ -20,7 +20,7 @@ from phosphene.generative.flow.layers.pyramid import ImageEncoder, Pyramid, Pyra
 from phosphene.generative.flow.layers.squeeze import Squeeze
 from phosphene.generative.flow.layers.transform import Composition, Transform, total
 from phosphene.generative.flow.settings import LimitSettings
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.mlp import check_widths
 from phosphene.nn.monotone import Affine
 

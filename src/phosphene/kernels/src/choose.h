@@ -1,4 +1,4 @@
-// Values by uniform numbers, as nn/conditionals.py and nn/choosing.py define them.
+// Values by uniform numbers, as nn/scalar_distributions.py and nn/choosing.py define them.
 #pragma once
 #include <cmath>
 #include <cstdint>

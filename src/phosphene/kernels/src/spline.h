@@ -1,4 +1,4 @@
-// The inverse of the rational-quadratic spline of nn/flow/spline.py, for as many rows as a vector
+// The inverse of the rational-quadratic spline of nn/spline.py, for as many rows as a vector
 // has lanes.
 #pragma once
 #include <cmath>

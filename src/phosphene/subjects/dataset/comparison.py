@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from phosphene import catalog
-from phosphene.core.texts import number
+from phosphene.core.number_format import number
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate.comparison import Entry, extras, grouped, write_comparison
 from phosphene.evaluate.score import Score
 from phosphene.subjects.dataset.choosing import select
 from phosphene.subjects.dataset.splits import context_for, load_split
-from phosphene.subjects.found import Comparison, Table
+from phosphene.subjects.results import Comparison, Table
 from phosphene.train.building import build
 from phosphene.train.folder import Run
 

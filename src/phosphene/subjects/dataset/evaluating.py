@@ -4,14 +4,14 @@ import warnings
 from typing import Any
 
 from phosphene.core.errors import ConfigError, EventError, PhospheneError, RunError
-from phosphene.data.conditioning import Conditions
+from phosphene.data.context_parts import Conditions
 from phosphene.data.dataset import Dataset
 from phosphene.data.limits import admit
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.scoring import evaluate_model
-from phosphene.evaluate.subject import arranged, data_of
+from phosphene.subjects.dataset.opening import arranged, data_of
 from phosphene.subjects.dataset.splits import load_split
-from phosphene.subjects.found import Evaluation
+from phosphene.subjects.results import Evaluation
 from phosphene.train.folder import Run
 
 __all__ = ["evaluate_on_data"]

@@ -8,9 +8,9 @@ from phosphene.catalog.recipe import Recipe
 from phosphene.evaluate.score import Score
 from phosphene.subjects.dataset.choosing import select
 from phosphene.subjects.dataset.kind import KIND
-from phosphene.subjects.found import Comparison, Evaluation, Sampled
 from phosphene.subjects.handling import Handling
 from phosphene.subjects.plan import Request
+from phosphene.subjects.results import Comparison, Evaluation, Sampled
 from phosphene.train.folder import Run
 
 __all__ = ["Datasets"]
@@ -49,7 +49,7 @@ class Datasets(Handling):
 
     def report(self, run: Run, scores: Mapping[str, Score], *, seed: int) -> Path:
         """Scores, curves, samples, codes."""
-        from phosphene.evaluate.report import write_report
+        from phosphene.subjects.dataset.report import write_report
 
         return write_report(run, scores, seed=seed)
 

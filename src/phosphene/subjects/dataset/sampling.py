@@ -8,7 +8,7 @@ from phosphene.core.errors import ConfigError
 from phosphene.subjects.dataset import drawing
 from phosphene.subjects.dataset.drawing import Drawn
 from phosphene.subjects.dataset.writing import save_drawn, texts
-from phosphene.subjects.found import Sampled
+from phosphene.subjects.results import Sampled
 from phosphene.train.folder import Run
 
 __all__ = ["draw_and_write"]

@@ -8,7 +8,7 @@ from phosphene import catalog
 from phosphene.catalog.recipe import Recipe, recipes
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, DataError, PhospheneError
-from phosphene.data.conditioning import Conditions, as_table, load_given
+from phosphene.data.context_parts import Conditions, as_table, load_given
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import located
 
@@ -71,7 +71,7 @@ def context_for(dataset: Dataset, recipe: Recipe) -> ContextSpec | None:
     if not recipe.context:
         return None
     available = dataset.context
-    fitting = (r.data for r in recipes() if r.system == recipe.system and r.context)
+    fitting = (r.on for r in recipes() if r.system == recipe.system and r.context)
     fit = next((data for data in fitting if data and data != dataset.name), "")
     hint = f"; {fit!r} has" if fit else ""
     if dataset.columns:

@@ -11,13 +11,13 @@ from torch import Tensor
 from phosphene.core.context import Context
 from phosphene.data.sound import signal_of, wav_bytes
 from phosphene.evaluate.data_kind import picture
+from phosphene.evaluate.formatting import legible
 from phosphene.evaluate.pictures import series_of, shape_of_image
 from phosphene.evaluate.table_plots import table_picture
-from phosphene.evaluate.text import legible
 from phosphene.subjects.dataset.drawing import Drawn
-from phosphene.subjects.dataset.given import conditioned_sheet
+from phosphene.subjects.dataset.recorded_format import columns_of, tokenizer_of
 from phosphene.subjects.dataset.rows import write_rows
-from phosphene.subjects.dataset.tellers import columns_of, tokenizer_of
+from phosphene.subjects.dataset.sample_context import conditioned_sheet
 from phosphene.train.files import destination, replacing, write_atomically
 from phosphene.train.folder import Run
 
@@ -87,7 +87,7 @@ def _sheet(run: Run, drawn: Drawn) -> Image.Image:
     event = run.model.event
     if columns_of(run):
         return table_picture({"": drawn.x}, columns_of(run))
-    if drawn.given is None or not event.is_image:
+    if drawn.given is None or not event.has_image_shape:
         return picture(drawn.x, event, drawn.columns)
     return conditioned_sheet(drawn.x, event, drawn.given, drawn.columns)
 

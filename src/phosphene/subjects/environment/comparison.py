@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from phosphene.core.errors import ConfigError
-from phosphene.core.texts import number
+from phosphene.core.number_format import number
 from phosphene.decision.environments.table import spec
 from phosphene.evaluate import page, plots
 from phosphene.evaluate.score import Score
 from phosphene.subjects.environment.choosing import select_for
 from phosphene.subjects.environment.scores import bootstrap_interval, interquartile_mean
-from phosphene.subjects.found import Comparison, Table
+from phosphene.subjects.results import Comparison, Table
 from phosphene.train.building import build
 from phosphene.train.folder import Run
 

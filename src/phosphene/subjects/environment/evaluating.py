@@ -9,7 +9,7 @@ from phosphene.evaluate.score import Score
 from phosphene.subjects.environment.opening import env_of
 from phosphene.subjects.environment.playing import longest_episode, play_run, random_returns
 from phosphene.subjects.environment.scores import score_episodes, score_last, steps_of
-from phosphene.subjects.found import Evaluation
+from phosphene.subjects.results import Evaluation
 from phosphene.train.folder import Run
 
 __all__ = ["evaluate_in_environment"]

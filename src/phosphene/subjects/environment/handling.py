@@ -10,9 +10,9 @@ from phosphene.core.errors import RunError
 from phosphene.evaluate.score import Score
 from phosphene.subjects.environment.choosing import select_for
 from phosphene.subjects.environment.kind import KIND
-from phosphene.subjects.found import Comparison, Evaluation, Sampled
 from phosphene.subjects.handling import Handling
 from phosphene.subjects.plan import Request
+from phosphene.subjects.results import Comparison, Evaluation, Sampled
 from phosphene.train.folder import Run
 
 __all__ = ["Environments"]

@@ -89,7 +89,7 @@ class EnvironmentSubject(Subject):
     def threads(self, plan: Plan, source: Any) -> int:
         """One: an agent's networks are small, unless it sees large images."""
         event = self.spec.observation
-        return available_cores() if event.is_image and min(event.shape[1:]) >= 36 else 1
+        return available_cores() if event.has_image_shape and min(event.shape[1:]) >= 36 else 1
 
     def close(self) -> None:
         """Close the environments."""
@@ -123,10 +123,10 @@ def open_environment(ask: Request) -> EnvironmentSubject:
     elif ask.made is not None:  # an agent of somebody's own has no recipe
         if named is None:
             raise ConfigError(f"a {ask.system} of your own needs an environment: env=")
-        chosen = Recipe(name="default", system=ask.system, env=named, budget="60s")
+        chosen = Recipe(name="default", system=ask.system, on=named, budget="60s")
     else:
         chosen = select_for(ask.system, named, ask.recipe)
-    env = chosen.env if env is None else env
+    env = chosen.on if env is None else env
     return EnvironmentSubject(env, spec(env), chosen, ask.options.get("workers"))
 
 

@@ -20,7 +20,7 @@ from phosphene.kernels.mlp import (
 from phosphene.nn.activations import activation_named
 from phosphene.nn.mlp import check_widths
 
-__all__ = ["QuickMLP", "QuickTape", "quick_mlps"]
+__all__ = ["QuickMLP", "quick_mlps"]
 
 _PLAIN = {Tensor, nn.Parameter}
 _bytes = attrgetter("nbytes")
@@ -128,81 +128,6 @@ def quick_mlps(mlps: Sequence[QuickMLP], x: Tensor) -> list[Tensor]:
     else:
         outputs = nets.forward(rows, keep=False)[0]
     return outputs if flat else [y.reshape(*x.shape[:-1], y.shape[-1]) for y in outputs]
-
-
-class QuickTape:
-    """Outputs of networks that read the same rows, and gradients by hand, without autograd.
-
-    Where the gradient of a loss by the outputs has a formula, as that of a squared error has, this
-    saves what autograd costs: for few rows most of a step. No hook of autograd is called, so that
-    it is not for networks inside DistributedDataParallel. Weights must not change before the
-    gradients are taken; that is an error.
-
-    Args:
-        mlps: The networks.
-        x: (n, inputs).
-
-    Example:
-        >>> critic, x, target = QuickMLP(4, (8,), 1), torch.randn(5, 4), torch.zeros(5, 1)
-        >>> tape = QuickTape((critic,), x)
-        >>> tape.backward([(tape.outputs[0] - target) * 2.0 / 5.0])  # of the mean squared error
-        >>> critic.layers[0].weight.grad.shape
-        torch.Size([8, 4])
-    """
-
-    def __init__(self, mlps: Sequence[QuickMLP], x: Tensor) -> None:
-        assert x.dim() == 2, "rows of inputs"
-        self._x = x.detach().contiguous()
-        parameters = _parameters(mlps) if _possible(self._x) else None
-        nets = None if parameters is None else _networks(mlps, parameters)
-        self._nets: Networks | None = None
-        if nets is not None and parameters is not None and _fits(nets, self._x):
-            self.outputs, self._kept = nets.forward(self._x, keep=True)
-            self.parameters, self._versions = parameters, [p._version for p in parameters]
-            self._nets = nets
-            return
-        self.parameters = [p for mlp in mlps for p in mlp.parameters()]
-        with torch.enable_grad():
-            self._x.requires_grad_()
-            self._recorded = [mlp.plain(self._x) for mlp in mlps]
-        self.outputs = [y.detach() for y in self._recorded]
-
-    def gradients(
-        self, grad_outputs: Sequence[Tensor | None], *, need_x: bool = False
-    ) -> tuple[list[Tensor | None], Tensor | None]:
-        """Gradients of ``parameters``, None for those that require none, and of x if asked for.
-
-        Args:
-            grad_outputs: The gradient of each output; None for one that the loss does not use.
-            need_x: Whether the gradient of x is computed.
-        """
-        wanted = [p.requires_grad for p in self.parameters]
-        if self._nets is None:
-            return self._by_autograd(grad_outputs, wanted, need_x)
-        if [p._version for p in self.parameters] != self._versions:
-            raise RuntimeError("weights were changed between the outputs and their gradients")
-        passed = [None if g is None else g.detach() for g in grad_outputs]
-        assert self._kept is not None, "it was asked for"
-        return self._nets.backward(passed, self._x, self._kept, wanted, need_x=need_x)
-
-    def backward(self, grad_outputs: Sequence[Tensor | None]) -> None:
-        """Add the gradients to ``grad`` of the parameters, as ``Tensor.backward`` does."""
-        for p, g in zip(self.parameters, self.gradients(grad_outputs)[0], strict=True):
-            if g is not None:
-                p.grad = g if p.grad is None else p.grad.add_(g)
-
-    def _by_autograd(
-        self, grad_outputs: Sequence[Tensor | None], wanted: Sequence[bool], need_x: bool
-    ) -> tuple[list[Tensor | None], Tensor | None]:
-        used = [k for k, g in enumerate(grad_outputs) if g is not None]
-        asked = zip(self.parameters, wanted, strict=True)
-        leaves = [self._x, *(p for p, want in asked if want)]
-        grad_x, *grads = torch.autograd.grad(
-            [self._recorded[k] for k in used], leaves, [grad_outputs[k] for k in used],
-            retain_graph=True, allow_unused=True, materialize_grads=True,
-        )  # fmt: skip
-        left = iter(grads)
-        return [next(left) if want else None for want in wanted], grad_x if need_x else None
 
 
 def _possible(x: Tensor) -> bool:

@@ -183,7 +183,7 @@ def build_decoder(
 def _check(network: str, event: Event) -> None:
     if network not in ("mlp", "conv", "resnet"):
         raise UnknownNameError("network", network, ("mlp", "conv", "resnet"))
-    if network != "mlp" and not event.is_image:
+    if network != "mlp" and not event.has_image_shape:
         raise ConfigError(
             f"network={network!r} needs an image event (channels, height, width), "
             f"got {event}; use network='mlp'"

@@ -41,7 +41,7 @@ class Scaling(Protocol):
 def affine_move(
     x: Tensor, params: Tensor, where: Places, monotone: Scaling, *, inverse: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """X (n, D) with a x_A + t at the places A, or its inverse; and the sum of +-log a.
+    """x (n, D) with a x_A + t at the places A, or its inverse; and the sum of +-log a.
 
     Args:
         x: Vectors (n, D).

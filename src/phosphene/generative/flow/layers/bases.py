@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.generative.flow.layers.transform import total
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.monotone import held
 
 __all__ = [
@@ -145,7 +145,7 @@ class Learned(Base):
         generator: torch.Generator | None = None,
         temperature: float = 1.0,
     ) -> Tensor:
-        """M + temperature e^s eps."""
+        """m + temperature e^s eps."""
         mean, log_scale = self._moments(context)
         return mean + temperature * log_scale.exp() * self._normal(n, generator)
 
@@ -173,7 +173,7 @@ class Mixture(Base):
         self.log_scales = nn.Parameter(torch.zeros(components, d))
 
     def log_prob(self, z: Tensor, context: Context | None = None) -> Tensor:
-        """Logsumexp over the components."""
+        """logsumexp over the components."""
         unit = (z.flatten(1)[:, None] - self.means) * (-self.log_scales).exp()
         each = -(0.5 * (unit.square() + _LOG_2PI) + self.log_scales).sum(-1)
         return torch.logsumexp(each + self.weights.log_softmax(0), 1)
@@ -231,7 +231,7 @@ class StudentT(Base):
 
     @property
     def degrees(self) -> Tensor:
-        """Nu of each dimension."""
+        """nu of each dimension."""
         return 1 + F.softplus(self.raw)
 
     def log_prob(self, z: Tensor, context: Context | None = None) -> Tensor:

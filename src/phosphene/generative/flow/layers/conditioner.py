@@ -20,7 +20,7 @@ from phosphene.kernels.image_net import (
 from phosphene.kernels.library import backend
 from phosphene.nn.activations import activation_named
 from phosphene.nn.cached import Kept
-from phosphene.nn.conditional import ConditionBias, FlatImage
+from phosphene.nn.context_embedding import ConditionBias, FlatImage
 from phosphene.nn.mlp import check_widths
 
 __all__ = ["ImageConditioner", "VectorConditioner", "channels_last", "resized"]

@@ -102,12 +102,6 @@ class ChannelCoupling(Transform):
             self.sizes.reverse()
         self.monotone, self.conditioner, self.swap = monotone, conditioner, swap
 
-    @property
-    def kept_and_moved(self) -> tuple[int, int]:
-        """How many channels decide, and how many are moved."""
-        a, b = self.sizes
-        return (b, a) if self.swap else (a, b)
-
     def _move(
         self, x: Tensor, context: Context | None, how: Literal["forward", "inverse"]
     ) -> tuple[Tensor, Tensor]:

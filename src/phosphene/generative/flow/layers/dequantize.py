@@ -27,14 +27,14 @@ DEQUANTIZATIONS: tuple[DequantizationName, ...] = ("uniform", "variational")
 
 
 class Dequantizer(nn.Module):
-    """Q(u | x) on the unit cube: the place of a code in its bin, here uniform.
+    """q(u | x) on the unit cube: the place of a code in its bin, here uniform.
 
     log P(x) = log E_q p(x + u) / q(u | x) >= E_q[log p(x + u) - log q(u | x)] (Uria, Murray and
     Larochelle, 2013; Theis, van den Oord and Bethge, 2016).
     """
 
     def forward(self, x: Tensor, noise: Tensor, context: Context) -> tuple[Tensor, Tensor]:
-        """U (n, ...) and log q(u | x) (n,), from uniform numbers of the shape of u.
+        """u (n, ...) and log q(u | x) (n,), from uniform numbers of the shape of u.
 
         Args:
             x: Codes (n, ...).
@@ -92,7 +92,7 @@ class VariationalDequantizer(Dequantizer):
     moved: Tensor
 
     def forward(self, x: Tensor, noise: Tensor, context: Context) -> tuple[Tensor, Tensor]:
-        """U and log q(u | x), differentiable in the parameters of q."""
+        """u and log q(u | x), differentiable in the parameters of q."""
         context = replace(context, image=x)
         tiny = torch.finfo(noise.dtype).eps
         v = torch.logit(noise, eps=tiny)

@@ -147,7 +147,7 @@ def check_levels(event: Event, levels: int, model: str) -> None:
     """
     if levels < 1:
         raise ConfigError(f"levels must be 1 or more, got {levels}")
-    if not event.is_image:
+    if not event.has_image_shape:
         raise EventError(f"{model} cannot model {event}: it squeezes images (channels, h, w)")
     _, h, w = event.shape
     allowed = halvings(event)

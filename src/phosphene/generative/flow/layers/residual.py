@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError
 from phosphene.nn.activations import activation_named
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 
 __all__ = ["ResidualConditioner"]
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import EventError
 from phosphene.generative.flow.layers.conditioner import channels_last, resized
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.conv import ResidualBlock
 from phosphene.nn.mlp import check_widths
 

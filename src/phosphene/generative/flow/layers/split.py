@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context, ContextSpec
 from phosphene.generative.flow.layers.transform import Transform, total
-from phosphene.nn.conditional import ConditionBias
+from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.monotone import held
 
 __all__ = ["Split"]

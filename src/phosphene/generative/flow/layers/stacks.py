@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.generative.flow.layers.transform import Composition, Inverted, Transform
-from phosphene.nn.conditional import ConditionBias, FlatImage
+from phosphene.nn.context_embedding import ConditionBias, FlatImage
 
 __all__ = ["DIRECTIONS", "Direction", "LayerParameters", "above_minus_one", "check_slope", "stack"]
 

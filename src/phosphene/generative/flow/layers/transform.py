@@ -129,13 +129,13 @@ class Inverted(Transform):
         return self.transform.inverse_and_log_det(x, context)
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
-        """F itself."""
+        """f itself."""
         return self.transform.forward_and_log_det(z, context)[0]
 
     def inverse_and_log_det(
         self, z: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
-        """F itself."""
+        """f itself."""
         return self.transform.forward_and_log_det(z, context)
 
 

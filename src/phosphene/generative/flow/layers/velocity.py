@@ -13,7 +13,7 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.generative.flow.layers.conditioner import resized
 from phosphene.nn.activations import activation_named
-from phosphene.nn.conditional import ConditionBias, FlatImage
+from phosphene.nn.context_embedding import ConditionBias, FlatImage
 from phosphene.nn.mlp import check_widths
 
 __all__ = ["TIMED_LAYERS", "TimedLayer", "VelocityNetwork"]
@@ -69,7 +69,7 @@ class TimedLayer(nn.Module):
         self.condition = ConditionBias(context or ContextSpec(), told)
 
     def forward(self, h: Tensor, t: Tensor, context: Context | None = None) -> Tensor:
-        """H (n, inputs, ...) and t (n,)."""
+        """h (n, inputs, ...) and t (n,)."""
         gate, bias = self._told(t, context)
         out: Tensor = self.map(h)
         return out + bias if gate is None else out * gate + bias
@@ -169,7 +169,7 @@ class VelocityNetwork(nn.Module):
         more, self.flat = 0, None
         if spec.image is not None:
             self.flat = None if convolution else FlatImage(spec.image)
-            if convolution and not spec.image.is_image:
+            if convolution and not spec.image.has_image_shape:
                 raise EventError(f"a context image is (channels, height, width), got {spec.image}")
             more = spec.image.shape[0] if convolution else spec.image.dimensions
         self.layers = nn.ModuleList(
@@ -181,7 +181,7 @@ class VelocityNetwork(nn.Module):
         last.start_at_zero()
 
     def forward(self, x: Tensor, t: Tensor, context: Context | None = None) -> Tensor:
-        """X (n, *shape) and t (n,) to (n, *shape)."""
+        """x (n, *shape) and t (n,) to (n, *shape)."""
         h = self._input(x, context)
         *body, head = self.layers
         for layer in body:
@@ -192,7 +192,7 @@ class VelocityNetwork(nn.Module):
     def pushed(
         self, x: Tensor, t: Tensor, tangents: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
-        """V, and (dv/dx) e for K tangents e (n, K, *shape), carried along layer by layer.
+        """v, and (dv/dx) e for K tangents e (n, K, *shape), carried along layer by layer.
 
         It is about twice as fast as products of reverse mode, and their derivatives, are.
         """

@@ -16,9 +16,9 @@ from phosphene.core.trainable import Trainable
 from phosphene.evaluate import page
 from phosphene.evaluate.metric import Metric, declare
 from phosphene.evaluate.score import mean_score
-from phosphene.subjects.found import Evaluation, Sampled
 from phosphene.subjects.handling import Handling
 from phosphene.subjects.plan import Subject
+from phosphene.subjects.results import Evaluation, Sampled
 from toy_clip.kind import KIND
 
 declare(
@@ -94,7 +94,7 @@ class Clip(Subject):
             raise UnknownNameError("clip", name, ("clip:swing",))
         self.name, self.spec, self.size = name, ClipSpec(), 16
         self.recipe = Recipe(
-            name=str(recipe), system=system, data=name, budget="40steps", train={"lr": 0.1}
+            name=str(recipe), system=system, on=name, budget="40steps", train={"lr": 0.1}
         )
 
     def record(self) -> dict:

@@ -16,9 +16,9 @@ from phosphene.core.trainable import Trainable
 from phosphene.evaluate import page
 from phosphene.evaluate.metric import Metric, declare
 from phosphene.evaluate.score import mean_score
-from phosphene.subjects.found import Evaluation, Sampled
 from phosphene.subjects.handling import Handling
 from phosphene.subjects.plan import Subject
+from phosphene.subjects.results import Evaluation, Sampled
 from toy_mesh.kind import KIND
 
 declare(
@@ -86,7 +86,7 @@ class Mesh(Subject):
         if name != "mesh:box":
             raise UnknownNameError("mesh", name, ("mesh:box",))
         self.name, self.spec, self.size = name, MeshSpec(), 4
-        self.recipe = Recipe(name=str(recipe), system=system, data=name, budget="40steps")
+        self.recipe = Recipe(name=str(recipe), system=system, on=name, budget="40steps")
 
     def record(self) -> dict:
         return {"kind": "mesh", "data": self.name}

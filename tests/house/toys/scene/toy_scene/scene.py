@@ -16,9 +16,9 @@ from phosphene.core.trainable import Trainable
 from phosphene.evaluate import page
 from phosphene.evaluate.metric import Metric, declare
 from phosphene.evaluate.score import mean_score
-from phosphene.subjects.found import Evaluation, Sampled
 from phosphene.subjects.handling import Handling
 from phosphene.subjects.plan import Subject
+from phosphene.subjects.results import Evaluation, Sampled
 from toy_scene.kind import KIND
 
 declare(
@@ -102,7 +102,7 @@ class Scene(Subject):
         if name != "scene:three":
             raise UnknownNameError("scene", name, ("scene:three",))
         self.name, self.spec, self.size = name, SceneSpec(), 3
-        self.recipe = Recipe(name=str(recipe), system=system, data=name, budget="40steps")
+        self.recipe = Recipe(name=str(recipe), system=system, on=name, budget="40steps")
 
     def record(self) -> dict:
         return {"kind": "scene", "data": self.name}

@@ -41,7 +41,7 @@ def read_conditions(path: str | Path, event: Event) -> Tensor:
         [3]
     """
     path = expanded(path)
-    if not (event.is_image and event.shape[0] in (1, 3) and (event.levels or 257) <= 256):
+    if not (event.has_image_shape and event.shape[0] in (1, 3) and (event.levels or 257) <= 256):
         raise DataError(f"{str(path)!r} cannot be a condition: the model's are of {event}")
     files = _files(path)
     admit(str(path), 2 * len(files) * event.dimensions, f"{len(files)} images", "give fewer")

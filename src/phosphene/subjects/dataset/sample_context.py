@@ -12,9 +12,9 @@ from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
-from phosphene.data.conditions import read_conditions
+from phosphene.data.condition_images import read_conditions
 from phosphene.evaluate.pictures import grid, pixels, resized
-from phosphene.evaluate.subject import data_of
+from phosphene.subjects.dataset.opening import data_of
 from phosphene.subjects.dataset.rows import label_number
 from phosphene.train.folder import Run
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from phosphene.core.errors import EventError, PhospheneError, RunError
-from phosphene.data.conditioning import as_table, load_given
+from phosphene.data.context_parts import as_table, load_given
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import located, outward, with_option
 from phosphene.train.folder import Run
