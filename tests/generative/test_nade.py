@@ -1,6 +1,7 @@
 """NADE: its parallel hidden layers equal the sequential ones, forward and backward."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -13,13 +14,10 @@ from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoregressive.layers import running_sums as running
 from phosphene.generative.autoregressive.layers import sparse_sums as running_changes
-from phosphene.generative.autoregressive.layers.running_sums import (
-    running_hidden,
-    running_hidden_reference,
-)
-from phosphene.generative.autoregressive.nade import NADE
+from phosphene.generative.autoregressive.nade import NADE, outputs_in_turn, sample_in_turn
 from tests.helpers.tiny import examples
 
+running_hidden = partial(running.running_hidden, formula=outputs_in_turn)
 SHAPES = ((7, 3, 1, 1, 5), (6, 3, 1, 3, 4), (5, 2, 3, 4, 3), (37, 2, 1, 2, 3), (1, 2, 1, 1, 2))
 
 
@@ -49,7 +47,7 @@ def test_parallel_hidden_layers_equal_the_sequential_ones(
     full = x + 1.0
     for values, factors, mask in itertools.product((x, full), (None, rho), (None, gate)):
         grads = []
-        for f in (running_hidden, running_hidden_reference):
+        for f in (running_hidden, outputs_in_turn):
             y = f(values, W, V, start, rho=factors, gate=mask, activation=activation)
             weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
             used = inputs if factors is not None else inputs[:3]
@@ -68,6 +66,16 @@ def test_gradients_are_those_of_finite_differences(fill: float) -> None:
     assert torch.autograd.gradcheck(lambda W, V, s: running_hidden(x, W, V, s, gate=gate), inputs)
     seen = (x.clone().requires_grad_(), *inputs, rho.requires_grad_())
     assert torch.autograd.gradcheck(lambda x, W, V, s, r: running_hidden(x, W, V, s, rho=r), seen)
+
+
+def test_what_is_drawn_in_turn_follows_the_outputs_in_turn() -> None:
+    _, W, V, start, _, _ = _weights((9, 40, 1, 1, 5))
+    u, c = torch.rand(40, 9, generator=generator(1), dtype=torch.float64), torch.linspace(-1, 1, 9)
+    c = c.double()
+    x = sample_in_turn(W[:, 0], V[:, 0], c, start, u)
+    logits = outputs_in_turn(x.T[..., None], W, V, start)[..., 0].T + c
+    assert torch.equal(x, (u >= torch.sigmoid(-logits)).double())
+    assert 0 < float(x.mean()) < 1
 
 
 def test_half_precision_is_not_used_for_sums() -> None:

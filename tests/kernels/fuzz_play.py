@@ -19,6 +19,7 @@ from phosphene.core.errors import PhospheneError
 from phosphene.decision.deep.ppo import generalized_advantage, loss_of_logits
 from phosphene.decision.environments import acrobot, cartpole, catch, mountain_car, pendulum
 from phosphene.decision.environments.vectorized import VectorEnvironment
+from phosphene.generative.autoregressive.nade import sample_in_turn
 from phosphene.kernels import dynamic_programming as dp
 from phosphene.kernels.image_net import ImageNetArrays, image_net, packed
 from phosphene.kernels.library import forced
@@ -51,7 +52,8 @@ def pair(a, other):
 def nade(a):
     return nade_sample(
         a["w"], a["v"], a["b"], a["c"], a["u"], activation=a["activation"],
-        temperature=a["temperature"], given=pair(a, "known"))  # fmt: skip
+        temperature=a["temperature"], given=pair(a, "known"),
+        formula=sample_in_turn)  # fmt: skip
 
 
 def masked(a):

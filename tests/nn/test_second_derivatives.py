@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from phosphene.core.rng import generator, seeded
 from phosphene.decision.deep.layers.quick_mlp import QuickMLP
 from phosphene.decision.deep.ppo import loss_of_logits
 from phosphene.generative.autoencoder.layers.quantize import _straight_through
+from phosphene.generative.autoregressive.layers import running_sums
 from phosphene.generative.autoregressive.layers.causal import causal_conv, gate
 from phosphene.generative.autoregressive.layers.line_scan import Lines, scan_lines
-from phosphene.generative.autoregressive.layers.running_sums import running_hidden
+from phosphene.generative.autoregressive.nade import outputs_in_turn
 from phosphene.generative.autoregressive.rnade import _ScaledGradient
 from phosphene.generative.flow.layers.affine_move import affine_move
 from phosphene.generative.flow.layers.ode import Solver, odeint
@@ -28,6 +30,9 @@ from phosphene.nn.spline import RationalQuadratic
 from phosphene.nn.staircase import Staircase, masked_linear
 
 Case = tuple[Callable[..., Tensor | tuple[Tensor, ...]], tuple[Tensor, ...]]
+
+
+running_hidden = partial(running_sums.running_hidden, formula=outputs_in_turn)
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.rng import generator
 from phosphene.nn.spline import RationalQuadratic
+from phosphene.nn.spline_pass import knots_by_bin
 
 ZUKO = {"min_width": 0.0, "min_height": 0.0, "min_slope": 0.0, "slopes": "exp"}
 KINDS: list[dict[str, Any]] = [
@@ -63,6 +64,38 @@ def test_both_directions_differentiate(kind: dict[str, Any]) -> None:
     torch.testing.assert_close(slope.log(), log_slope)
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 4.0])
+def test_the_fast_pass_is_the_page(kind: dict[str, Any], inverse: bool, scale: float) -> None:
+    """Values, log-slopes and the gradients of both; inside, in the tails and at the border."""
+    spline = RationalQuadratic(6, 2.5, **kind)
+    fast = spline.inverse if inverse else spline.forward
+    page = spline.inverse_formula if inverse else spline.formula
+    x = torch.cat((2 * numbers(200), torch.tensor([-2.5, 2.5, -40.0, 1e30]).double()))
+    x.requires_grad_()
+    params = (scale * numbers(204, spline.size, seed=1)).requires_grad_()
+    found, wanted = fast(x, params), page(x, params)
+    for ours, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-10)
+        weights = numbers(204, seed=2)
+        both = (torch.autograd.grad(y, (x, params), weights, True) for y in (ours, theirs))
+        for a, b in zip(*both, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_the_page_goes_back_and_has_its_own_slope(kind: dict[str, Any]) -> None:
+    spline = RationalQuadratic(6, 2.5, **kind)
+    x, params = (2 * numbers(300)).requires_grad_(), numbers(300, spline.size, seed=1)
+    y, log_slope = spline.formula(x, params)
+    (slope,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
+    torch.testing.assert_close(slope.log(), log_slope, rtol=0, atol=1e-9)
+    back, minus = spline.inverse_formula(y, params)
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-10)
+    torch.testing.assert_close(minus, -log_slope, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("bound", [1e-2, 5.0])
 def test_it_increases_and_joins_its_tails(bound: float) -> None:
     spline = RationalQuadratic(7, bound)
@@ -82,9 +115,7 @@ def test_it_increases_and_joins_its_tails(bound: float) -> None:
 
 def _places(spline: RationalQuadratic, params: Tensor, inverse: bool) -> Tensor:
     """Knots, numbers next to them, the borders, and far out: (n, k)."""
-    start, total = spline.sums(params)
-    p = spline.bent(params.T)[: 2 * spline.bins].view(2, spline.bins, -1).softmax(1)
-    knots = torch.baddbmm(start, total, p)[int(inverse)].T
+    knots = knots_by_bin(params.T, spline)[int(inverse)].T
     far = torch.tensor([-math.inf, -1e30, -1e4, 1e4, 1e30, math.inf]).to(params)
     near = [torch.nextafter(knots, torch.full_like(knots, v)) for v in (-math.inf, math.inf)]
     return torch.cat((knots, *near, far.expand(len(params), -1)), 1)
@@ -96,11 +127,12 @@ def _places(spline: RationalQuadratic, params: Tensor, inverse: bool) -> Tensor:
 def test_extremes_stay_finite(kind: dict[str, Any], scale: float, dtype: torch.dtype) -> None:
     spline = RationalQuadratic(8, 3.0, **kind)
     params = scale * numbers(40, spline.size, dtype=dtype)
-    for inverse in (False, True):
+    ways = (spline.forward, spline.inverse, spline.formula, spline.inverse_formula)
+    for way, inverse in zip(ways, (False, True, False, True), strict=True):
         x = _places(spline, params, inverse)
         wide = params[:, None].expand(-1, x.shape[1], -1).clone().requires_grad_()
         x = x.clone().requires_grad_()
-        y, log_slope = (spline.inverse if inverse else spline.forward)(x, wide)
+        y, log_slope = way(x, wide)
         finite = x.isfinite()
         assert bool(y[finite].isfinite().all())
         assert bool(log_slope.isfinite().all())

@@ -1,14 +1,14 @@
-"""Ancestral sampling of NADE: native, and its reference in torch."""
+"""Ancestral sampling of NADE, native; the formula in torch is handed in."""
 
-import torch
+from collections.abc import Callable
+
 from torch import Tensor
 
 from phosphene.kernels.declaration import Array, Choice, Kernel, Out, Real, Rule
 from phosphene.kernels.gate import gate
 from phosphene.kernels.library import ACTIVATION_CODES, usable
-from phosphene.kernels.reference import ACTIVATIONS, bernoulli
 
-__all__ = ["nade_reference", "nade_sample", "nade_usable"]
+__all__ = ["nade_sample", "nade_usable"]
 
 _nade = gate(
     Kernel(
@@ -44,6 +44,7 @@ def nade_sample(
     c: Tensor,
     u: Tensor,
     *,
+    formula: Callable[..., Tensor],
     activation: str = "sigmoid",
     temperature: float = 1.0,
     given: tuple[Tensor, Tensor] | None = None,
@@ -51,7 +52,7 @@ def nade_sample(
     """Binary samples (n, D) as a function of uniform numbers.
 
     h_k = f(c + sum_{i<k} W_i x_i), p(x_k = 1) = sigmoid(b_k + V_k h_k). All arguments are in the
-    order of generation. Native where the library is there and can take them, else in torch.
+    order of generation. ``phosphene.generative.autoregressive.nade.sample_in_turn`` is the formula.
 
     Args:
         w: (D, H), what each value adds to the activations.
@@ -59,45 +60,15 @@ def nade_sample(
         b: (D,), or (n, D) where rows differ.
         c: (H,), or (n, H) where rows differ.
         u: Uniform numbers (n, D) in [0, 1).
+        formula: The same function in torch, for what the library cannot take.
         activation: The name of f.
         temperature: Divides the logits; 0 is greedy.
         given: Values (n, D) and a mask (n, D), bool, True where they are kept.
 
     Raises:
         KernelError: A shape, a type or the temperature is not as said here.
-
-    Example:
-        >>> w, v = torch.zeros(3, 2), torch.zeros(3, 2)
-        >>> u = torch.tensor([[0.1, 0.6, 0.9]])
-        >>> nade_sample(w, v, torch.zeros(3), torch.zeros(2), u)
-        tensor([[0., 1., 1.]])
     """
     x: Tensor | None = _nade(w, v, u, b, c, *(given or (None, None)), activation, temperature)
     if x is not None:
         return x
-    return nade_reference(
-        w, v, b, c, u, activation=activation, temperature=temperature, given=given
-    )
-
-
-def nade_reference(
-    w: Tensor,
-    v: Tensor,
-    b: Tensor,
-    c: Tensor,
-    u: Tensor,
-    *,
-    activation: str = "sigmoid",
-    temperature: float = 1.0,
-    given: tuple[Tensor, Tensor] | None = None,
-) -> Tensor:
-    """The same in torch, one value after another."""
-    n, dimensions = u.shape
-    f = ACTIVATIONS[activation]
-    b, a = b.expand(n, -1), c.expand(n, -1).clone()
-    x = torch.zeros_like(u)
-    for k in range(dimensions):
-        value = bernoulli(b[:, k] + f(a) @ v[k], u[:, k], temperature)
-        x[:, k] = value if given is None else torch.where(given[1][:, k], given[0][:, k], value)
-        a.addr_(x[:, k], w[k])
-    return x
+    return formula(w, v, b, c, u, activation=activation, temperature=temperature, given=given)

@@ -1,14 +1,19 @@
-"""The monotone rational-quadratic spline, in one pass over its bins and with its own backward."""
+"""The monotone rational-quadratic spline, as it is written: the page to read.
+
+``spline_pass.py`` computes the same faster; it is tested against :meth:`RationalQuadratic.formula`
+and :meth:`RationalQuadratic.inverse_formula`.
+"""
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from phosphene.core.derivatives import again_wanted, gradients_again, transformed
+from phosphene.core.derivatives import transformed
 from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.nn.spline_pass import spline_pass
 
 __all__ = ["RationalQuadratic"]
 
@@ -86,234 +91,82 @@ class RationalQuadratic:
         self.floors, self.min_slope, self.slopes = (min_width, min_height), min_slope, slopes
         self.unit = math.log(math.expm1(1 - min_slope)) if slopes == "softplus" else 0.0
         self.offset = self.unit if offset is None else offset
-        self._sums: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+        self.made: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+        """What the fast pass has made of the settings, and uses again."""
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """h(x) and log h'(x)."""
-        return self._at(x, params.to(x.dtype), inverse=False)
+        params = params.to(x.dtype)
+        if transformed():
+            return self.formula(x, params)
+        return spline_pass(x, params, self, inverse=False)
 
     def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """The x with h(x) = y, and -log h'(x)."""
-        return self._at(y, params.to(y.dtype), inverse=True)
-
-    def _at(self, x: Tensor, params: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        params = params.to(y.dtype)
         if transformed():
-            return _evaluated(x, params, self, inverse)[:2]
-        return _Spline.apply(x, params, self, inverse)  # type: ignore[no-any-return]
+            return self.inverse_formula(y, params)
+        return spline_pass(y, params, self, inverse=True)
 
-    def sums(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """C (2, K+1, 1) and M (2, K+1, K): knots are C + M p for fractions p of a softmax.
+    # -- the formula ------------------------------------------------------------------------
 
-        Knot j is -B + 2 B sum_{i<j} (floor + (1 - K floor) p_i); the first and the last are exact,
-        whatever p: their rows of M are zero.
-        """
-        key = (like.device, like.dtype)
-        if key not in self._sums:
-            k = self.bins
-            floor = torch.tensor(self.floors, dtype=torch.float64)[:, None, None]
-            before = torch.ones(k + 1, k, dtype=torch.float64).tril(-1)
-            before[k] = 0
-            steps = torch.arange(k + 1, dtype=torch.float64)[:, None]
-            start = self.bound * (2 * floor * steps - 1)
-            start[:, k] = self.bound
-            scale = 2 * self.bound * (1 - k * floor)
-            found = (start.to(*key), (scale * before).to(*key))
-            if transformed():  # what a transform has touched does not outlive it
-                return found
-            self._sums[key] = found
-        return self._sums[key]
+    def knots(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Places x_0..x_K, heights y_0..y_K and slopes d_0..d_K (..., K+1) of raw parameters."""
+        width, height, slope = params.split((self.bins, self.bins, self.bins - 1), -1)
+        if self.limit:
+            width, height = (r / (1 + 2 * r.abs() / self.limit) for r in (width, height))
+            slope = slope / (1 + slope.abs() / self.limit)
+        x, y = (
+            _edges(floor + (1 - self.bins * floor) * r.softmax(-1), self.bound)
+            for r, floor in zip((width, height), self.floors, strict=True)
+        )
+        if self.slopes == "exp":
+            d = (slope + self.offset).exp()
+        else:
+            d = self.min_slope + F.softplus(slope + self.offset)
+        return x, y, F.pad(d, (1, 1), value=1.0)
 
-    def bent(self, raw: Tensor) -> Tensor:
-        """The parameters (3 K - 1, N) that the limit bends, which the network gives raw."""
-        return raw / (1 + raw.abs() * self._bend(raw)) if self.limit else raw
+    def formula(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """h(x) and log h'(x), in the letters of the class."""
+        inside = x.clamp(-self.bound, self.bound)
+        (x0, x1), (y0, y1), (d0, d1) = self._bin(inside, params, of=0)
+        z = (inside - x0) / (x1 - x0)
+        s = (y1 - y0) / (x1 - x0)
+        y = y0 + (y1 - y0) * (s * z**2 + d0 * z * (1 - z)) / (s + (d0 + d1 - 2 * s) * z * (1 - z))
+        within = x == inside
+        return torch.where(within, y, x), torch.where(within, _slope(z, s, d0, d1).log(), 0.0)
 
-    def bent_slope(self, raw: Tensor) -> Tensor:
-        """The derivative of :meth:`bent`."""
-        return (1 + raw.abs() * self._bend(raw)).square().reciprocal()
+    def inverse_formula(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """The x with h(x) = y by the root z of a z^2 + b z + c = 0, and -log h'(x)."""
+        inside = y.clamp(-self.bound, self.bound)
+        (x0, x1), (y0, y1), (d0, d1) = self._bin(inside, params, of=1)
+        s = (y1 - y0) / (x1 - x0)
+        a = (y1 - y0) * (s - d0) + (inside - y0) * (d0 + d1 - 2 * s)
+        b = (y1 - y0) * d0 - (inside - y0) * (d0 + d1 - 2 * s)
+        c = -s * (inside - y0)
+        # Rounding may leave 0 or less, where a square root has no slope.
+        root = (b**2 - 4 * a * c).clamp(min=torch.finfo(y.dtype).tiny).sqrt()
+        # z = 2 c / (-b - root) = (root - b) / (2 a): that which adds numbers of one sign.
+        z = torch.where(b < 0, root - b, -2 * c) / torch.where(b < 0, 2 * a, b + root)
+        z = z + (z.clamp(0, 1) - z).detach()  # what rounding takes out of the bin comes back
+        x = x0 + (x1 - x0) * z
+        within = y == inside
+        return torch.where(within, x, y), torch.where(within, -_slope(z, s, d0, d1).log(), 0.0)
 
-    def _bend(self, raw: Tensor) -> Tensor:
-        twice = torch.arange(self.size, device=raw.device)[:, None] < 2 * self.bins
-        return (1 + twice.to(raw.dtype)) / self.limit
-
-    def knot_slopes(self, raw: Tensor) -> Tensor:
-        """d of raw parameters."""
-        return raw.exp() if self.slopes == "exp" else self.min_slope + F.softplus(raw)
-
-    def knot_slopes_slope(self, raw: Tensor, slopes: Tensor) -> Tensor:
-        """The derivative of :meth:`knot_slopes`."""
-        return slopes if self.slopes == "exp" else raw.sigmoid()
-
-
-class _Bin(NamedTuple):
-    """The bin of each x, and h there; each (N,).
-
-    With u = 1 - z: a = s z + d0 u and b = d1 z + s u, so that m = a u + b z is h' s^-2 below^2, and
-    h(x) = y0 + h z a / below, below = s + (d0 + d1 - 2 s) z u. All are sums of positive numbers.
-    """
-
-    z: Tensor
-    s: Tensor
-    e: Tensor
-    w: Tensor
-    h: Tensor
-    a: Tensor
-    b: Tensor
-    m: Tensor
-    below: Tensor
+    def _bin(self, inside: Tensor, params: Tensor, *, of: int) -> list[tuple[Tensor, Tensor]]:
+        """The knots on both sides: of places, heights and slopes."""
+        knots = self.knots(params.expand(*inside.shape, self.size))
+        left = (inside[..., None] >= knots[of][..., 1:-1]).sum(-1, keepdim=True)
+        return [(k.gather(-1, left).squeeze(-1), k.gather(-1, left + 1).squeeze(-1)) for k in knots]
 
 
-class _Spline(torch.autograd.Function):
-    """h or its inverse, with the logarithm of the slope; one dimension of bins before N numbers.
-
-    The bins come first since a softmax over few contiguous numbers is an order of magnitude slower
-    than one over rows of many.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, params: Tensor, spline: RationalQuadratic, inverse: bool
-    ) -> tuple[Tensor, Tensor]:
-        y, log_slope, raw, parts = _evaluated(x, params, spline, inverse)
-        ctx.save_for_backward(x, params, raw, *parts)
-        ctx.spline, ctx.inverted = spline, inverse
-        return y, log_slope
-
-    @staticmethod
-    def backward(
-        ctx: Any, grad_y: Tensor, grad_log: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, params, raw, p, ends, at_knots, slopes, outside, *parts = ctx.saved_tensors
-        spline, shape = ctx.spline, x.shape
-        if again_wanted(grad_y, grad_log):
-            grads = gradients_again(
-                lambda x, params: _evaluated(x, params, spline, ctx.inverted)[:2],
-                (x, params), (grad_y, grad_log), ctx.needs_input_grad[:2],
-            )  # fmt: skip
-            return grads[0], grads[1], None, None
-        outer = grad_y.reshape(-1)
-        grad_y = outer.masked_fill(outside, 0)
-        grad_log = grad_log.reshape(-1).masked_fill(outside, 0)
-        if ctx.inverted:
-            grad_log = grad_log.neg_()
-        grad_x, g, slope_grads = _gradients(_Bin(*parts), grad_y, grad_log, ctx.inverted)
-        grad_x = torch.where(outside, outer, grad_x).view(shape)
-        if not ctx.needs_input_grad[1]:
-            return grad_x, None, None, None
-        k, n = spline.bins, len(outside)
-        at_all = g.new_zeros(2, k + 1, n).scatter_(1, ends.expand(2, -1, -1), g)
-        grad_p = torch.bmm(spline.sums(g)[1].mT, at_all)
-        grad = torch.empty_like(raw)
-        shares = grad_p.mul_(p)
-        first = grad[: 2 * k].view(2, k, n)
-        torch.addcmul(shares, p, shares.sum(1, keepdim=True), value=-1, out=first)
-        slope_grads = slope_grads * spline.knot_slopes_slope(at_knots, slopes)
-        grad[2 * k :] = g.new_zeros(k + 1, n).scatter_(0, ends, slope_grads)[1:k]
-        if spline.limit:
-            grad *= spline.bent_slope(raw)
-        grad = grad.view(spline.size, *shape).movedim(0, -1)
-        return grad_x, grad.sum_to_size(params.shape), None, None
+def _edges(sizes: Tensor, bound: float) -> Tensor:
+    """Where bins of these parts of [-B, B] begin and end (..., K+1)."""
+    inner = 2 * bound * sizes[..., :-1].cumsum(-1) - bound
+    return F.pad(F.pad(inner, (1, 0), value=-bound), (0, 1), value=bound)
 
 
-def _evaluated(
-    x: Tensor, params: Tensor, spline: RationalQuadratic, inverse: bool
-) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
-    """y and log-slopes of h or its inverse, raw parameters, and what backward needs.
-
-    Nothing here is written twice, so that it is also the formula that torch differentiates.
-    """
-    k, shape = spline.bins, x.shape
-    x = x.reshape(-1)
-    raw = params.expand(*shape, spline.size).movedim(-1, 0).reshape(spline.size, -1)
-    bent = spline.bent(raw)
-    p = bent[: 2 * k].view(2, k, -1).softmax(1)
-    start, total = spline.sums(x)
-    knots = torch.baddbmm(start, total, p)
-    kept = x.clamp(-spline.bound, spline.bound)
-    outside = x != kept
-    place = (kept >= knots[int(inverse), 1:k]).sum(0)
-    ends = torch.stack((place, place + 1))
-    low, high = knots.gather(1, ends.expand(2, -1, -1)).unbind(1)
-    edge = bent.new_full((1, len(x)), spline.unit)
-    at_knots = torch.cat((edge, bent[2 * k :] + spline.offset, edge)).gather(0, ends)
-    slopes = spline.knot_slopes(at_knots)
-    here = _bin_of(kept, low, high - low, slopes, inverse)
-    log_slope = ((here.s / here.below).square() * here.m).log().masked_fill(outside, 0)
-    if inverse:
-        log_slope = -log_slope
-        y = torch.addcmul(low[0], here.z, here.w)
-    else:
-        y = torch.addcmul(low[1], here.h, here.z * here.a / here.below)
-    y, log_slope = torch.where(outside, x, y).view(shape), log_slope.view(shape)
-    return y, log_slope, raw, (p, ends, at_knots, slopes, outside, *here)
-
-
-def _bin_of(kept: Tensor, low: Tensor, size: Tensor, slopes: Tensor, inverse: bool) -> _Bin:
-    """Where x (or y) lies in its bin, of corner (x0, y0), size (w, h) and slopes (d0, d1)."""
-    (w, h), (d0, d1) = size, slopes
-    s = h / w
-    e = torch.sub(d0 + d1, s, alpha=2)
-    z = _root(kept - low[1], s, d0, e, h) if inverse else (kept - low[0]) / w
-    a, b = torch.lerp(d0, s, z), torch.lerp(s, d1, z)
-    below = torch.addcmul(s, e, z * (1 - z))
-    return _Bin(z, s, e, w, h, a, b, torch.lerp(a, b, z), below)
-
-
-def _root(v: Tensor, s: Tensor, d0: Tensor, e: Tensor, h: Tensor) -> Tensor:
-    """The z in [0, 1] where h(x) = y0 + v: a root of a z^2 + b z - s v.
-
-    Of the two forms 2 s v / (b + r) and (r - b) / (2 a), r^2 = b^2 + 4 a s v, that is taken which
-    adds numbers of one sign. Where b < 0, a > 0 follows: a + b - s v = s (h - v) >= 0.
-    """
-    move = v * e
-    a = torch.addcmul(move, h, s - d0)
-    b = h * d0 - move
-    c = s * v
-    r = torch.addcmul(b * b, a, c, value=4).clamp(min=0).sqrt()
-    down = b < 0
-    above = torch.where(down, r - b, c + c)
-    below = torch.where(down, a + a, b + r)
-    return (above / below).clamp(0, 1)
-
-
-def _gradients(
-    here: _Bin, grad_y: Tensor, grad_log: Tensor, inverse: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients for x (or y), the knots ((x0, x1), (y0, y1)) and the slopes (d0, d1).
-
-    With Q = z a / below, of which h(x) = y0 + h Q:
-
-        dQ/dz = s m / below^2,          dQ/ds = (z^2 - Q (1 - 2 z u)) / below,
-        dQ/dd0 = z u (1 - Q) / below,   dQ/dd1 = -z u Q / below,
-
-    and those of log h' = 2 log s + log m - 2 log below.
-
-    Of the inverse, x = g(y): dx = (dy - dh at fixed x) / h', so that its gradients are those of h
-    for another grad_y, that which brings x back to where it was.
-    """
-    z, s, e, w, h, a, b, m, below = here
-    u = 1 - z
-    by_m = grad_log / m
-    by_below = grad_log / below
-    by_below += by_below
-    log_z = torch.mul(e, z - u).mul_(by_below).addcmul_(by_m, b - a, value=2)
-    slope = m * s / below / below  # dQ/dz; times s, h'
-    if inverse:
-        grad_x = (grad_y + log_z / w) / (s * slope)
-        grad_y = -grad_x
-    q, zz = z * u, z * z
-    by_q = grad_y * h
-    grad_z = torch.addcmul(log_z, by_q, slope)
-    by_q = by_q / below
-    quotient = z * a / below
-    v = torch.addcmul(by_below, by_q, quotient)
-    grad_s = (by_q * zz).addcmul_(by_m, q, value=2).addcdiv_(grad_log, s, value=2)
-    grad_s.sub_(v).addcmul_(v, q, value=2)
-    if not inverse:
-        grad_x = grad_z / w
-    back = grad_z / w if inverse else grad_x
-    by_w = grad_s / w
-    grad_x0 = (s * by_w).addcmul_(u, back, value=-1)
-    grad_h = torch.addcmul(by_w, grad_y, quotient)
-    knots = (grad_x0, -(grad_x0 + back), grad_y - grad_h, grad_h)
-    at_ends = ((by_m * u).mul_(u).addcmul_(q, by_q - v), (by_m * zz).addcmul_(q, v, value=-1))
-    return grad_x, torch.stack(knots).view(2, 2, -1), torch.stack(at_ends)
+def _slope(z: Tensor, s: Tensor, d0: Tensor, d1: Tensor) -> Tensor:
+    """h'(x)."""
+    above = d1 * z**2 + 2 * s * z * (1 - z) + d0 * (1 - z) ** 2
+    return s**2 * above / (s + (d0 + d1 - 2 * s) * z * (1 - z)) ** 2

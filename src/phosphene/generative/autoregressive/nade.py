@@ -12,10 +12,10 @@ from phosphene.core.errors import EventError
 from phosphene.core.ranges import Count, Fraction
 from phosphene.core.settings import setting
 from phosphene.generative.autoregressive.autoregressive import Autoregressive, Stepper
-from phosphene.generative.autoregressive.layers.activations import ACTIVATIONS
 from phosphene.generative.autoregressive.layers.running_sums import check_activation, running_hidden
 from phosphene.generative.autoregressive.settings import InputSettings, OrdersSettings
 from phosphene.kernels.nade import nade_sample, nade_usable
+from phosphene.kernels.reference import ACTIVATIONS, bernoulli
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.noise import Uniform, dropout
@@ -25,7 +25,7 @@ from phosphene.nn.scalar_distributions import (
 )
 from phosphene.nn.settings import ActivationSettings, DropoutSettings
 
-__all__ = ["NADE", "Chain", "NADEBase"]
+__all__ = ["NADE", "Chain", "NADEBase", "outputs_in_turn", "sample_in_turn"]
 
 
 class NADEBase(ActivationSettings, DropoutSettings, OrdersSettings, Autoregressive):
@@ -101,22 +101,23 @@ class NADEBase(ActivationSettings, DropoutSettings, OrdersSettings, Autoregressi
             gate = dropout(seen.new_ones(len(x), len(chain.b)), self.dropout, uniform)
         start, c = chain.biases(len(x), context)
         h = running_hidden(
-            seen, chain.W, chain.V, start, rho=chain.rho, gate=gate, activation=self.activation
-        )
+            seen, chain.W, chain.V, start, rho=chain.rho, gate=gate, activation=self.activation,
+            formula=outputs_in_turn,
+        )  # fmt: skip
         return (h.transpose(0, 1) + c)[:, order.argsort()]
 
     def stepper(self, n: int, context: Context | None = None, *, member: int = 0) -> Stepper:
         """Running activations a <- a + W_k x_k: H products for each value."""
         chain, order = self._chain(member), self.order_of(member)
         a, c = chain.biases(n, context)
-        activate = ACTIVATIONS[self.activation][0]
+        f = ACTIVATIONS[self.activation]
 
         def step(k: int, x: Tensor) -> Tensor:
             nonlocal a
             if k > 0:
                 last = order[k - 1 : k]
                 a = a + self.features(x[:, last], last)[:, 0] @ chain.W[k - 1]
-            h = activate(a * (1.0 if chain.rho is None else chain.rho[k]))
+            h = f(a if chain.rho is None else a * chain.rho[k])
             return h @ chain.V[k].T + c[..., k, :]
 
         return step
@@ -140,8 +141,9 @@ class NADEBase(ActivationSettings, DropoutSettings, OrdersSettings, Autoregressi
             return super().generate_member(u, context, how, member, given, naive)
         start = None if given is None else (given[0][:, order], given[1][:, order])
         x = nade_sample(
-            *arrays, activation=self.activation, temperature=how.temperature, given=start
-        )
+            *arrays, activation=self.activation, temperature=how.temperature, given=start,
+            formula=sample_in_turn,
+        )  # fmt: skip
         return x[:, order.argsort()]
 
     def _chain(self, member: int) -> "Chain":
@@ -199,8 +201,8 @@ class NADE(InputSettings, NADEBase):
 
     The neural autoregressive distribution estimator, by Larochelle and Murray (2011). The hidden
     layers share their weights, so that each follows from the one before by adding one column:
-    a_{i+1} = a_i + W_i x_i. A likelihood or a sample takes O(D H). Training goes over all
-    conditionals at once and holds few of the hidden layers at a time
+    a_{i+1} = a_i + W_i x_i (:func:`outputs_in_turn`). A likelihood or a sample takes O(D H).
+    Training goes over all conditionals at once and holds few of the hidden layers at a time
     (:func:`~phosphene.generative.autoregressive.layers.running_sums.running_hidden`).
 
     In several orders it is a mixture of as many NADEs, each with weights of its own. Given a label,
@@ -251,3 +253,85 @@ class NADE(InputSettings, NADEBase):
             assert self.event.levels is not None
             return F.one_hot(x.long(), self.event.levels).to(self.dtype)
         return self.conditional.normalize(x, self.dtype)[..., None]
+
+
+def outputs_in_turn(
+    x: Tensor,
+    W: Tensor,
+    V: Tensor,
+    start: Tensor,
+    *,
+    rho: Tensor | None = None,
+    gate: Tensor | None = None,
+    activation: str = "sigmoid",
+) -> Tensor:
+    """y_k = V_k h_k with h_k = f(b + sum_{j<k} x_j W_j), one after another as it is written.
+
+    This is the formula; training takes
+    :func:`~phosphene.generative.autoregressive.layers.running_sums.running_hidden`.
+
+    Args:
+        x: Values by rank, as numbers (D, n, E).
+        W: (D, E, H).
+        V: (D, S, H).
+        start: b of each example (n, H).
+        rho: A factor of the sums at each rank (D,), as RNADE has it; None for ones.
+        gate: Factors of hidden units (n, H), the same at every rank (dropout); None for ones.
+        activation: The name of f.
+
+    Returns:
+        (D, n, S).
+
+    Example:
+        >>> x, W, V = torch.ones(3, 1, 1), torch.ones(3, 1, 2), torch.ones(3, 1, 2)
+        >>> outputs_in_turn(x, W, V, torch.zeros(1, 2), activation="relu").flatten()
+        tensor([0., 2., 4.])
+    """
+    f = ACTIVATIONS[activation]
+    a, out = start, []
+    for k in range(len(x)):
+        h = f(a if rho is None else rho[k] * a)
+        out.append((h if gate is None else gate * h) @ V[k].T)
+        a = a + x[k] @ W[k]
+    return torch.stack(out)
+
+
+def sample_in_turn(
+    W: Tensor,
+    V: Tensor,
+    c: Tensor,
+    b: Tensor,
+    u: Tensor,
+    *,
+    activation: str = "sigmoid",
+    temperature: float = 1.0,
+    given: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """Binary x_k = 1 where u_k >= p(x_k = 0 | x_{<k}), one after another as it is written.
+
+    This is the formula; sampling takes :func:`~phosphene.kernels.nade.nade_sample`.
+
+    Args:
+        W: (D, H).
+        V: (D, H).
+        c: (D,) or (n, D).
+        b: (H,) or (n, H).
+        u: Uniform numbers (n, D) in [0, 1), by rank.
+        activation: The name of f.
+        temperature: Divides the logits; 0 is greedy.
+        given: Values (n, D) and a mask (n, D), bool, True where they are kept.
+
+    Example:
+        >>> W, V = torch.zeros(3, 2), torch.zeros(3, 2)
+        >>> u = torch.tensor([[0.1, 0.6, 0.9]])
+        >>> sample_in_turn(W, V, torch.zeros(3), torch.zeros(2), u)
+        tensor([[0., 1., 1.]])
+    """
+    f = ACTIVATIONS[activation]
+    c, a, x = c.expand_as(u), b.expand(len(u), -1), torch.zeros_like(u)
+    for k in range(u.shape[1]):
+        x[:, k] = bernoulli(c[:, k] + f(a) @ V[k], u[:, k], temperature)
+        if given is not None:
+            x[:, k] = torch.where(given[1][:, k], given[0][:, k], x[:, k])
+        a = torch.addr(a, x[:, k], W[k])
+    return x

@@ -1,5 +1,9 @@
-"""Running activations: NADE's hidden layer for all conditionals at once, in bounded memory."""
+"""Running activations: NADE's hidden layer for all conditionals at once, in bounded memory.
 
+The fast path of ``outputs_in_turn`` in ``nade.py``, which is the formula and is handed in.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,7 +13,10 @@ from phosphene.core.derivatives import again_wanted, gradients_again, transforme
 from phosphene.generative.autoregressive.layers.activations import ACTIVATIONS, check_activation
 from phosphene.generative.autoregressive.layers.sparse_sums import density, running_changes
 
-__all__ = ["check_activation", "running_hidden", "running_hidden_reference"]
+__all__ = ["Formula", "check_activation", "running_hidden"]
+
+Formula = Callable[..., Tensor]
+"""A function of what :func:`running_hidden` is a function of, in plain torch."""
 
 _BLOCK = 1 << 18
 """Activations that are held at once: they then stay in a core's cache (1 MB of float32)."""
@@ -24,6 +31,7 @@ def running_hidden(
     V: Tensor,
     start: Tensor,
     *,
+    formula: Formula,
     rho: Tensor | None = None,
     gate: Tensor | None = None,
     activation: str = "sigmoid",
@@ -34,13 +42,14 @@ def running_hidden(
     goes by in blocks that fit the cache, and the backward pass computes them again. The cost is
     O(n D H) both ways. Where most values are zero, as in binary images, the hidden layer stays the
     same from one rank to the next and is computed only when it changes. First derivatives are
-    computed by hand; higher ones, those of the gate, and ``torch.func`` take the reference.
+    computed by hand; higher ones, those of the gate, and ``torch.func`` take the formula.
 
     Args:
         x: What each value adds to the sums, rank by rank: (D, n, E).
         W: (D, E, H).
         V: (D, S, H).
         start: Activations before any value is known (n, H).
+        formula: The same function in plain torch.
         rho: A factor for each rank (D,); None for ones.
         gate: Factors of hidden units (n, H), the same at every rank (dropout); None for ones.
         activation: f, ``sigmoid``, ``tanh`` or ``relu``.
@@ -49,43 +58,23 @@ def running_hidden(
         (D, n, S).
 
     Example:
+        >>> from phosphene.generative.autoregressive.nade import outputs_in_turn
         >>> x, W, V = torch.ones(3, 1, 1), torch.ones(3, 1, 2), torch.ones(3, 1, 2)
-        >>> running_hidden(x, W, V, torch.zeros(1, 2), activation="relu").flatten()
+        >>> how = {"activation": "relu", "formula": outputs_in_turn}
+        >>> running_hidden(x, W, V, torch.zeros(1, 2), **how).flatten()
         tensor([0., 2., 4.])
     """
     check_activation(activation)
     # Half precision would round sums of hundreds of terms.
     with torch.autocast(x.device.type, enabled=False):
         if transformed() or (gate is not None and gate.requires_grad):
-            return running_hidden_reference(
-                x, W, V, start, rho=rho, gate=gate, activation=activation
-            )
+            return formula(x, W, V, start, rho=rho, gate=gate, activation=activation)
         if x.shape[2] == 1 and rho is None and not x.requires_grad:
             filled = density(x)
             if filled < _DENSE:
-                return running_changes(x, W, V, start, gate, activation, filled)
-        out: Tensor = _Running.apply(x, W, V, start, rho, gate, activation)
+                return running_changes(x, W, V, start, gate, activation, filled, formula)
+        out: Tensor = _Running.apply(x, W, V, start, rho, gate, activation, formula)
     return out
-
-
-def running_hidden_reference(
-    x: Tensor,
-    W: Tensor,
-    V: Tensor,
-    start: Tensor,
-    *,
-    rho: Tensor | None = None,
-    gate: Tensor | None = None,
-    activation: str = "sigmoid",
-) -> Tensor:
-    """The same, one rank after another as the formula is written, with autograd's gradients."""
-    activate = ACTIVATIONS[activation][0]
-    a, out = start, []
-    for k in range(len(x)):
-        h = activate(a * 1.0 if rho is None else a * rho[k])
-        out.append((h if gate is None else h * gate) @ V[k].T)
-        a = a + x[k] @ W[k]
-    return torch.stack(out)
 
 
 class _Running(torch.autograd.Function):
@@ -101,6 +90,7 @@ class _Running(torch.autograd.Function):
         rho: Tensor | None,
         gate: Tensor | None,
         activation: str,
+        formula: Formula,
     ) -> Tensor:
         block = max(1, min(len(x), _BLOCK // max(start.numel(), 1)))
         sums = start.new_empty(block + 1, *start.shape)
@@ -113,7 +103,7 @@ class _Running(torch.autograd.Function):
             h = _hidden(a[:-1], _at(rho, part), activation)
             outs.append(_decode(h if gate is None else h.mul_(gate), V[part]))
         ctx.save_for_backward(x, W, V, rho, gate, *starts)
-        ctx.activation, ctx.block = activation, block
+        ctx.activation, ctx.block, ctx.formula = activation, block, formula
         return torch.cat(outs)
 
     @staticmethod
@@ -121,12 +111,12 @@ class _Running(torch.autograd.Function):
         x, W, V, rho, gate, *starts = ctx.saved_tensors
         if again_wanted(grad):
             found = gradients_again(
-                lambda x, W, V, start, rho: running_hidden_reference(
+                lambda x, W, V, start, rho: ctx.formula(
                     x, W, V, start, rho=rho, gate=gate, activation=ctx.activation
                 ),
                 (x, W, V, starts[0], rho), (grad,), ctx.needs_input_grad[:5],
             )  # fmt: skip
-            return *found, None, None
+            return *found, None, None, None
         grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         grad_W, grad_V = torch.empty_like(W), torch.empty_like(V)
         grad_rho = None if rho is None else torch.empty_like(rho)
@@ -152,7 +142,7 @@ class _Running(torch.autograd.Function):
             grad_W[part] = torch.bmm(x[part].mT, later)
             if grad_x is not None:
                 grad_x[part] = torch.bmm(later, W[part].mT)
-        return grad_x, grad_W, grad_V, onward, grad_rho, None, None
+        return grad_x, grad_W, grad_V, onward, grad_rho, None, None, None
 
 
 def _at(rho: Tensor | None, part: slice) -> Tensor | None:

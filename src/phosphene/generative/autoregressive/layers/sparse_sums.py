@@ -1,5 +1,6 @@
 """Running activations where most values are zero: only what changes is computed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ def running_changes(
     gate: Tensor | None,
     activation: str,
     filled: float,
+    formula: Callable[..., Tensor],
 ) -> Tensor:
     """As ``running_hidden`` of the module of running sums, for E = 1 and no factors of ranks.
 
@@ -45,7 +47,9 @@ def running_changes(
     if missing:
         W, V = (F.pad(w, (0, 0, 0, 0, 0, missing)) for w in (W, V))
     W, V = (w.unflatten(0, (rows.blocks, -1)) for w in (W, V))
-    out: Tensor = _Changes.apply(W[:, :, 0], V.flatten(1, 2), start, rows, gate, activation)
+    out: Tensor = _Changes.apply(
+        W[:, :, 0], V.flatten(1, 2), start, rows, gate, activation, formula
+    )
     return out[: len(x)]
 
 
@@ -123,6 +127,7 @@ class _Changes(torch.autograd.Function):
         rows: _Rows,
         gate: Tensor | None,
         activation: str,
+        formula: Callable[..., Tensor],
     ) -> Tensor:
         wide = start.new_empty(len(rows.prefix), V.shape[1])
         keep = any(ctx.needs_input_grad) and len(wide) * W.shape[2] <= _KEPT
@@ -136,7 +141,7 @@ class _Changes(torch.autograd.Function):
             torch.mm(_gated(h, gate, rows, i), V[i].T, out=wide[rows.part(i)])
             start = torch.addmm(start, rows.x[i], W[i])
         ctx.save_for_backward(W, V, gate, *starts, *kept)
-        ctx.rows, ctx.activation = rows, activation
+        ctx.rows, ctx.activation, ctx.formula = rows, activation, formula
         return rows.taken(wide)
 
     @staticmethod
@@ -146,10 +151,14 @@ class _Changes(torch.autograd.Function):
         starts, kept = saved[: rows.blocks], saved[rows.blocks :]
         if again_wanted(grad):
             found = gradients_again(
-                lambda W, V, start: _formula(W, V, start, rows, gate, ctx.activation),
+                lambda W, V, start: ctx.formula(
+                    rows.x.mT.flatten(0, 1)[..., None], W.flatten(0, 1)[:, None],
+                    V.unflatten(1, (rows.size, -1)).flatten(0, 1), start, gate=gate,
+                    activation=ctx.activation,
+                ),
                 (W, V, starts[0]), (grad,), ctx.needs_input_grad[:3],
             )  # fmt: skip
-            return *found, None, None, None
+            return *found, None, None, None, None
         wide = grad.new_zeros(len(rows.prefix) * rows.size, grad.shape[2])
         wide[rows.entries()] = grad.unflatten(0, (-1, rows.size)).transpose(1, 2)
         wide = wide.view(len(rows.prefix), -1)
@@ -166,19 +175,7 @@ class _Changes(torch.autograd.Function):
             later = torch.mm(rows.x[i].T, onward)
             torch.addmm(later, rows.prefix[part].T, g, out=grad_W[i])
             onward = onward + _sum_by_example(g, rows.seen[i, :, 0] - rows.cuts[i])
-        return grad_W, grad_V, onward, None, None, None
-
-
-def _formula(
-    W: Tensor, V: Tensor, start: Tensor, rows: _Rows, gate: Tensor | None, activation: str
-) -> Tensor:
-    """The same as torch differentiates it."""
-    wide = []
-    for i in range(rows.blocks):
-        h = rows.hidden(i, start, W, activation)
-        wide.append(_gated(h, gate, rows, i) @ V[i].T)
-        start = start + rows.x[i] @ W[i]
-    return rows.taken(torch.cat(wide))
+        return grad_W, grad_V, onward, None, None, None, None
 
 
 def _gated(h: Tensor, gate: Tensor | None, rows: _Rows, i: int) -> Tensor:
