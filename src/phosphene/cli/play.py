@@ -1,4 +1,4 @@
-"""``phosphene play``: an agent at work, as a moving picture."""
+"""``phosphene play``: a moving picture of a trained agent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

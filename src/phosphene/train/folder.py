@@ -146,7 +146,7 @@ class Run:
 
     @property
     def env(self) -> str | None:
-        """The environment that an agent was trained in; None for what is no agent."""
+        """The environment that an agent was trained in; None for what is not an agent."""
         return self.subject if "env" in self.config else None
 
     def place(self, part: str) -> Path:
@@ -270,7 +270,7 @@ def _checksum(state: Mapping[str, Tensor]) -> str:
 def find_run(text: str | Path, folder: str | Path = "runs") -> Path:
     """Where a run is that somebody names: at that path, or below the folder of runs.
 
-    What is no run hides none: photos may lie in ``photos``, and the run of that name in
+    What is not a run hides none: photos may lie in ``photos``, and the run of that name in
     ``runs/photos``.
     """
     path, below = expanded(text), expanded(folder) / text

@@ -1,4 +1,4 @@
-r"""Deep Q-networks: a second network, which stands still for a while, says what to aim at."""
+r"""Deep Q-networks: targets come from a second network that is updated less often."""
 
 from collections.abc import Sequence
 from copy import deepcopy

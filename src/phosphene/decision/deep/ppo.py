@@ -1,4 +1,4 @@
-r"""Proximal policy optimization: many small steps on a rollout, none of them far from it."""
+r"""Proximal policy optimization: several steps on each rollout, with a clipped ratio."""
 
 from collections.abc import Sequence
 

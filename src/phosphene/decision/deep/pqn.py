@@ -1,4 +1,4 @@
-"""Parallelized Q-network: no memory, but many environments and layers that are normalized."""
+"""Parallelized Q-network: many environments and layer normalization instead of a replay memory."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-r"""REINFORCE: the gradient of what a policy earns, from whole episodes."""
+r"""REINFORCE: the policy gradient, estimated from whole episodes."""
 
 from collections.abc import Sequence
 from typing import Literal

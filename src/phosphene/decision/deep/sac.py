@@ -1,4 +1,4 @@
-r"""Soft actor-critic: off-policy control that is paid for keeping its choices open."""
+r"""Soft actor-critic: off-policy control with a bonus for the policy's entropy."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -30,7 +30,7 @@ _LOG_STD = (-20.0, 2.0)
 
 
 class TwinCritic(nn.Module):
-    """Two networks for Q(s, a), of which the smaller value is believed.
+    """Two networks for Q(s, a), of which the smaller value is used.
 
     Args:
         spec: Of the environment.

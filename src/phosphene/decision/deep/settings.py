@@ -20,7 +20,7 @@ __all__ = [
 
 
 class EnvironmentSettings(Configured):
-    """Where experience comes from."""
+    """The environments that experience comes from."""
 
     environments: Count = setting(default=8, help="Copies to act in, side by side, over all ranks.")
 
@@ -76,7 +76,7 @@ class QNetworkSettings(ActivationSettings, ObservationSettings):
 
 
 class EntropySettings(Configured):
-    """The policy's entropy in what is maximized."""
+    """The weight of the policy's entropy in the objective."""
 
     c_entropy: NotNegative = setting(
         alias="entropy", default=0.0, help="Weight of the policy's entropy in what is maximized."
@@ -84,7 +84,7 @@ class EntropySettings(Configured):
 
 
 class ValueSettings(EntropySettings):
-    """The value's error beside it."""
+    """The weight of the value's error in the loss."""
 
     c_value: NotNegative = setting(
         alias="value", default=0.5, help="Weight of the value's squared error."

@@ -1,4 +1,4 @@
-"""SARSA and expected SARSA: learning what the policy followed is worth, and improving it."""
+"""SARSA and expected SARSA: on-policy control."""
 
 from typing import Any, Literal
 

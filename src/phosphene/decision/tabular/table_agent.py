@@ -162,7 +162,7 @@ class Discrete:
 
 
 class _Nowhere:
-    """Countable spaces and nothing in them: to check settings with."""
+    """An environment with finite spaces and no dynamics, to check settings with."""
 
     spec = None
 

@@ -32,7 +32,7 @@ class WidthSettings(ActivationSettings):
 
 
 class NetworkSettings(WidthSettings, DropoutSettings):
-    """All that those networks can be told."""
+    """All options of these networks."""
 
     blocks: Natural = setting(default=1, help="Residual blocks a stage, for ``resnet``.")
     norm: Literal["none", "group"] = setting(

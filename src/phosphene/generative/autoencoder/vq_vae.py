@@ -46,7 +46,7 @@ class VQVAE(DropoutSettings, Model):
         context: None; a label belongs to the prior.
 
     Raises:
-        EventError: The event is no image, or there is a context.
+        EventError: The event is not an image, or there is a context.
         ConfigError: A setting has a value that it cannot take.
 
     Example:

@@ -28,11 +28,11 @@ class ConvNADE(DropoutSettings, OrderAgnostic):
     order. A pixel sees 2 * blocks + 1 pixels in each direction.
 
     Args:
-        event: An image of any size, grey or in color.
+        event: An image of any size, gray or in color.
         context: A label or a vector, or nothing; it adds to the channels and the outputs.
 
     Raises:
-        EventError: The event is no image.
+        EventError: The event is not an image.
         ConfigError: A setting is out of range.
 
     Example:

@@ -54,7 +54,7 @@ class MultiscalePixelRNN(RecurrentSettings, PixelModel):
         context: A label or a vector, which every layer of both networks sees; or nothing.
 
     Raises:
-        EventError: The event is no image of codes.
+        EventError: The event is not an image of codes.
         UnknownNameError: There is no layer of that name.
         ConfigError: A setting out of range.
 

@@ -39,7 +39,7 @@ class InputSettings(Configured):
     )
 
     def setup(self) -> None:
-        """Refuse what is no way to show a code."""
+        """Refuse what is not a way to show a code."""
         if self.inputs not in ("auto", "scaled", "one-hot"):
             raise ConfigError(f"inputs must be 'auto', 'scaled' or 'one-hot', got {self.inputs!r}")
         super().setup()

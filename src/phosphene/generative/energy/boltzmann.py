@@ -37,7 +37,7 @@ class BoltzmannMachine(ChainSettings, BinaryUnits):
     Gibbs chains, those of the model living on between steps (``persistent``).
 
     Without hidden units, but many visible ones, the likelihood is an estimate by annealed
-    importance sampling; with many units and hidden ones among them there is none.
+    importance sampling; with many units, some of them hidden, it has no likelihood.
 
     Args:
         event: Codes 0 and 1 of any shape.

@@ -198,7 +198,7 @@ class RBM(ChainSettings, BinaryUnits):
     def loss(self, batch: Batch) -> Loss:
         """F at the data less F at the model's samples: its gradient is that of the likelihood.
 
-        Its value is no likelihood. In evaluation it is the exact one, or the pseudo-likelihood.
+        Its value is not a likelihood. In evaluation it is the exact one, or the pseudo-likelihood.
         """
         v = self.flat(batch.x)
         if not self.training:

@@ -22,7 +22,7 @@ __all__ = [
 
 
 class BaseSettings(Configured):
-    """What the examples are mapped to."""
+    """The base distribution."""
 
     base_name: str = setting(
         alias="base",
@@ -57,7 +57,7 @@ class CodecSettings(Configured):
 
 
 class VectorSettings(Configured):
-    """For flows of vectors of reals: what codes and mixtures would need is no setting."""
+    """Flows of real vectors; settings that only codes or mixtures need are pinned."""
 
     components: Count = pinned(default=8)
     codec_name: str = pinned(default="logit")
@@ -66,7 +66,7 @@ class VectorSettings(Configured):
 
 
 class StackSettings(VectorSettings):
-    """Many thin layers, each closed in one direction."""
+    """Stacks of many thin layers."""
 
     layers: Count = setting(default=16, help="How many.")
     slope: float = setting(
@@ -91,7 +91,7 @@ class BoundedSettings(Configured):
 
 
 class ConditionerSettings(BoundedSettings):
-    """The networks that say how a dimension is moved."""
+    """The networks that give the parameters of each transform."""
 
     hidden: Sequence[int] = setting(
         default=(128, 128), help="Widths of the hidden layers of each layer's network."
@@ -115,7 +115,7 @@ class BinSettings(Configured):
 
 
 class SplineSettings(BinSettings):
-    """Splines that end where they are told."""
+    """Rational-quadratic splines on a bounded interval."""
 
     bound: Positive = setting(
         default=5.0,

@@ -1,4 +1,4 @@
-"""What may be said of data sets to the verbs."""
+"""Options of the verbs for data sets."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""What may be said of environments to the verbs."""
+"""Options of the verbs for environments."""
 
 from dataclasses import dataclass
 from typing import Annotated
