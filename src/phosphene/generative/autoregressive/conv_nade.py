@@ -47,7 +47,9 @@ class ConvNADE(DropoutSettings, OrderAgnostic):
     block_count: Count = setting(
         alias="blocks", default=4, help="Residual blocks of two 3x3 convolutions each."
     )
-    activation_name: str = setting(alias="activation", default="silu", help="Its name.")
+    activation_name: str = setting(
+        alias="activation", default="silu", help="Activation by name: ``silu``, ``relu``, ..."
+    )
     norm: str = setting(default="none", help="``none`` or ``group``, in the blocks.")
     ensemble: Count = setting(default=4, help="How many orders the mixture has.")
 

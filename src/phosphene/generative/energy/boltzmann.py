@@ -63,7 +63,9 @@ class BoltzmannMachine(ChainSettings, BinaryUnits):
         default=200, help="Sweeps before a chain's state is a sample, where samples are not exact."
     )
     ais_chains: Several = setting(default=200, help="Chains of annealed importance sampling.")
-    ais_temperatures: Count = setting(default=500, help="Its temperatures.")
+    ais_temperatures: Count = setting(
+        default=500, help="Temperatures of annealed importance sampling."
+    )
 
     def setup(self) -> None:
         """Make the parts."""

@@ -82,9 +82,11 @@ class CFlow(LimitSettings, Flow):
         default="centered",
         help="How codes become reals: ``centered``, ``logit`` or ``equalized``.",
     )
-    condition_weight: Positive = setting(default=1.0, help="w, above 0.")
+    condition_weight: Positive = setting(
+        default=1.0, help="Weight w of the first flow's likelihood, above 0."
+    )
     conditional: bool = setting(
-        default=True, help="False tells f nothing of x_A, for comparison: p(x_A) p(x_B)."
+        default=True, help="Condition f on x_A; False gives p(x_A) p(x_B), for comparison."
     )
 
     base_name: str = pinned(default="normal")

@@ -80,7 +80,7 @@ class SRFlow(LimitSettings, Flow):
         default=2, help="Transition steps after each squeeze, in the published design."
     )
     alpha: Annotated[float, Within(0, 0.5, above=True, below=True)] = setting(
-        default=1e-3, help="The logit's margin."
+        default=1e-3, help="alpha, the margin of the logit codec."
     )
 
     base_name: str = pinned(default="normal")
