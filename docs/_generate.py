@@ -39,74 +39,33 @@ def systems_table() -> str:
     )
 
 
-def events_table() -> str:
-    """Which events a model takes, and whether it is conditioned."""
+def learners_table(kind: Any) -> str:
+    """What the systems of one kind of subject take, and their classes."""
     from phosphene.catalog import systems
 
+    rows = [s for s in systems() if s.kind == kind.trains]
+    told = any(s.context != "none" for s in rows)
     return table(
-        ("system", "events", "context", "class"),
+        ("system", "takes", *(["context"] if told else []), "class"),
         [
             (
                 f"`{s.name}`",
                 ", ".join(s.events),
-                s.context,
+                *([s.context] if told else []),
                 f"{{py:class}}`~{s.target.replace(':', '.')}`",
             )
-            for s in systems()
-            if s.kind == "model"
+            for s in rows
         ],
     )
 
 
-def environments_table() -> str:
-    """Every environment that needs nothing else."""
-    from phosphene.decision.environments.table import listed_specs
+def kind_pages() -> dict[str, str]:
+    """Of each kind of subject: what learns from it, and its known addresses."""
+    from phosphene.catalog import kinds
 
-    return table(
-        ("environment", "observation", "actions", "limit"),
-        [
-            (
-                f"`{s.name}`",
-                str(s.observation),
-                str(s.actions)
-                if s.discrete
-                else ", ".join(f"{a:g}..{b:g}" for a, b in zip(s.low, s.high, strict=True)),
-                str(s.limit or "none"),
-            )
-            for s in listed_specs()
-        ],
-    )
-
-
-def agents_table() -> str:
-    """Which environments an agent takes."""
-    from phosphene.catalog import systems
-
-    return table(
-        ("agent", "acts in", "class"),
-        [
-            (
-                f"`{s.name}`",
-                ", ".join(s.events),
-                f"{{py:class}}`~{s.target.replace(':', '.')}`",
-            )
-            for s in systems()
-            if s.kind == "agent"
-        ],
-    )
-
-
-def data_table() -> str:
-    """Every embedded or computed data set."""
-    from phosphene.data.table import names
-
-    return table(
-        ("data", "what it is", "one example", "train / validation / test", "licence"),
-        [
-            (f"`{r.name}`", r.title, r.event, " / ".join(f"{n:,}" for n in r.examples), r.licence)
-            for r in names()
-        ],
-    )
+    pages = {f"learners-{kind.name}": learners_table(kind) for kind in kinds()}
+    known = {kind.name: kind.addresses() for kind in kinds()}
+    return pages | {f"addresses-{name}": table(*found) for name, found in known.items() if found}
 
 
 def adapters_table() -> str:
@@ -160,17 +119,17 @@ def recipes_list(system: str | None = None) -> str:
 
 
 def _recipe(recipe: Any) -> str:
+    from phosphene.catalog import find, kinds
+
+    kind = next(k for k in kinds() if k.trains == find(recipe.system).kind)
     which = "" if recipe.name == "default" else f" --recipe {recipe.name}"
-    data = recipe.data or "TABLE"
-    subject = f"--env {recipe.env}" if recipe.env else f"--data {data}"
-    command = f"phosphene train {recipe.system} {subject}{which}".replace("--env *", "--env ENV")
-    named = f"`{recipe.env or data}`".replace("`*`", "any other environment")
-    named = named if recipe.env or recipe.data else f"data like `{recipe.event}`"
-    where = f"in {named}" if recipe.env else f"on {named}"
-    facts = [f"Recipe `{recipe.name}` {where}, {recipe.budget}."]
+    said = recipe.on.replace("*", kind.option.upper()) or "TABLE"
+    command = f"phosphene train {recipe.system} --{kind.option} {said}{which}"
+    where = f"`{recipe.on}`" if recipe.on else f"data like `{recipe.event}`"
+    where = where if recipe.on != "*" else "whatever no other recipe names"
+    facts = [f"Recipe `{recipe.name}` for {where}, {recipe.budget}."]
     if recipe.reaches:
-        held_out = "in fresh episodes" if recipe.env else "on the test split"
-        facts.append(f"Must reach {_reaches(recipe)} {held_out}.")
+        facts.append(f"Must reach {_reaches(recipe)} {kind.held_out}.")
     if recipe.notes:
         facts.append(recipe.notes)
     settings = _settings(recipe.model, "model") + _settings(recipe.train, "train")
@@ -246,50 +205,14 @@ def extras_table() -> str:
     )
 
 
-FIGURES = {
-    "styles": "Left: a test digit. Right: its style under the ten labels.",
-    "vae": "Means of p(x|z) for 64 random z.",
-    "reconstructions": "Test digits, their reconstructions by an autoencoder, and by a linear one, "
-    "both from a code of the same size.",
-    "denoising": "Noisy digits, denoised; digits with holes, filled in.",
-    "interpolation": "Decoded straight lines between the codes of two digits, for four pairs: "
-    "an autoencoder above, a VAE below.",
-    "importance": "The importance-weighted bound of one model rises with the number of particles.",
-    "linear-vae": "Two half circles and samples of a linear VAE: their mean and covariance.",
-    "beta-vae": "Each row moves one latent of a beta-VAE, those that vary most first.",
-    "compare": "Four systems under one budget, by kind of score.",
-    "report": "The upper part of a report.",
-    "gated-pixelcnn": "Samples of a gated PixelCNN; test digits, their upper halves, and two exact "
-    "draws of the lower halves given these.",
-    "rbm": "States of Gibbs chains of a restricted Boltzmann machine.",
-    "vq-vae-prior": "Test digits; the same from 49 tokens each; samples of the prior, by label.",
-    "neural-spline-flow": "Five densities, and below each what one recipe of the spline flow "
-    "learns from 20,000 of its points.",
-    "tables": "A table in pairs of columns: rows that were held out, and samples of a spline flow.",
-    "glow": "Samples of a Glow at temperatures 0.5, 0.7, 0.9 and 1; last, test digits.",
-    "srflow": "From above: digits of 7x7 pixels, bicubic interpolation, SRFlow at temperature 0, "
-    "three draws at 0.8, the true digits.",
-    "c-flow": "Sprites, on the left, as they would be for the segmentation maps above; their own "
-    "maps give them back.",
-    "agents": "Six moments of an episode: PPO balances a pole and swings up two links, SAC swings "
-    "up a pendulum, DQN leaves a valley.",
-    "value-map": "What SARSA and Q-learning have learned of the cliff, and the exact values of the "
-    "slippery lake.",
-    "agents-learning": "Returns of greedy episodes over environment steps: interquartile mean of "
-    "three seeds, with its bootstrap interval.",
-    "agent-report": "The upper part of the report of an agent.",
-    "constrained": "The KL of a constrained VAE, its budget, and the multiplier that enforces it.",
-}
-"""Pictures of ``scripts/build_docs_pictures.py`` and what they show."""
-
-
 def figures() -> dict[str, str]:
     """A figure and its caption, for each picture; nothing where it was not drawn."""
+    captions = json.loads((ROOT / "docs" / "figures.json").read_text())
     static = ROOT / "docs" / "_static"
     known = static / "pictures.json"
     record = json.loads(known.read_text()) if known.is_file() else {}
     pages = {}
-    for name, text in FIGURES.items():
+    for name, text in captions.items():
         runs = record.get(name, [])
         made = "\n".join(f"`{run['command']}` ({run['steps']:,} steps)  " for run in runs)
         caption = f"Made by `python scripts/build_docs_pictures.py {name}` from:\n\n{made}\n"
@@ -301,15 +224,11 @@ def figures() -> dict[str, str]:
 
 def write_all(out: Path = OUT) -> None:
     """Write every generated file."""
-    from phosphene.catalog import systems
+    from phosphene.catalog import kinds, systems
 
     out.mkdir(parents=True, exist_ok=True)
     pages = {
         "systems": systems_table(),
-        "events": events_table(),
-        "agents": agents_table(),
-        "environments": environments_table(),
-        "data": data_table(),
         "metrics": metrics_table(),
         "adapters": adapters_table(),
         "recipes": recipes_list(),
@@ -317,9 +236,9 @@ def write_all(out: Path = OUT) -> None:
         "commands": commands(),
         "extras": extras_table(),
     }
-    pages |= figures()
-    trained = [s.name for s in systems() if s.kind in ("model", "agent")]
-    pages |= {f"recipes-{name}": recipes_list(name) for name in trained}
+    pages |= figures() | kind_pages()
+    learning = [kind.trains for kind in kinds()]
+    pages |= {f"recipes-{s.name}": recipes_list(s.name) for s in systems() if s.kind in learning}
     for name, text in pages.items():
         path = out / f"{name}.md"
         # Sphinx rebuilds what changed: an equal file keeps its date.

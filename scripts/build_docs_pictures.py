@@ -51,7 +51,7 @@ class Studio:
     def run(self, system: str, data: str | None = None, **settings: object) -> ph.Run:
         """A run of a system, by its recipe for the data, trained by the command that is quoted."""
         recipe = select(system, data)
-        data, budget = data or recipe.data, self.budget or recipe.budget
+        data, budget = data or recipe.on, self.budget or recipe.budget
         name = "-".join([system, data, *(f"{k}-{v}" for k, v in settings.items())])
         words = ["train", system, "--data", data, "--budget", budget, "--seed", "0"]
         for key, value in settings.items():

@@ -52,7 +52,9 @@ def steps_of(name: str, factor: int) -> str:
 
 def scored(run: ph.Run) -> dict[str, float]:
     """Scores of a run, quick ones."""
-    settings = {"episodes": 5} if run.env else {"samples": 32, "particles": 2}
+    settings = (
+        {"episodes": 5} if run.kind.name == "environment" else {"samples": 32, "particles": 2}
+    )
     found = ph.evaluate(run, **settings)
     return {name: found[name].value for name in KEPT if name in found}
 

@@ -24,29 +24,29 @@ listed = listed_names()
 
 
 def _name(recipe):
-    return f"{recipe.system}-{recipe.name}-{recipe.data or recipe.env}"
+    return f"{recipe.system}-{recipe.name}-{recipe.on}"
 
 
-DATA = [recipe for recipe in recipes() if recipe.data]
-AGENTS = [recipe for recipe in recipes() if recipe.env]
+DATA = [r for r in recipes() if r.on and find(r.system).kind == "model"]
+AGENTS = [r for r in recipes() if find(r.system).kind == "agent"]
 
 
 @pytest.mark.parametrize("recipe", DATA, ids=_name)
 def test_each_recipe_builds(recipe):
     Budget.parse(recipe.budget)
     TrainSettings(**recipe.train)
-    data = load_split(recipe.data, "train")
+    data = load_split(recipe.on, "train")
     context = data.context if recipe.context else None
     build(recipe.system, data.event, context, seed=0, **recipe.model)
 
 
 @pytest.mark.parametrize("recipe", AGENTS, ids=_name)
 def test_each_agents_recipe_builds(recipe):
-    if recipe.env.startswith("LunarLander"):
+    if recipe.on.startswith("LunarLander"):
         pytest.importorskip("Box2D")
     Budget.parse(recipe.budget)
     TrainSettings(**recipe.train)
-    kinds = ENVIRONMENTS.items() if recipe.env == "*" else [("", recipe.env)]
+    kinds = ENVIRONMENTS.items() if recipe.on == "*" else [("", recipe.on)]
     names = [env for kind, env in kinds if not kind or kind in find(recipe.system).events]
     assert names
     for name in names:
@@ -56,8 +56,8 @@ def test_each_agents_recipe_builds(recipe):
 def test_every_agent_has_a_recipe_for_any_environment():
     for row in systems():
         if row.kind == "agent":
-            assert select_for(row.name).env in listed, row.name
-            assert select_for(row.name, "grid:gridworld").env == "grid:gridworld"
+            assert select_for(row.name).on in listed, row.name
+            assert select_for(row.name, "grid:gridworld").on == "grid:gridworld"
 
 
 def test_no_two_recipes_have_one_name():
@@ -82,7 +82,7 @@ KINDS = {
 
 
 def _kind(recipe):
-    return kind_of(load_split(recipe.data, "train").event)
+    return kind_of(load_split(recipe.on, "train").event)
 
 
 @pytest.mark.parametrize("system", sorted({recipe.system for recipe in DATA}))
@@ -91,7 +91,7 @@ def test_settings_never_come_from_another_kind_of_data(system, kind):
     own = [r for r in DATA if r.system == system]
     for name in sorted({r.name for r in own}):
         recipe = select(system, "npz:other.npz", name, KINDS[kind])
-        assert recipe.data == "npz:other.npz"
+        assert recipe.on == "npz:other.npz"
         assert not recipe.reaches
         fitting = [r for r in own if _kind(r) == kind and r.name == name]
         same = [r for r in fitting if (r.model, r.train) == (recipe.model, recipe.train)]
@@ -126,7 +126,7 @@ def _builds(system, event):
 )
 def test_other_data_get_the_nearest_recipe_of_their_kind(system, data, event, of):
     recipe = select(system, data, event=event)
-    source = next(r for r in DATA if r.system == system and r.data == of)
+    source = next(r for r in DATA if r.system == system and r.on == of)
     assert (recipe.model, recipe.train) == (source.model, source.train)
     if not data.startswith("npz"):  # help names a recipe of the kind before anything is loaded
         kinds = [
@@ -137,8 +137,8 @@ def test_other_data_get_the_nearest_recipe_of_their_kind(system, data, event, of
 
 def test_the_table_says_what_the_data_are():
     for recipe in DATA:
-        row = next(row for row in names() if row.name == recipe.data)
-        assert Event.parse(row.event) == load_split(recipe.data, "train").event
+        row = next(row for row in names() if row.name == recipe.on)
+        assert Event.parse(row.event) == load_split(recipe.on, "train").event
 
 
 def test_a_note_tells_of_constructor_defaults(tmp_path):
@@ -159,7 +159,7 @@ def test_tables_get_settings_of_their_own(recipe):
         assert select(recipe.system, "npz:table.npz", event=event).model == recipe.model
         build(recipe.system, event, None, seed=0, **recipe.model)
     assert select(recipe.system, "npz:points.npz", event=Event.real(2)).model != recipe.model
-    assert select(recipe.system).data, "without data a recipe names some"
+    assert select(recipe.system).on, "without data a recipe names some"
 
 
 def test_patience_of_a_recipe_needs_no_validation(tmp_path):

@@ -184,6 +184,16 @@ def test_exporting_leaves_the_run_as_it_was(trained):
         trained.model.event.check(torch.full((1, 1, 8, 8), 7))
 
 
+def test_a_part_that_no_model_has_is_named_with_the_nearest(phosphene, trained):
+    done = phosphene("export", trained.path, "--format", "torchscript", "--what", "decodr")
+    assert done.code == 2
+    assert "'decodr'" in done.err
+    assert "did you mean 'decoder'" in done.err
+    done = phosphene("export", trained.path, "--format", "torchscript", "--what", "policy")
+    assert done.code == 2
+    assert "it has decoder and encoder" in done.err
+
+
 def test_export_writes_samples_too(phosphene, trained):
     done = phosphene("export", trained.path, "--format", "torchscript", "--samples", "4", "--json")
     names = [path.rpartition("/")[2] for path in done.json["written"]]

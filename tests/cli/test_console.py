@@ -94,3 +94,24 @@ def test_numbers_and_times():
     assert clock(3600) == "1:00:00"
     assert number(0.03125) == "0.03125"
     assert number(123456.0) == "1.235e+05"
+
+
+def test_what_says_most_of_a_training_is_what_the_source_declares():
+    out = StringIO()
+    started = Started("bundle", "scene", "runs/a", 7, 0, "9rays", 1, "cpu", "traced_rays",
+                      headline="psnr", aside=("views",))  # fmt: skip
+    with TrainingConsole(every=0.0, console=Console(file=out, width=200)) as show:
+        show(started)
+        show(
+            StepEnd(
+                1, 1.0, 0.5, None, {"loss": 2.0, "psnr": 9.0, "views": 3.0, "traced_rays": 64.0}
+            )
+        )
+        show(Evaluated(1, 1.0, {"loss": -9.5, "psnr": 9.5, "validation_rays": 8.0}, True))
+        show(Finished(1, 1.0, "budget", clock=64, validation_clock=8))
+    line, last = out.getvalue().splitlines()[2:]
+    assert "step 64  psnr 9  loss 2" in line
+    assert "views" not in line
+    assert last.endswith(
+        "64 steps in 0:01 and 8 of validation; best validation at step 1: psnr 9.5"
+    )

@@ -332,7 +332,7 @@ def test_train_resume_evaluate_report_export(phosphene, folder, here):
     assert done.code == 0, done.err
     assert np.load("runs/a/export/samples.npz")["image"].shape == (3, 1, 8, 8)
     done = phosphene("export", "runs/a", "--format", "torchscript")
-    assert (done.code, "has no decoder to export" in done.err) == (2, True)
+    assert (done.code, "has no part to export" in done.err) == (2, True)
     record = json.loads(Path("runs/a/run.json").read_text())
     assert "conditions" not in record
 

@@ -13,8 +13,8 @@ from phosphene.core.event import Event
 from phosphene.evaluate import data_kind, page, pictures, views
 from phosphene.evaluate.comparison import Entry, grouped, write_comparison
 from phosphene.evaluate.metric import METRICS, meaning
-from phosphene.evaluate.report import write_report
 from phosphene.evaluate.score import Score
+from phosphene.subjects.dataset.report import write_report
 
 SCORES = {
     "iwae_nll": Score(18.1, "importance-weighted", 0.2, note="500 particles"),

@@ -16,9 +16,9 @@ from phosphene.core.errors import ConfigError, EventError
 from phosphene.data.sound import wav_bytes
 from phosphene.data.tokenizers import CharacterTokenizer
 from phosphene.evaluate import views
-from phosphene.evaluate.report import write_report
 from phosphene.subjects.dataset.drawing import complete, inpaint, sample
 from phosphene.subjects.dataset.recorded_format import tokenizer_of
+from phosphene.subjects.dataset.report import write_report
 from phosphene.subjects.dataset.writing import texts
 from phosphene.train.folder import Run
 

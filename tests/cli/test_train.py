@@ -36,7 +36,7 @@ def test_help_of_a_system_lists_its_settings_with_the_recipes_values(phosphene):
         assert flag in text
     recipe = select("vae")
     assert f"(default: {recipe.budget})" in text
-    assert f"(default: {recipe.data})" in text
+    assert f"(default: {recipe.on})" in text
     assert "--model.context" not in text
     assert "--model." not in phosphene("train", "--help").out
 

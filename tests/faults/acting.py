@@ -1,6 +1,7 @@
 """Faults of agents, kernels, scores and settings."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from torch import Tensor
@@ -42,14 +43,14 @@ def one_place_on(patch: pytest.MonkeyPatch) -> None:
 
 def lambda_is_one(patch: pytest.MonkeyPatch) -> None:
     plain = gae.advantages
-    patch.setattr(gae, "advantages", lambda *a, gamma, lambda_: plain(*a, gamma=gamma, lambda_=1.0))
+    patch.setattr(gae, "advantages", lambda *a, **how: plain(*a, **{**how, "lambda_": 1.0}))
 
 
 def cut_is_ended(patch: pytest.MonkeyPatch) -> None:
     plain = gae.advantages
 
     def advantages(
-        r: Tensor, v: Tensor, f: Tensor, end: Tensor, done: Tensor, **how: float
+        r: Tensor, v: Tensor, f: Tensor, end: Tensor, done: Tensor, **how: Any
     ) -> Tensor:
         return plain(r, v, f, done, done, **how)
 

@@ -23,8 +23,8 @@ from phosphene.generative.flow.layers.continuous import (
     probes_of,
     value_and_traces,
 )
+from phosphene.generative.flow.layers.ode import Solver
 from phosphene.generative.flow.layers.velocity import VelocityNetwork
-from phosphene.nn.ode import Solver
 
 TIGHT = Solver(rtol=1e-11, atol=1e-11)
 A = torch.tensor([[0.5, -1.0, 0.2], [1.5, -0.3, 0.0], [0.0, 0.4, -0.9]], dtype=torch.float64)

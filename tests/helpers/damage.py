@@ -42,6 +42,9 @@ class Outcome:
     said: str
 
 
+_QUICK = {"data": {"samples": 20, "particles": 1}, "env": {"episodes": 2}}
+
+
 def runs(folder: Path) -> list[Path]:
     """Three small runs as today's code writes them: of a model, of an agent, in stages."""
     told = {"folder": folder, "threads": 1}
@@ -55,7 +58,7 @@ def runs(folder: Path) -> list[Path]:
                         "prior": {"width": 8, "depth": 1, "heads": 2}}, **told),
     ]  # fmt: skip
     for run in made:
-        ph.evaluate(run, **({"episodes": 2} if run.env else {"samples": 20, "particles": 1}))
+        ph.evaluate(run, **_QUICK[run.kind.option])
     return [run.path for run in made]
 
 
@@ -100,7 +103,8 @@ DAMAGES: dict[str, Callable[[bytearray, random.Random], None]] = {
 
 def _command(name: str, run: Path) -> list[str]:
     system = run.name
-    quick = ["--episodes", "2"] if system == "ppo" else ["--samples", "20", "--particles", "1"]
+    option = "env" if system == "ppo" else "data"
+    quick = [word for n, value in _QUICK[option].items() for word in (f"--{n}", str(value))]
     return {
         "evaluate": ["evaluate", str(run), *quick],
         "sample": ["sample", str(run), "-n", "2"],

@@ -12,7 +12,7 @@ import textwrap
 from collections import Counter
 from typing import Annotated, Any, get_args, get_origin
 
-from phosphene.catalog import systems
+from phosphene.catalog import kinds, systems
 
 MOST_REPEATED = 28
 """Declarations whose name, type and default stand elsewhere too: choices that happen to agree."""
@@ -27,11 +27,15 @@ def plain(annotation: Any) -> str:
     return inspect.formatannotation(annotation)
 
 
+def _learning() -> list[str]:
+    return [kind.trains for kind in kinds()]
+
+
 def table() -> Table:
     """The type and default of each setting of each system, by name."""
     found: Table = {}
     for row in systems():
-        if row.kind in ("model", "agent"):
+        if row.kind in _learning():
             parameters = inspect.signature(row.load().__init__).parameters.values()
             found[row.name] = {
                 p.name: f"{plain(p.annotation)} = {p.default!r}"
@@ -46,7 +50,7 @@ def declarations() -> list[tuple[str, str, str]]:
 
     Those of constructors, and those declared on classes, of the systems and all that they inherit.
     """
-    classes = {c: None for row in systems() if row.kind in ("model", "agent")
+    classes = {c: None for row in systems() if row.kind in _learning()
                for c in row.load().__mro__ if c.__module__.startswith("phosphene.")}  # fmt: skip
     return [found for cls in classes for found in _written(cls)]
 

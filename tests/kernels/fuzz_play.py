@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from phosphene.core.errors import PhospheneError
+from phosphene.decision.deep.ppo import generalized_advantage, loss_of_logits
 from phosphene.decision.environments import acrobot, cartpole, catch, mountain_car, pendulum
 from phosphene.decision.environments.vectorized import VectorEnvironment
 from phosphene.kernels import dynamic_programming as dp
@@ -26,7 +27,7 @@ from phosphene.kernels.mlp import mlp_backward, mlp_forward
 from phosphene.kernels.nade import nade_sample
 from phosphene.kernels.returns import advantages
 from phosphene.kernels.sum_tree import tree_draw, tree_set
-from phosphene.kernels.surrogate import Moments, Weights, clipped_surrogate
+from phosphene.kernels.surrogate import Moments, Weights, surrogate
 from phosphene.kernels.tabular import Progress, ScheduleCode, Settings, TableWorld, advance
 from phosphene.kernels.td_error import td_error
 from phosphene.kernels.wavenet import WavenetArrays, wavenet_sample
@@ -93,7 +94,8 @@ def image(a):
 
 def returns(a):
     return advantages(a["reward"], a["value"], a["following"], a["terminated"], a["done"],
-                      gamma=a["gamma"], lambda_=a["lambda_"])  # fmt: skip
+                      gamma=a["gamma"], lambda_=a["lambda_"],
+                      formula=generalized_advantage)  # fmt: skip
 
 
 def setting(a):
@@ -114,7 +116,7 @@ def clipped(a):
     moments = Moments(a["action"], a["log_prob"], a["advantage"], a["target"], a["before"])
     clip = a["clip_value"]
     weights = Weights(a["clip"], None if clip == -1 else clip, a["c_value"], a["c_entropy"])
-    return clipped_surrogate(a["logits"], a["value"], moments, weights)
+    return surrogate(a["logits"], a["value"], moments, weights, loss_of_logits)
 
 
 def forward(a):

@@ -1,11 +1,15 @@
 """The kernel of generalized advantages against its reference, and both against sums written out."""
 
+from functools import partial
+
 import pytest
 import torch
 
+from phosphene.decision.deep.ppo import generalized_advantage
+from phosphene.kernels import returns
 from phosphene.kernels.library import backend, forced
-from phosphene.kernels.returns import advantages, advantages_reference
 
+advantages = partial(returns.advantages, formula=generalized_advantage)
 needs_kernels = pytest.mark.skipif(backend().library is None, reason=backend().why)
 
 
@@ -50,7 +54,7 @@ def test_both_are_the_sums(kernels, lambda_):
 def test_the_kernel_is_the_reference(dtype, shape):
     parts = problem(*shape, dtype=dtype)
     found = advantages(*parts, gamma=0.99, lambda_=0.95)
-    wanted = advantages_reference(*parts, gamma=0.99, lambda_=0.95)
+    wanted = generalized_advantage(*parts, gamma=0.99, lambda_=0.95)
     assert found.dtype == dtype
     tolerance = 1e-12 if dtype == torch.float64 else 1e-5
     assert torch.allclose(found, wanted, atol=tolerance, rtol=tolerance)
@@ -60,7 +64,7 @@ def test_the_kernel_is_the_reference(dtype, shape):
 @pytest.mark.parametrize("level", ["baseline", "avx2", "avx512"])
 def test_every_build_and_number_of_threads_gives_the_same(level):
     parts = problem(40, 33, dtype=torch.float32)
-    wanted = advantages_reference(*parts, gamma=0.99, lambda_=0.9)
+    wanted = generalized_advantage(*parts, gamma=0.99, lambda_=0.9)
     with forced(level) as found:
         if found.library is None:
             pytest.skip(found.why)

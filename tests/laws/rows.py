@@ -9,23 +9,21 @@ from typing import Any
 
 import torch
 
-from phosphene.catalog import System
-from phosphene.core.agent import Agent
+from phosphene.catalog import System, kinds
 from phosphene.core.config import encode
 from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
-from phosphene.core.model import Model
 from phosphene.core.rng import seeded
-from phosphene.decision.environments.table import spec
 from tests.helpers.meddler import Meddler
 from tests.laws import small
-from tests.laws.agents import ENVIRONMENTS
-from tests.laws.agents import small as small_agent
 from tests.laws.support import LABELS, one_sentence
 
 RowLaw = Callable[[System], None]
 ROW_LAWS: dict[str, RowLaw] = {}
 KINDS: dict[str, tuple[str, ...]] = {}
+
+
+LEARNING = tuple(kind.trains for kind in kinds())
 
 
 def row_law(*kinds: str) -> Callable[[RowLaw], RowLaw]:
@@ -53,9 +51,10 @@ def law_row_is_filled_in(row: System) -> None:
     assert row.rows, "the row names no system of the course"
     assert all(1 <= number <= 183 for number in row.rows), f"rows {row.rows}"
     assert re.search(r"\b(1[6-9]|20)\d\d\b", row.paper), f"the paper {row.paper!r} has no year"
-    unknown = set(row.events) - set(ENVIRONMENTS if row.kind == "agent" else small.events(row))
+    ground = _ground(row)
+    unknown = set(row.events) - set(ground.events(row) if ground else ())
     assert not unknown, f"the laws know no event called {unknown}"
-    assert row.kind not in ("model", "agent") or row.events, "it takes some event"
+    assert row.kind not in LEARNING or row.events, "it takes some event"
 
 
 @row_law()
@@ -63,12 +62,17 @@ def law_target_imports(row: System) -> None:
     """The target can be imported and is what the kind says."""
     target = row.load()
     assert callable(target), f"{row.target} cannot be called"
-    if row.kind == "model":
-        assert inspect.isclass(target), f"{row.target} is not a class"
-        assert issubclass(target, Model), f"{row.target} is not a Model"
-    if row.kind == "agent":
-        assert inspect.isclass(target), f"{row.target} is not a class"
-        assert issubclass(target, Agent), f"{row.target} is not an Agent"
+    ground = _ground(row)
+    base: Any = ground.base if ground else object
+    assert row.kind not in LEARNING or inspect.isclass(target), f"{row.target} is not a class"
+    assert base is object or issubclass(target, base), f"{row.target} is no {base.__name__}"
+
+
+def _ground(row: System) -> Any:
+    """How the laws build it; None for what does not learn."""
+    from tests.laws.grounds import GROUNDS  # they hold laws themselves
+
+    return GROUNDS.get(row.kind)
 
 
 @row_law()
@@ -79,13 +83,14 @@ def law_docstring_cites(row: System) -> None:
     """
     text = row.load().__doc__ or ""
     assert len(text) > 50, f"the docstring of {row.target} says too little"
-    if row.kind != "model":
+    ground = _ground(row)
+    if ground is None or not ground.explains:
         text = inspect.getsource(importlib.import_module(row.target.partition(":")[0]))
     authors = [w for w in re.findall(r"[^\W\d_]{3,}", row.paper) if w[0].isupper()]
     assert any(author in text for author in authors), f"no author of {row.paper!r} is named"
     years = re.findall(r"\b(?:1[6-9]|20)\d\d\b", row.paper)
     assert any(year in text for year in years), f"no year of {row.paper!r} is named"
-    if row.kind in ("model", "agent"):
+    if row.kind in LEARNING:
         text = row.load().__doc__ or ""
         assert ">>>" in text, "the docstring shows no example"
         silent = [name for name in _settings(row) if not re.search(rf"\b{name}\b", text)]
@@ -126,7 +131,7 @@ def law_constructor_is_the_configuration(row: System) -> None:
         encode(p.default)
 
 
-@row_law("model", "agent")
+@row_law(*LEARNING)
 def law_unknown_settings_are_refused(row: System) -> None:
     """A misspelt setting is named, with the nearest known one."""
     for name in [*list(_settings(row))[:1], "no_such_setting"]:
@@ -170,18 +175,10 @@ def law_takes_the_context_it_claims(row: System) -> None:
         assert not row.load()(event, context=ContextSpec(), **settings).context
 
 
-@row_law("model", "agent")
+@row_law(*LEARNING)
 def law_weights_are_a_function_of_the_seed(row: System) -> None:
     """Whatever other threads draw meanwhile: building never touches the global generator."""
-    subjects: list[tuple[Any, ContextSpec | None, dict[str, Any]]] = []
-    if row.kind == "agent":
-        subjects = [(spec(ENVIRONMENTS[kind]), None, small_agent(row)) for kind in row.events]
-    for kind in row.events if row.kind == "model" else ():
-        event = small.events(row)[kind][0]
-        context = (small.context(row.name, event) or LABELS) if row.context != "none" else None
-        subjects += [(event, context, dict(s)) for s in small.settings(row.name, event)]
-    for subject, context, settings in subjects:
-        told = settings if row.kind == "agent" else {**settings, "context": context}
+    for subject, told in _ground(row).small(row):
         with seeded(7):
             alone = row.load()(subject, **told)
         with Meddler(), seeded(7):

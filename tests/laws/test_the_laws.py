@@ -9,9 +9,9 @@ import pytest
 from phosphene.catalog import System
 from phosphene.core.errors import PhospheneError
 from tests.laws import small
-from tests.laws.agents import AGENT_LAWS
 from tests.laws.broken import BROKEN, RefusesRudely, TakesEverything, Variadic
 from tests.laws.counted import asserting
+from tests.laws.grounds import GROUNDS
 from tests.laws.library import LAWS, ROW_LAWS, Case, cases, row_laws
 from tests.laws.support import LABELS
 from tests.laws.toys import CORRECT, Coins, Toy, row_of
@@ -92,9 +92,12 @@ def test_a_law_that_asserts_nothing_fails() -> None:
         asserting(law_of_nothing, row_of(Coins))
 
 
-@pytest.mark.parametrize("name", [*LAWS, *ROW_LAWS, *AGENT_LAWS])
+EVERY = ROW_LAWS | {n: law for ground in GROUNDS.values() for n, law in ground.laws.items()}
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_no_law_has_an_early_way_out(name: str) -> None:
-    law = {**LAWS, **ROW_LAWS, **AGENT_LAWS}[name]
+    law = EVERY[name]
     (tree,) = ast.parse(inspect.getsource(law)).body
     inner = [n for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f is not tree
              for n in ast.walk(f)]  # fmt: skip

@@ -12,17 +12,18 @@ from torch.autograd import gradgradcheck
 import phosphene
 from phosphene.core.rng import generator, seeded
 from phosphene.decision.deep.layers.quick_mlp import QuickMLP
+from phosphene.decision.deep.ppo import loss_of_logits
 from phosphene.generative.autoencoder.layers.quantize import _straight_through
 from phosphene.generative.autoregressive.layers.causal import causal_conv, gate
 from phosphene.generative.autoregressive.layers.line_scan import Lines, scan_lines
 from phosphene.generative.autoregressive.layers.running_sums import running_hidden
 from phosphene.generative.autoregressive.rnade import _ScaledGradient
 from phosphene.generative.flow.layers.affine_move import affine_move
+from phosphene.generative.flow.layers.ode import Solver, odeint
 from phosphene.generative.flow.layers.roots import increasing_root
-from phosphene.kernels.surrogate import Moments, Weights, clipped_surrogate
+from phosphene.kernels.surrogate import Moments, Weights, surrogate
 from phosphene.kernels.td_error import td_error
 from phosphene.nn.monotone import Affine
-from phosphene.nn.ode import Solver, odeint
 from phosphene.nn.spline import RationalQuadratic
 from phosphene.nn.staircase import Staircase, masked_linear
 
@@ -68,7 +69,8 @@ def _surrogate() -> Case:
     rest = (now + 0.05, numbers(4, seed=1), numbers(4, seed=2), numbers(4, seed=3))
     moments = Moments(torch.zeros(4, dtype=torch.long), *rest)
     weights = Weights(0.5, None, 0.5, 0.1)
-    return lambda q, v: clipped_surrogate(q, v, moments, weights)[0], (numbers(4, 3), rest[2] + 1)
+    inputs = (numbers(4, 3), rest[2] + 1)
+    return lambda q, v: surrogate(q, v, moments, weights, loss_of_logits)[0], inputs
 
 
 def _td() -> Case:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from phosphene.core.errors import ConfigError, DivergedError, RunError
+from phosphene.core.phase import Loss, Phase
 from phosphene.core.progress import Evaluated, Finished, StepEnd
 from phosphene.core.rng import seeded
 from phosphene.subjects.dataset.source import DatasetSource
@@ -87,6 +88,34 @@ def test_phases_take_their_turns(tmp_path):
     steps = [e for e in rows if isinstance(e, StepEnd)]
     assert [("level" in e.terms) for e in steps] == [True, False] * 4
     assert all({"critic_loss", "generator_loss", "gap", "score"} <= e.terms.keys() for e in steps)
+
+
+class TwoLevels(OnePhase):
+    """Losses that say which phase gave them: 100 first, then 1, 2 and 3 in its three turns."""
+
+    def phases(self):
+        return [
+            Phase("first", [self.net[0].weight], lambda batch: self.told(100.0)),
+            Phase("second", [self.net[2].weight], self.counted, repeat=3),
+        ]
+
+    turn = 0
+
+    def counted(self, batch):
+        self.turn = self.turn % 3 + 1
+        return self.told(float(self.turn))
+
+    def told(self, value):
+        return Loss(value + 0.0 * sum(p.sum() for p in self.parameters()))
+
+
+def test_the_loss_of_a_step_is_the_sum_over_phases_of_their_last_turns(tmp_path):
+    steps = []
+    make(TwoLevels, tmp_path, "4steps", [steps.append], validate=False, log_every=2).run()
+    logged = [event.terms for event in steps if isinstance(event, StepEnd)]
+    assert [terms["loss"] for terms in logged] == [103.0, 103.0]
+    assert [terms["first_loss"] for terms in logged] == [100.0, 100.0]
+    assert [terms["second_loss"] for terms in logged] == [3.0, 3.0]
 
 
 def test_validation_keeps_the_best_and_patience_stops(tmp_path):

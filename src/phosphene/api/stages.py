@@ -103,7 +103,7 @@ def _plan(
     ask.recipe = Recipe(
         name=plan.record["recipe"],
         system=part.system,
-        data=data.name,
+        on=data.name,
         budget=budget,
         model=part.settings,
         train=told["train"],

@@ -262,6 +262,8 @@ def _announce(plan: Plan, source: Source, listeners: Sequence[Listener]) -> None
         threads=record["threads"],
         device=record["device"],
         clock_name=source.clock_name,
+        headline=source.headline,
+        aside=source.aside,
         model=plan.model,
     )
     for listener in listeners:

@@ -1,7 +1,7 @@
 """The row of a kind of subject; data sets and environments are built in."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
@@ -28,6 +28,9 @@ class Kind:
             ``SampleOptions``, frozen dataclasses of what may be said to these verbs; it imports no
             torch.
         fields: Of ``run.json``: name to a check and to what is allowed, in words.
+        held_out: Where its systems are scored, in a sentence: ``"on the test split"``.
+        listed: ``module:function`` of the table of known addresses, for the documents: the head,
+            and the rows.
         place: Where it stands among the others.
     """
 
@@ -39,6 +42,8 @@ class Kind:
     target: str
     options: str
     fields: Mapping[str, tuple[Check, str]] = field(default_factory=dict)
+    held_out: str = "on what is held out"
+    listed: str = ""
     place: int = 100
 
     def options_of(self, verb: str) -> type | None:
@@ -49,6 +54,15 @@ class Kind:
     def load(self) -> Any:
         """What can be done with it: one object a process."""
         return _loaded(self.target)
+
+    def addresses(self) -> tuple[Sequence[str], Sequence[Sequence[str]]] | None:
+        """The table of known addresses, its head and its rows; None where there is none."""
+        if not self.listed:
+            return None
+        module, _, name = self.listed.partition(":")
+        found: tuple[Sequence[str], Sequence[Sequence[str]]]
+        found = getattr(importlib.import_module(module), name)()
+        return found
 
 
 @cache

@@ -35,16 +35,16 @@ class Recipe:
     Args:
         name: ``default``, ``paper``, ...
         system: A name of the catalogue.
-        data: A data set's name; empty for agents, and where ``event`` stands.
+        on: What it learns from, by its address: the name of a data set, an environment; ``*`` for
+            settings that suit any other; empty where ``event`` stands.
         event: What examples are like of a kind of data that no name stands for, as the catalogue
             writes events: ``real 4`` for tables.
-        env: The environment that an agent is trained in; ``*`` for settings that suit any other.
         budget: As ``--budget``.
         model: Hyperparameters that differ from the constructor's defaults.
         train: Trainer settings that differ from :class:`TrainSettings`' defaults.
         context: Which parts of the data's context the model is given, such as ``("label",)``.
-        labels: Keep only this many labels of the training split of ``data``: a benchmark of
-            semi-supervised learning. Of other data all labels are used.
+        labels: Keep only this many labels of the training split: a benchmark of semi-supervised
+            learning. Of other data all labels are used.
         labelled_fraction: Part of the examples that is labelled, by repeating those that are; None
             for systems that do not learn from examples without labels.
         precision: ``fp32``, ``bf16``, or ``auto``: bf16 where a timing shows that it pays.
@@ -59,9 +59,8 @@ class Recipe:
 
     name: str
     system: str
-    data: str = ""
+    on: str = ""
     event: str = ""
-    env: str = ""
     budget: str
     model: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)

@@ -31,19 +31,7 @@ _REASONS = {
     "done": "done",
 }
 
-
-_ASIDE = ("lr", "examples", "episodes")
-
-
-def _aside(name: str) -> bool:
-    """Whether a term is said elsewhere: what is counted, by any clock."""
-    return name in _ASIDE or name.endswith("_steps")
-
-
-def _judged(event: Evaluated) -> dict[str, float]:
-    """Validation scores; of an agent, what it earned and not its negative."""
-    aside = ("loss",) if "return" in event.scores else ()
-    return {k: v for k, v in event.scores.items() if k not in aside and not k.endswith("_steps")}
+_ASIDE: tuple[str, ...] = ("lr", "examples")
 
 
 def clock(seconds: float) -> str:
@@ -82,8 +70,9 @@ class TrainingConsole:
     def __post_init__(self) -> None:
         self._progress: Progress | None = None
         self._task = TaskID(0)
-        self._terms = self._scores = self._earned = ""
+        self._terms = self._scores = self._led = ""
         self._last = 0.0
+        self._clock, self._headline, self._aside = "steps", "loss", _ASIDE
         self._announced: Started | None = None
 
     def __enter__(self) -> "TrainingConsole":
@@ -127,9 +116,10 @@ class TrainingConsole:
         # then the error is all there is to say.
         self._stop()
         self.finished = self.best = None
-        self._terms = self._scores = self._earned = ""
+        self._terms = self._scores = self._led = ""
         self._last = 0.0
         self._announced, self._clock = event, event.clock_name
+        self._headline, self._aside = event.headline, (*_ASIDE, *event.aside)
 
     def _announce(self, event: Started) -> None:
         self._announced = None
@@ -154,14 +144,14 @@ class TrainingConsole:
             self._progress.start()
 
     def _step(self, event: StepEnd) -> None:
-        terms = {k: v for k, v in event.terms.items() if not _aside(k)}
-        if "return" in terms:  # of an agent, what it earns says more than what it minimizes
-            self._earned = f"return {number(terms['return'])}  "
-        shown = {k: v for k, v in terms.items() if k not in ("return", "length")}
+        shown = {k: v for k, v in event.terms.items() if not self._counted(k)}
+        if self._headline != "loss" and self._headline in shown:  # kept where a step lacks it
+            self._led = f"{self._headline} {number(shown.pop(self._headline))}  "
+        shown = {k: v for k, v in shown.items() if k not in self._aside}
         if shown.get("loss") == 0.0 and len(shown) > 1:  # of what learns without one
             del shown["loss"]
         some = [f"{k} {number(v)}" for k, v in shown.items()]
-        self._terms = self._earned + "  ".join(some[: 3 if self._earned else 4])
+        self._terms = self._led + "  ".join(some[: 3 if self._led else 4])
         left = "" if event.remaining is None else f"{clock(event.remaining)} left"
         step = int(event.terms.get(self._clock, event.step))
         text = f"step {step:,}  {self._terms}{self._scores}"
@@ -174,9 +164,22 @@ class TrainingConsole:
     def _evaluated(self, event: Evaluated) -> None:
         if event.best or self.best is None:
             self.best = event
-        shown = _judged(event)
+        shown = self._judged(event)
         scores = "  ".join(f"{k} {number(v)}" for k, v in list(shown.items())[:2])
         self._scores = f"  |  validation {scores}" + (" (best)" if event.best else "")
+
+    def _counted(self, name: str) -> bool:
+        """Whether a term is a count, which is said elsewhere: of a clock, or of its validation."""
+        return name == self._clock or name.startswith("validation_")
+
+    def _judged(self, event: Evaluated) -> dict[str, float]:
+        """Validation scores; where another than the loss says most, not the loss too."""
+        led = self._headline != "loss" and self._headline in event.scores
+        return {
+            k: v
+            for k, v in event.scores.items()
+            if not self._counted(k) and not (led and k == "loss")
+        }
 
     def _stop(self) -> None:
         if self._progress is not None:
@@ -190,9 +193,9 @@ class TrainingConsole:
         line = f"{reason}: {event.step:,} steps in {clock(event.seconds)}"
         if event.clock is not None:  # a cycle of the engine is many of them
             line = f"{reason}: {event.clock:,} steps in {clock(event.seconds)}"
-            line += f" and {event.validation_steps or 0:,} of validation"
+            line += f" and {event.validation_clock or 0:,} of validation"
         if self.best is not None:
-            scores = ", ".join(f"{k} {number(v)}" for k, v in _judged(self.best).items())
+            scores = ", ".join(f"{k} {number(v)}" for k, v in self._judged(self.best).items())
             step = int(self.best.scores.get(self._clock, self.best.step))
             line += f"; best validation at step {step:,}: {scores}"
         self._say(line)

@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     from phosphene.api.evaluate import evaluate
     from phosphene.api.occupying import folder_of_runs
     from phosphene.api.train import train
-    from phosphene.evaluate.report import write_report
+    from phosphene.subjects.dataset.report import write_report
 
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     named: AbstractContextManager[Path] = nullcontext(Path(arguments.name or ""))

@@ -14,12 +14,12 @@ from phosphene.core.ranges import SEED, Within
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Write a decoder, encoder or policy as ONNX or TorchScript, and samples as npz and PNG.
+    """Write a part of a model as ONNX or TorchScript, and samples as npz and PNG.
 
     Args:
         run: A run folder, or its name below runs/.
         format: onnx needs the extra 'onnx'; torchscript needs nothing.
-        what: Which part of the model; by default the decoder, or the policy of an agent.
+        what: Which part of the model: decoder, encoder or policy; by default the first it has.
         samples: Also write this many samples, as npz and as a picture.
         seed: Seed of the samples.
         out: The file of the model; by default in export/ of the run.
@@ -29,10 +29,7 @@ class Arguments:
 
     run: Positional[Annotated[str, arg(metavar="RUN")]]
     format: Literal["onnx", "torchscript"] = "onnx"
-    what: Annotated[
-        Literal["decoder", "encoder", "policy"] | None,
-        arg(metavar="{decoder,encoder,policy}", help_behavior_hint=""),
-    ] = None
+    what: Annotated[str | None, arg(metavar="PART", help_behavior_hint="")] = None
     samples: Annotated[int, arg(metavar="N"), Within(0, 2**31 - 1)] = 0
     seed: Annotated[int, SEED] = 0
     out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
@@ -48,7 +45,8 @@ def plain_arguments() -> Any:
 def main(argv: Sequence[str]) -> int:
     """Export a run."""
     arguments, run = parse_run(Arguments, argv, "phosphene export")
-    from phosphene.api import export as exporting
+    from phosphene.api.export import export
+    from phosphene.api.parts.part import parts_of
     from phosphene.api.sample import sample
 
     written = []
@@ -56,10 +54,8 @@ def main(argv: Sequence[str]) -> int:
         place = run.place("export") / "samples.png"
         found = sample(run, seed=arguments.seed, out=place, number=arguments.samples, npz=True)
         written += found.paths
-    if not arguments.samples or exporting.parts_of(run.model):
-        path = exporting.export(
-            run, format=arguments.format, what=arguments.what, out=arguments.out
-        )
+    if not arguments.samples or arguments.what or parts_of(run.model):
+        path = export(run, format=arguments.format, what=arguments.what, out=arguments.out)
         written.insert(0, path)
     if arguments.json:
         print_json({"written": [str(path) for path in written]})

@@ -93,7 +93,8 @@ def main(argv: Sequence[str]) -> int:
     complete = _with_parts(own, _trainer_options(recipe.train), model)
     known = {f.name for f in dataclasses.fields(own)}
     suited: dict[str, Any] = {"budget": recipe.budget, "precision": recipe.precision}
-    suited |= {n: getattr(recipe, n, None) or None for n in (kind.option, "labels") if n in known}
+    own_values = {kind.option: recipe.on or None, "labels": recipe.labels}
+    suited |= {name: value for name, value in own_values.items() if name in known}
     shown = complete(system=system.name, **suited)
     arguments = parse(complete, argv, PROG, default=shown)
     with TrainingConsole() as console:
@@ -177,7 +178,7 @@ def _steps(finished: Finished | None) -> dict[str, int | None]:
         return {"steps": None}
     if finished.clock is None:
         return {"steps": finished.step}
-    return {"steps": finished.clock, "validation_steps": finished.validation_steps}
+    return {"steps": finished.clock, finished.validation_name: finished.validation_clock}
 
 
 def _report(run: "Run", arguments: Any, console: TrainingConsole) -> int:

@@ -22,6 +22,8 @@ class Experience(Source):
     """Where an agent's batches come from: it acts, and what it meets is cut into batches."""
 
     clock_name = "environment_steps"
+    headline = "return"
+    aside = ("length", "episodes")
 
     def clock(self) -> int:
         """Environment steps taken so far, over all ranks: what a budget in steps counts."""

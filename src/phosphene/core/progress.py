@@ -35,7 +35,7 @@ class StopTraining(Exception):
 
 @dataclass(frozen=True)
 class Started:
-    """Training begins: what, where, how long."""
+    """Training begins: what, where, how long; and which terms say most of it, and which little."""
 
     system: str
     data: str
@@ -46,6 +46,8 @@ class Started:
     threads: int
     device: str
     clock_name: str = "steps"
+    headline: str = "loss"
+    aside: tuple[str, ...] = ()
     model: Any = field(default=None, repr=False, compare=False)
 
 
@@ -107,7 +109,8 @@ class Finished:
         examples: Seen by each rank.
         clock: Steps of the source's own clock, taken in training; None where it has none.
         clock_name: What that clock counts: ``environment_steps`` of an agent.
-        validation_steps: Those taken in validation.
+        validation_clock: Those taken in validation.
+        validation_name: What these are called: ``validation_steps`` of an agent.
         validation_seconds: Of all seconds, those in validation.
         model: The one that learned.
     """
@@ -118,7 +121,8 @@ class Finished:
     examples: tuple[int, ...] = ()
     clock: int | None = None
     clock_name: str = "steps"
-    validation_steps: int | None = None
+    validation_clock: int | None = None
+    validation_name: str = "validation_steps"
     validation_seconds: float = 0.0
     model: Any = field(default=None, repr=False, compare=False)
 
@@ -126,6 +130,11 @@ class Finished:
     def environment_steps(self) -> int | None:
         """The source's clock: of an agent, steps taken in training."""
         return self.clock
+
+    @property
+    def validation_steps(self) -> int | None:
+        """Those taken in validation."""
+        return self.validation_clock
 
 
 TrainingEvent = Started | Resumed | StepEnd | Evaluated | Saved | Warned | Finished

@@ -48,6 +48,10 @@ class Source:
     """Rows of a global batch, over all ranks."""
     clock_name = "steps"
     """What :meth:`clock` counts, as it is logged."""
+    headline = "loss"
+    """The term, or score of validation, that says most of a training."""
+    aside: tuple[str, ...] = ()
+    """Terms that are counted or logged, and not shown while it trains."""
 
     @property
     def epoch(self) -> int | None:
@@ -66,6 +70,11 @@ class Source:
     def clock(self) -> int | None:
         """What a budget in steps counts, over all ranks; None for the engine's own steps."""
         return None
+
+    @property
+    def validation_name(self) -> str:
+        """What validation takes of the clock, as it is logged: ``validation_steps``."""
+        return f"validation_{self.clock_name.rpartition('_')[2]}"
 
     def statistics(self) -> dict[str, float]:
         """What to log of what was met since the last call."""

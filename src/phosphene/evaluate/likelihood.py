@@ -242,10 +242,10 @@ def likelihood(
         EventError: The examples are not of the model's event, or lack the context it needs.
         ConfigError: ``particles`` is below 1.
     """
-    if isinstance(data, Dataset):
-        x, context = data.take(torch.arange(len(data)))
-    else:
+    if isinstance(data, Tensor):
         x = data
+    else:
+        x, context = data.take(torch.arange(len(data)))
     model.event.check(x)
     _check_particles(particles)
     scores: dict[str, Score] = {}

@@ -1,5 +1,6 @@
-"""The clipped surrogate of PPO for discrete actions: loss and gradients in one native call."""
+"""The loss of PPO for discrete actions and its gradients in one native call."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,13 +10,7 @@ from phosphene.kernels.attached import attached
 from phosphene.kernels.declaration import Array, Kernel, Out, Range, Real, Rule
 from phosphene.kernels.gate import gate
 
-__all__ = [
-    "Moments",
-    "Weights",
-    "assembled",
-    "clipped_surrogate",
-    "surrogate_reference",
-]
+__all__ = ["Formula", "Moments", "Weights", "surrogate"]
 
 _ANY = (-float("inf"), float("inf"))
 _surrogate = gate(
@@ -85,20 +80,23 @@ class Moments:
     value: Tensor
 
 
-def clipped_surrogate(
-    logits: Tensor, value: Tensor, moments: Moments, weights: Weights
-) -> tuple[Tensor, Tensor]:
-    r"""The loss of Schulman et al. (2017) and what it is made of.
+Formula = Callable[[Tensor, Tensor, Moments, Weights], tuple[Tensor, Tensor]]
 
-    .. math::
-        L = \mathrm{mean}[-\min(r A, \mathrm{clip}(r, 1 \pm \epsilon) A)] + c_v\,\mathrm{mean}[e]
-        - c_e\,\mathrm{mean}[H]
+
+def surrogate(
+    logits: Tensor, value: Tensor, moments: Moments, weights: Weights, formula: Formula
+) -> tuple[Tensor, Tensor]:
+    """The loss of Schulman et al. (2017) and what it is made of.
+
+    ``phosphene.decision.deep.ppo.loss_of_logits`` is the formula.
 
     Args:
         logits: (n, A).
         value: (n,).
         moments: The batch.
         weights: Clipping and coefficients.
+        formula: The same function in torch, for what the library cannot take and for gradients
+            that have gradients.
 
     Returns:
         The loss, and five means without gradient: -surrogate, squared error of the value, entropy,
@@ -106,15 +104,6 @@ def clipped_surrogate(
 
     Raises:
         KernelError: A shape or a type is not as said here, or there is no such action.
-
-    Example:
-        >>> one = torch.ones(4)
-        >>> moments = Moments(torch.zeros(4, dtype=torch.long), -0.6931 * one, one, one, one)
-        >>> loss, means = clipped_surrogate(
-        ...     torch.zeros(4, 2), 0 * one, moments, Weights(0.2, None, 0.5, 0.0)
-        ... )
-        >>> round(float(loss), 3)  # -1 + 0.5
-        -0.5
     """
     m, w, found = moments, weights, None
     if not torch.compiler.is_compiling():
@@ -125,43 +114,12 @@ def clipped_surrogate(
                 w.clip, clip_value, w.value, w.entropy,
             )  # fmt: skip
     if found is None:
-        return surrogate_reference(logits, value, moments, weights)
+        return formula(logits, value, moments, weights)
     by_logits, by_value, means = found
     policy, error, entropy = means[:3].tolist()
     total = means.new_tensor(policy + w.value * error - w.entropy * entropy)
 
-    def formula(logits: Tensor, value: Tensor) -> Tensor:
-        return surrogate_reference(logits, value, moments, weights)[0]
+    def loss(logits: Tensor, value: Tensor) -> Tensor:
+        return formula(logits, value, moments, weights)[0]
 
-    return attached(total, formula, (logits, by_logits), (value, by_value)), means
-
-
-def surrogate_reference(
-    logits: Tensor, value: Tensor, moments: Moments, weights: Weights
-) -> tuple[Tensor, Tensor]:
-    """The same in torch."""
-    m = moments
-    log_probs = logits.log_softmax(1)
-    entropy = -(log_probs.exp() * log_probs).sum(1).mean()
-    log_ratio = log_probs.gather(1, m.action[:, None]).squeeze(1) - m.log_prob
-    return assembled(log_ratio, entropy, value, moments, weights)
-
-
-def assembled(
-    log_ratio: Tensor, entropy: Tensor, value: Tensor, moments: Moments, weights: Weights
-) -> tuple[Tensor, Tensor]:
-    """Loss and means of any policy, given its log-ratio (n,) and its mean entropy."""
-    m, w = moments, weights
-    ratio, a = log_ratio.exp(), m.advantage
-    gain = torch.minimum(ratio * a, ratio.clamp(1 - w.clip, 1 + w.clip) * a)
-    error = (value - m.target).square()
-    if w.clip_value is not None:
-        moved = m.value + (value - m.value).clamp(-w.clip_value, w.clip_value)
-        error = torch.maximum(error, (moved - m.target).square())
-    policy, squared = -gain.mean(), error.mean()
-    total = policy + w.value * squared - w.entropy * entropy
-    with torch.no_grad():
-        kl = (ratio - 1 - log_ratio).mean()
-        beyond = ((ratio - 1).abs() > w.clip).to(ratio.dtype).mean()
-        means = torch.stack([policy, squared, entropy, kl, beyond])
-    return total, means
+    return attached(total, loss, (logits, by_logits), (value, by_value)), means

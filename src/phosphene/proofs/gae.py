@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from phosphene.decision.deep.a2c import A2C
+from phosphene.decision.deep.ppo import generalized_advantage
 from phosphene.decision.deep.rollouts import RolloutBatch
 from phosphene.kernels.returns import advantages
 from phosphene.proofs.proof import Proof, above, below, equal
@@ -102,8 +103,9 @@ def _advantage(paths: Trajectories, v: Tensor, lambda_: float, truncated: bool =
     done = torch.zeros(HORIZON, v.shape[1], dtype=torch.bool)
     done[-1] = True
     return advantages(
-        paths.reward.T, v[:-1], v[1:], done & (not truncated), done, gamma=_GAMMA, lambda_=lambda_
-    )
+        paths.reward.T, v[:-1], v[1:], done & (not truncated), done, gamma=_GAMMA,
+        lambda_=lambda_, formula=generalized_advantage,
+    )  # fmt: skip
 
 
 def _credit(advantage: Tensor) -> Tensor:

@@ -352,7 +352,7 @@ class Engine:
 
     def _tell_scores(self, scores: dict[str, float], best: bool) -> None:
         if clock := self._clock():
-            scores = {**scores, **clock, "validation_steps": float(self.judging.steps)}
+            scores = {**scores, **clock, self.source.validation_name: float(self.judging.steps)}
         self._tell(Evaluated(self.step, self.seconds, scores, best, self.model))
 
     # -- ending -----------------------------------------------------------------------------
@@ -373,7 +373,8 @@ class Engine:
             self.step, self.seconds, reason, self.runtime.gather(self.seen),
             clock=self.source.clock(),
             clock_name=self.source.clock_name,
-            validation_steps=self.judging.steps if self._clocked else None,
+            validation_clock=self.judging.steps if self._clocked else None,
+            validation_name=self.source.validation_name,
             validation_seconds=self.judging.seconds,
             model=self.model,
         )  # fmt: skip

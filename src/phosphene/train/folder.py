@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -144,10 +144,13 @@ class Run:
             )
         return self.subject
 
-    @property
-    def env(self) -> str | None:
-        """The environment that an agent was trained in; None for what is not an agent."""
-        return self.subject if "env" in self.config else None
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> str | None:
+            """The subject, by the option of a kind: ``run.env``; None where it is of another."""
+            if name not in [kind.option for kind in kinds()]:
+                raise AttributeError(f"a run has no {name!r}")
+            return self.subject if name == self.kind.option else None
 
     def place(self, part: str) -> Path:
         """Where a part of the run is written.
@@ -270,7 +273,7 @@ def _checksum(state: Mapping[str, Tensor]) -> str:
 def find_run(text: str | Path, folder: str | Path = "runs") -> Path:
     """Where a run is that somebody names: at that path, or below the folder of runs.
 
-    What is not a run hides none: photos may lie in ``photos``, and the run of that name in
+    What is no run hides none: photos may lie in ``photos``, and the run of that name in
     ``runs/photos``.
     """
     path, below = expanded(text), expanded(folder) / text

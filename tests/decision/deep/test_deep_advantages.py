@@ -1,10 +1,14 @@
 """Limits of generalized advantages: Monte Carlo, temporal differences, what is cut off."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from phosphene.kernels.returns import advantages
+from phosphene.decision.deep.ppo import generalized_advantage
+from phosphene.kernels import returns
 
+advantages = partial(returns.advantages, formula=generalized_advantage)
 GAMMA = 0.9
 
 

@@ -14,8 +14,11 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.progress import StepEnd
 from phosphene.core.subject import Alone
 from phosphene.decision.deep.observations import RunningScale
+from phosphene.decision.deep.ppo import loss_of_logits
 from phosphene.decision.deep.rollouts import RolloutBatch
 from phosphene.decision.environments.table import make, spec
+from phosphene.kernels.library import forced
+from phosphene.kernels.surrogate import Moments
 
 
 def agent_of(env="CartPole-v1", **settings):
@@ -52,6 +55,26 @@ def test_loss_by_hand():
     entropy = -(p * p.log()).sum(1).mean()
     expected = -policy + 0.7 * advantage.square().mean() - 0.3 * entropy
     assert agent.loss(batch).total.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("kernels", ["auto", "off"])
+def test_what_is_trained_with_is_the_formula_of_the_file(kernels):
+    agent = agent_of(value=0.7, entropy=0.3, clip_value=0.1)
+    batch = batch_of(agent, torch.tensor([1.0, -2.0, 0.5, 3.0]), torch.tensor([0.1, 0.3, 0.5, -1]))
+    moments = Moments(batch.action, batch.log_prob, batch.advantage, batch.target, batch.value)
+    logits, value = agent.actor(batch.x), agent.critic(batch.x).squeeze(1)
+    wanted, means = loss_of_logits(logits, value, moments, agent.weights)
+    with forced(kernels):
+        found = agent.loss(batch)
+    torch.testing.assert_close(found.total, wanted)
+    torch.testing.assert_close(torch.stack(list(found.terms.values())), means)
+    parameters = list(agent.parameters())
+    for a, b in zip(
+        torch.autograd.grad(found.total, parameters),
+        torch.autograd.grad(wanted, parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("advantage", "log_ratio", "still"), [

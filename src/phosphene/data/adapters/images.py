@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from phosphene.core.errors import ConfigError, DataError, listed
 from phosphene.core.event import Event
+from phosphene.data.adapters.kept import kept
 from phosphene.data.adapters.room import (
     SIXTEEN_BITS,
     TRANSPARENT,
@@ -193,6 +194,22 @@ def images_of(
     """
     if not 2 <= levels <= 256:
         raise ConfigError(f"levels must be from 2 to 256, got {levels}")
+    return kept(
+        files,
+        ("pixels", *names, size, channels, levels),
+        lambda: _images(source, files, names, size, channels, levels),
+        lambda images: images.x,
+    )
+
+
+def _images(
+    source: str,
+    files: Sequence[Source],
+    names: Sequence[str],
+    size: tuple[int, int],
+    channels: int,
+    levels: int,
+) -> Images:
     codes = math.prod((len(files), channels, *size))
     admit(source, codes, f"{len(files)} images of {channels}x{size[0]}x{size[1]}", _ADVICE)
     x: NDArray[np.uint8] = np.empty((len(files), channels, *size), np.uint8)
@@ -224,7 +241,12 @@ def common_channels(source: str, files: Sequence[Source], wanted: int | None) ->
         if wanted not in _MODES:
             raise ConfigError(f"channels must be 1 (grey) or 3 (color), got {wanted}")
         return wanted
-    found = _in_threads(source, lambda i, room: channels_of(files[i], room), len(files))
+    found = kept(
+        files,
+        ("channels",),
+        lambda: _in_threads(source, lambda i, room: channels_of(files[i], room), len(files)),
+        lambda found: None,
+    )
     seen = Counter(c for c in found if not isinstance(c, str))
     if len(seen) > 1:
         raise DataError(

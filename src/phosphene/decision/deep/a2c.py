@@ -8,6 +8,7 @@ from phosphene.core.ranges import Count, Part
 from phosphene.core.settings import setting
 from phosphene.core.subject import Ranks
 from phosphene.decision.deep.actor_critic import ActorCritic
+from phosphene.decision.deep.ppo import generalized_advantage
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts
 from phosphene.decision.deep.settings import EnvironmentSettings, ValueSettings
 
@@ -69,7 +70,7 @@ class A2C(EnvironmentSettings, ValueSettings, ActorCritic):
         return Rollouts(
             self, environment, seed, ranks, steps=self.steps, epochs=1,
             batch_size=self.environments * self.steps, gamma=self.gamma, lambda_=self.lambda_,
-            normalize=self.normalize,
+            normalize=self.normalize, formula=generalized_advantage,
         )  # fmt: skip
 
     def loss(self, batch: Batch) -> Loss:

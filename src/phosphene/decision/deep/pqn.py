@@ -14,6 +14,7 @@ from phosphene.core.settings import setting
 from phosphene.core.subject import Ranks
 from phosphene.decision.deep.masks import at_random, forbid
 from phosphene.decision.deep.observations import Eyes, RunningScale, orthogonal
+from phosphene.decision.deep.ppo import generalized_advantage
 from phosphene.decision.deep.rollouts import RolloutBatch, Rollouts, batches_of
 from phosphene.decision.deep.settings import EpsilonSettings, QNetworkSettings, RewardSettings
 from phosphene.decision.settings import DiscountSettings
@@ -199,7 +200,7 @@ class PQN(EpsilonSettings, QNetworkSettings, RewardSettings, DiscountSettings, A
         return Rollouts(
             self, environment, seed, ranks, steps=self.steps, epochs=self.epochs,
             batch_size=self.batch_size, gamma=self.gamma, lambda_=self.lambda_,
-            normalize=False, rewards=self.rewards,
+            normalize=False, formula=generalized_advantage, rewards=self.rewards,
         )  # fmt: skip
 
     def phases(self) -> Sequence[Phase]:

@@ -13,6 +13,7 @@ from phosphene.core.ranges import Count
 from phosphene.core.settings import setting
 from phosphene.core.subject import Ranks
 from phosphene.decision.deep.actor_critic import ActorCritic
+from phosphene.decision.deep.ppo import generalized_advantage
 from phosphene.decision.deep.settings import EntropySettings
 from phosphene.decision.deep.whole_episodes import EpisodeBatch, WholeEpisodes
 from phosphene.kernels.returns import advantages
@@ -162,7 +163,10 @@ def returns_to_go(reward: Tensor, gamma: float) -> Tensor:
     """
     by_time = reward.T.contiguous()
     nothing, never = torch.zeros_like(by_time), torch.zeros_like(by_time, dtype=torch.bool)
-    found = advantages(by_time, nothing, nothing, never, never, gamma=gamma, lambda_=1.0)
+    found = advantages(
+        by_time, nothing, nothing, never, never, gamma=gamma, lambda_=1.0,
+        formula=generalized_advantage,
+    )  # fmt: skip
     return found.T.contiguous()
 
 

@@ -1,5 +1,6 @@
 """On-policy experience: rollouts of the current policy, discarded after an update."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -95,6 +96,7 @@ class Rollouts(Experience):
         gamma: Discount.
         lambda_: Of the advantages.
         normalize: Whether a batch's advantages are shifted and scaled to mean 0 and variance 1.
+        formula: Of the advantages, in plain torch, for what the kernel cannot take.
         rewards: Divides rewards by the deviation of their discounted sums; None for none.
 
     Raises:
@@ -114,11 +116,13 @@ class Rollouts(Experience):
         gamma: float,
         lambda_: float,
         normalize: bool,
+        formula: Callable[..., Tensor],
         rewards: RunningScale | None = None,
     ) -> None:
         self.environment, self.seed, self.ranks = environment, seed, ranks
         self.steps, self.epochs, self.batch_size = steps, epochs, batch_size
         self.gamma, self.lambda_, self.normalize, self.rewards = gamma, lambda_, normalize, rewards
+        self.formula = formula
         self.n, self.first = agent.environments, agent.environments * ranks.rank // ranks.world
         self.minibatches = batches_of(agent.environments * steps, batch_size)
         self.experienced, self.iteration = 0, -1
@@ -174,7 +178,7 @@ class Rollouts(Experience):
         following = self._following(agent, values, found)
         advantage = advantages(
             reward, values[:-1], following, found["terminated"], ends,
-            gamma=self.gamma, lambda_=self.lambda_,
+            gamma=self.gamma, lambda_=self.lambda_, formula=self.formula,
         )  # fmt: skip
         flat = {
             "x": observations[:-1].flatten(0, 1),

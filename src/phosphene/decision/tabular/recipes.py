@@ -23,7 +23,7 @@ def _recipes(system: str) -> tuple[Recipe, ...]:
         Recipe(
             name="default",
             system=system,
-            env="CliffWalking-v1",
+            on="CliffWalking-v1",
             budget="30000steps",
             model={**_CLIFF, **own},
             notes="Sutton and Barto's example 6.6.",
@@ -31,7 +31,7 @@ def _recipes(system: str) -> tuple[Recipe, ...]:
         Recipe(
             name="default",
             system=system,
-            env="FrozenLake-v1",
+            on="FrozenLake-v1",
             budget="2000000steps",
             model={
                 "gamma": 0.99, "epsilon": "linear:1:0.1:500000steps", "steps": 20000,
@@ -41,7 +41,7 @@ def _recipes(system: str) -> tuple[Recipe, ...]:
         Recipe(
             name="default",
             system=system,
-            env="*",
+            on="*",
             budget="200000steps",
             model={"epsilon": "linear:1:0.05:100000steps", "steps": 2000, **own},
         ),

@@ -29,7 +29,7 @@ _MNIST = (
     Recipe(
         name="default",
         system="vae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="120s",
         precision="auto",
         model={**_RESIDUAL, **_DISTORTED},
@@ -41,7 +41,7 @@ _MNIST = (
     Recipe(
         name="strong",
         system="vae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="600s",
         precision="auto",
         model={**_RESIDUAL, **_DISTORTED},
@@ -53,7 +53,7 @@ _MNIST = (
     Recipe(
         name="conditional",
         system="vae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="120s",
         precision="auto",
         context=("label",),
@@ -64,7 +64,7 @@ _MNIST = (
     Recipe(
         name="paper",
         system="vae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="100epochs",
         model={"latent_dim": 20, "hidden": (500,), "activation": "tanh"},
         train={"batch_size": 100},
@@ -73,7 +73,7 @@ _MNIST = (
     Recipe(
         name="default",
         system="iwae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="120s",
         precision="auto",
         model={"particles": 5, "latent_dim": 32, "hidden": (400, 400)},
@@ -82,7 +82,7 @@ _MNIST = (
     Recipe(
         name="paper",
         system="iwae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="100epochs",
         model={"particles": 50, "latent_dim": 50, "hidden": (200, 200), "activation": "tanh"},
         train={"batch_size": 20},
@@ -91,7 +91,7 @@ _MNIST = (
     Recipe(
         name="default",
         system="constrained-vae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="60s",
         model={"delta": 15.0, "latent_dim": 16},
         train=_AVERAGED,
@@ -99,7 +99,7 @@ _MNIST = (
     Recipe(
         name="default",
         system="semi-supervised-vae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="3000steps",
         precision="auto",
         context=("label",),
@@ -118,7 +118,7 @@ _MNIST = (
     Recipe(
         name="paper",
         system="semi-supervised-vae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="300epochs",
         context=("label",),
         labels=100,
@@ -130,7 +130,7 @@ _MNIST = (
     Recipe(
         name="default",
         system="stacked-semi-supervised-vae",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="120s",
         context=("label",),
         labels=100,
@@ -163,7 +163,7 @@ _QUANTIZED = (
     Recipe(
         name="default",
         system="vq-vae",
-        data="mnist",
+        on="mnist",
         budget="60s",
         precision="auto",
         model=_CODES,
@@ -172,7 +172,7 @@ _QUANTIZED = (
     Recipe(
         name="finite-scalar",
         system="vq-vae",
-        data="mnist",
+        on="mnist",
         budget="60s",
         precision="auto",
         model={"quantizer": "finite-scalar", "scalar_levels": (4, 4, 4), "hidden": 64},
@@ -182,7 +182,7 @@ _QUANTIZED = (
     Recipe(
         name="default",
         system="vq-vae-prior",
-        data="mnist",
+        on="mnist",
         budget="300s",
         context=("label",),
         model={"codes": _CODES, "prior": _TOKENS},
@@ -196,7 +196,7 @@ _GREY = (
     Recipe(
         name="default",
         system="vae",
-        data="mnist",
+        on="mnist",
         budget="120s",
         precision="auto",
         model=_RESIDUAL,
@@ -205,7 +205,7 @@ _GREY = (
     Recipe(
         name="default",
         system="autoencoder",
-        data="mnist",
+        on="mnist",
         budget="60s",
         model={"latent_dim": 16},
         train=_AVERAGED,
@@ -213,7 +213,7 @@ _GREY = (
     Recipe(
         name="default",
         system="denoising-autoencoder",
-        data="mnist",
+        on="mnist",
         budget="60s",
         train=_AVERAGED,
     ),
@@ -223,7 +223,7 @@ _SMALL = (
     Recipe(
         name="default",
         system="vae",
-        data="digits-binary",
+        on="digits-binary",
         budget="60s",
         model={"latent_dim": 16, "network": "resnet", "hidden": (32, 64), "activation": "silu"},
         train=_AVERAGED,
@@ -233,7 +233,7 @@ _SMALL = (
     Recipe(
         name="default",
         system="linear-autoencoder",
-        data="digits",
+        on="digits",
         budget="3000steps",
         model={"latent_dim": 8},
         train={"batch_size": 256, "schedule": "cosine", "lr": 3e-3},
@@ -241,7 +241,7 @@ _SMALL = (
     Recipe(
         name="default",
         system="linear-vae",
-        data="moons",
+        on="moons",
         budget="2000steps",
         model={"latent_dim": 1},
         train={"batch_size": 256, "schedule": "cosine", "lr": 1e-2},
@@ -249,7 +249,7 @@ _SMALL = (
     Recipe(
         name="default",
         system="vae",
-        data="moons",
+        on="moons",
         budget="30s",
         model={"latent_dim": 2, "hidden": (128, 128)},
         train={**_AVERAGED, "batch_size": 256},
@@ -260,7 +260,7 @@ _SPRITES = tuple(
     Recipe(
         name=name,
         system=system,
-        data="sprites-binary",
+        on="sprites-binary",
         budget="120s",
         precision="auto",
         model={"latent_dim": 10, "network": "conv", "hidden": (32, 32, 64), **model},

@@ -13,7 +13,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="boltzmann-machine",
-        data="bars3",
+        on="bars3",
         budget="1000steps",
         model={"hidden": 5},
         train={"lr": 3e-2, "schedule": "cosine", "batch_size": 140},
@@ -22,7 +22,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="rbm",
-        data="digits-binary",
+        on="digits-binary",
         budget="60s",
         model={"hidden": 200, "learning": "persistent", "chains": 100},
         train={**_AVERAGED, "lr": 2e-3, "batch_size": 100},
@@ -30,7 +30,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="rbm",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="240s",
         model={"hidden": 500, "learning": "persistent", "chains": 100},
         train={**_AVERAGED, "lr": 2e-3, "batch_size": 100},
@@ -38,7 +38,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="paper",
         system="rbm",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="50epochs",
         model={"hidden": 500, "learning": "cd", "steps": 25},
         train={"optimizer": "sgd", "lr": 0.05, "batch_size": 100, "schedule": "linear"},
@@ -47,7 +47,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="rbm",
-        data="bars3",
+        on="bars3",
         budget="4000steps",
         model={"hidden": 12, "learning": "tempering", "chains": 100},
         train={**_AVERAGED, "lr": 1e-2, "batch_size": 140},
@@ -55,7 +55,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="gsn",
-        data="bars3",
+        on="bars3",
         budget="3000steps",
         model={"hidden": (64,)},
         train={**_AVERAGED, "lr": 3e-3, "batch_size": 140},
@@ -63,7 +63,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="gsn",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="60s",
         model={"hidden": (500, 500)},
         train={**_AVERAGED, "batch_size": 64},

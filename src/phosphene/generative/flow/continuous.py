@@ -21,10 +21,10 @@ from phosphene.generative.flow.layers.continuous import (
     probes_of,
     standard_error,
 )
+from phosphene.generative.flow.layers.ode import Solver
 from phosphene.generative.flow.layers.transform import Composition
 from phosphene.generative.flow.layers.velocity import VelocityNetwork
 from phosphene.generative.flow.settings import BoundedSettings, VectorSettings
-from phosphene.nn.ode import Solver
 
 __all__ = ["ContinuousFlow"]
 

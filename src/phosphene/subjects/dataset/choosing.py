@@ -38,13 +38,13 @@ def select(
     if data is None:
         return known[0] if known else _unnamed(system, "mnist-binary")
     for recipe in known:
-        if recipe.data == data:
+        if recipe.on == data:
             return recipe
     if not known:
         return _unnamed(system, data)
     kind = kind_of(event) if event is not None else _kind_by_name(data)
     # The numbers to reach, and of labels, belong to the data they were measured on.
-    about: dict[str, Any] = {"data": data, "reaches": {}, "cpu_seconds": None, "labels": None}
+    about: dict[str, Any] = {"on": data, "reaches": {}, "cpu_seconds": None, "labels": None}
     if kind is None:
         return replace(known[0], **about)
     fitting = [r for r in known if kind_of(_event_of(r)) == kind]
@@ -88,7 +88,7 @@ def _event_of(recipe: Recipe) -> Event:
     """What the recipe's data hold, by the table of data sets: nothing is loaded."""
     if recipe.event:
         return Event.parse(recipe.event)
-    return Event.parse(next(row.event for row in names() if row.name == recipe.data))
+    return Event.parse(next(row.event for row in names() if row.name == recipe.on))
 
 
 def _kind_by_name(data: str) -> str | None:
@@ -108,4 +108,4 @@ def _distance(one: Event, other: Event | None) -> float:
 
 
 def _unnamed(system: str, data: str) -> Recipe:
-    return Recipe(name="default", system=system, data=data, budget="60s")
+    return Recipe(name="default", system=system, on=data, budget="60s")

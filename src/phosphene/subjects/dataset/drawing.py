@@ -16,8 +16,8 @@ from phosphene.data.dataset import Dataset
 from phosphene.data.limits import admit
 from phosphene.evaluate import views
 from phosphene.evaluate.pictures import shape_of_image
-from phosphene.evaluate.training_data import data_of
 from phosphene.nn.choosing import Choosing
+from phosphene.subjects.dataset.opening import data_of
 from phosphene.subjects.dataset.recorded_format import columns_of, tokenizer_of
 from phosphene.subjects.dataset.rows import GivenRows, given_labels, given_rows
 from phosphene.subjects.dataset.sample_context import Given, context_of, given_images

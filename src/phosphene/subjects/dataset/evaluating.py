@@ -9,7 +9,7 @@ from phosphene.data.dataset import Dataset
 from phosphene.data.limits import admit
 from phosphene.evaluate.likelihood import Progress
 from phosphene.evaluate.scoring import evaluate_model
-from phosphene.evaluate.training_data import arranged, data_of
+from phosphene.subjects.dataset.opening import arranged, data_of
 from phosphene.subjects.dataset.splits import load_split
 from phosphene.subjects.results import Evaluation
 from phosphene.train.folder import Run

@@ -49,7 +49,7 @@ class Datasets(Handling):
 
     def report(self, run: Run, scores: Mapping[str, Score], *, seed: int) -> Path:
         """Scores, curves, samples, codes."""
-        from phosphene.evaluate.report import write_report
+        from phosphene.subjects.dataset.report import write_report
 
         return write_report(run, scores, seed=seed)
 

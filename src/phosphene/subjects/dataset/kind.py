@@ -13,6 +13,8 @@ KIND = Kind(
     learner="a model of data",
     target="phosphene.subjects.dataset.handling:Datasets",
     options="phosphene.subjects.dataset.options",
+    held_out="on the test split",
+    listed="phosphene.subjects.dataset.listed:listed",
     place=10,
     fields={
         "data": (NAME, "text"),

@@ -14,7 +14,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.data.condition_images import read_conditions
 from phosphene.evaluate.pictures import grid, pixels, resized
-from phosphene.evaluate.training_data import data_of
+from phosphene.subjects.dataset.opening import data_of
 from phosphene.subjects.dataset.rows import label_number
 from phosphene.train.folder import Run
 

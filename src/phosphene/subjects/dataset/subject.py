@@ -13,10 +13,10 @@ from phosphene.core.trainable import Trainable
 from phosphene.data.context_parts import Conditions
 from phosphene.data.dataset import Dataset
 from phosphene.data.loading import located
-from phosphene.evaluate.training_data import changed, data_of
 from phosphene.subjects.dataset.choosing import select
 from phosphene.subjects.dataset.held_out import HeldOut
 from phosphene.subjects.dataset.labelling import Counts, labelled, labelled_again, with_number
+from phosphene.subjects.dataset.opening import changed, data_of
 from phosphene.subjects.dataset.source import DatasetSource
 from phosphene.subjects.dataset.splits import context_for, held_out_of, load_split, unused
 from phosphene.subjects.plan import Plan, Request, Subject
@@ -103,7 +103,7 @@ def open_dataset(ask: Request) -> DatasetSubject:
     said = None if context is None else Conditions.parse(context)
     dataset = None if data is None else load_split(data, "train", said)
     chosen = ask.recipe if isinstance(ask.recipe, Recipe) else _selected(ask, dataset)
-    dataset = load_split(chosen.data, "train", said) if dataset is None else dataset
+    dataset = load_split(chosen.on, "train", said) if dataset is None else dataset
     own = isinstance(data, Dataset)
     if own:
         dataset.event.check(dataset.x)  # those that are read have been checked
@@ -155,7 +155,7 @@ def _selected(ask: Request, data: Dataset | None) -> Recipe:
     if ask.made is not None:  # a model of somebody's own has no recipe
         if data is None:
             raise ConfigError(f"a {ask.system} of your own needs data: data='digits', for one")
-        return Recipe(name="default", system=ask.system, data=data.name, budget="60s")
+        return Recipe(name="default", system=ask.system, on=data.name, budget="60s")
     if data is None:
         return select(ask.system, None, ask.recipe)
     return select(ask.system, data.name, ask.recipe, data.event)

@@ -13,15 +13,15 @@ def select_for(system: str, env: str | None = None, name: str = "default") -> Re
     In an environment that no recipe names, it is the recipe for any other (``*``).
 
     Example:
-        >>> select_for("ppo").env, select_for("ppo", "Pendulum-v1").env
+        >>> select_for("ppo").on, select_for("ppo", "Pendulum-v1").on
         ('CartPole-v1', 'Pendulum-v1')
     """
     known = named(system, name)
     for recipe in known:
-        if recipe.env == (env or known[0].env) or recipe.env == (env or "").partition("?")[0]:
-            return replace(recipe, env=env or recipe.env)
+        if recipe.on == (env or known[0].on) or recipe.on == (env or "").partition("?")[0]:
+            return replace(recipe, on=env or recipe.on)
     for recipe in known:
-        if recipe.env == "*":
-            return replace(recipe, env=env or "")
+        if recipe.on == "*":
+            return replace(recipe, on=env or "")
     assert env is not None
-    return replace(known[0], env=env, reaches={}, cpu_seconds=None)
+    return replace(known[0], on=env, reaches={}, cpu_seconds=None)

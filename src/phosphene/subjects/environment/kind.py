@@ -13,6 +13,8 @@ KIND = Kind(
     learner="an agent",
     target="phosphene.subjects.environment.handling:Environments",
     options="phosphene.subjects.environment.options",
+    held_out="in fresh episodes",
+    listed="phosphene.subjects.environment.listed:listed",
     place=20,
     fields={"env": (NAME, "text"), "own_env": (flag, "true or false")},
 )

@@ -56,7 +56,7 @@ def write_agent_report(
         The file's path.
     """
     env = env_of(run)
-    title = f"{catalog.find(run.config['system']).title} in {run.env}"
+    title = f"{catalog.find(run.config['system']).title} in {run.subject}"
     agent = cast(Agent, run.model)
     sections = [
         headline(scores),
@@ -82,7 +82,7 @@ def _header(run: Run, agent: Agent, title: str) -> str:
     limit, validated = agent.spec.limit, steps_of(run).get("validation")
     items = [
         ("System", config["system"]),
-        ("Environment", str(run.env)),
+        ("Environment", run.subject),
         ("Observation", str(agent.spec.observation)),
         ("Actions", _actions(agent)),
         ("Time limit", f"{limit:,} steps" if limit else "none"),

@@ -123,10 +123,10 @@ def open_environment(ask: Request) -> EnvironmentSubject:
     elif ask.made is not None:  # an agent of somebody's own has no recipe
         if named is None:
             raise ConfigError(f"a {ask.system} of your own needs an environment: env=")
-        chosen = Recipe(name="default", system=ask.system, env=named, budget="60s")
+        chosen = Recipe(name="default", system=ask.system, on=named, budget="60s")
     else:
         chosen = select_for(ask.system, named, ask.recipe)
-    env = chosen.env if env is None else env
+    env = chosen.on if env is None else env
     return EnvironmentSubject(env, spec(env), chosen, ask.options.get("workers"))
 
 

@@ -47,7 +47,7 @@ class JSONLSink:
                 row = {"finished": event.reason, "examples_by_rank": event.examples}
                 if event.clock is not None:
                     row[event.clock_name] = event.clock
-                    row["validation_steps"] = event.validation_steps
+                    row[event.validation_name] = event.validation_clock
             case _:
                 return
         line = {"step": event.step, "seconds": round(event.seconds, 3), **row}

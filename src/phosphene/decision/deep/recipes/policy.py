@@ -13,7 +13,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="a2c",
-        env="CartPole-v1",
+        on="CartPole-v1",
         budget="500000steps",
         train={**_A2C, "log_every": 20},
         reaches={"return_mean": 475.0},
@@ -22,7 +22,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="a2c",
-        env="*",
+        on="*",
         budget="10m",
         model={"standardize": True},
         train={**_A2C, "log_every": 20},
@@ -30,7 +30,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="reinforce",
-        env="CartPole-v1",
+        on="CartPole-v1",
         budget="500000steps",
         train={"lr": 3e-3},
         reaches={"return_mean": 450.0},
@@ -39,7 +39,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="reinforce",
-        env="*",
+        on="*",
         budget="10m",
         model={"standardize": True, "normalize": True},
         train={"lr": 1e-3},

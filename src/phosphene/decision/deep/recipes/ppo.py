@@ -13,7 +13,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="ppo",
-        env="CartPole-v1",
+        on="CartPole-v1",
         budget="100000steps",
         model={
             "environments": 16, "steps": 64, "epochs": 8, "batch_size": 256,
@@ -26,7 +26,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="ppo",
-        env="Acrobot-v1",
+        on="Acrobot-v1",
         budget="1500000steps",
         model={
             "environments": 32, "steps": 128, "epochs": 6, "batch_size": 512, "gamma": 0.995,
@@ -39,7 +39,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="ppo",
-        env="Pendulum-v1",
+        on="Pendulum-v1",
         budget="100000steps",
         model={
             "environments": 4, "steps": 1024, "epochs": 10, "batch_size": 128,
@@ -52,7 +52,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="ppo",
-        env="LunarLander-v3",
+        on="LunarLander-v3",
         budget="600000steps",
         model={
             "environments": 16, "steps": 512, "epochs": 6, "batch_size": 512, "gamma": 0.999,
@@ -66,7 +66,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="ppo",
-        env="Catch",
+        on="Catch",
         budget="100000steps",
         model={
             "environments": 32, "steps": 32, "epochs": 4, "batch_size": 256, "entropy": 0.01,
@@ -76,7 +76,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="ppo",
-        env="*",
+        on="*",
         budget="10m",
         model={"standardize": True, "scale_rewards": True},
         train=_PPO,

@@ -17,7 +17,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="pqn",
-        env="CartPole-v1",
+        on="CartPole-v1",
         budget="200000steps",
         train={**_PQN, "lr": 2e-3},
         reaches={"return_mean": 495.0},
@@ -26,7 +26,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="pqn",
-        env="Catch",
+        on="Catch",
         budget="40000steps",
         model={"epsilon_steps": 20_000},
         train=_PQN,
@@ -36,7 +36,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="pqn",
-        env="Acrobot-v1",
+        on="Acrobot-v1",
         budget="500000steps",
         model=_SCALED,
         train=_PQN,
@@ -46,7 +46,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="pqn",
-        env="*",
+        on="*",
         budget="10m",
         model=_SCALED,
         train=_PQN,
@@ -54,7 +54,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="sac",
-        env="Pendulum-v1",
+        on="Pendulum-v1",
         budget="20000steps",
         model={"environments": 4, "turns": 2, "tau": 0.01, "hidden": (64, 64)},
         train={"lr": 1e-3, "schedule": "linear", "log_every": 100},
@@ -64,7 +64,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="sac",
-        env="*",
+        on="*",
         budget="10m",
         model={"environments": 4, "turns": 4, "warmup": 1000},
         train={"lr": 3e-4, "log_every": 100},

@@ -17,7 +17,7 @@ _DQN: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="dqn",
-        env="CartPole-v1",
+        on="CartPole-v1",
         budget="50000steps",
         model={
             "environments": 8,
@@ -39,7 +39,7 @@ _DQN: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="dqn",
-        env="MountainCar-v0",
+        on="MountainCar-v0",
         budget="100000steps",
         model={**_MANY, "hold": 20, "epsilon_steps": 40_000},
         train={"lr": 2e-3, "schedule": "linear", "log_every": 50},
@@ -50,7 +50,7 @@ _DQN: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="dqn",
-        env="Acrobot-v1",
+        on="Acrobot-v1",
         budget="100000steps",
         model={
             **_MANY,
@@ -68,7 +68,7 @@ _DQN: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="dqn",
-        env="Catch",
+        on="Catch",
         budget="20000steps",
         model={
             "environments": 16,
@@ -88,7 +88,7 @@ _DQN: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="dqn",
-        env="*",
+        on="*",
         budget="10m",
         model={**_MANY, "epsilon_steps": 50_000, "prioritized": True},
         train={"lr": 1e-3, "log_every": 50},
@@ -99,7 +99,7 @@ _DEEP_Q_LEARNING: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="deep-q-learning",
-        env="CartPole-v1",
+        on="CartPole-v1",
         budget="60000steps",
         model={
             "environments": 8,
@@ -119,7 +119,7 @@ _DEEP_Q_LEARNING: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="deep-q-learning",
-        env="*",
+        on="*",
         budget="10m",
         model={"standardize": True, "epsilon_steps": 50_000},
         train={"lr": 5e-4, "log_every": 50},

@@ -15,7 +15,7 @@ _VECTORS = (
     Recipe(
         name="default",
         system="tabular",
-        data="bars3",
+        on="bars3",
         budget="1steps",
         train={"batch_size": 1400},
         reaches={"nll": 2.75},
@@ -25,7 +25,7 @@ _VECTORS = (
     Recipe(
         name="default",
         system="fvsbn",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="60s",
         model={"penalty": 1e-4},
         train={"lr": 3e-3, "schedule": "cosine", "ema": 0.99},
@@ -33,7 +33,7 @@ _VECTORS = (
     Recipe(
         name="default",
         system="fvsbn",
-        data="digits-binary",
+        on="digits-binary",
         budget="20steps",
         model={"penalty": 1e-3},
         train={"optimizer": "lbfgs", "lr": 1.0, "batch_size": 1297, "evaluate_every": 5},
@@ -44,7 +44,7 @@ _VECTORS = (
     Recipe(
         name="conditional",
         system="fvsbn",
-        data="digits-binary",
+        on="digits-binary",
         budget="400steps",
         context=("label",),
         model={"penalty": 1e-3, "weights": "per-class"},
@@ -55,7 +55,7 @@ _VECTORS = (
     Recipe(
         name="default",
         system="made",
-        data="digits-binary",
+        on="digits-binary",
         budget="5000steps",
         model=_MIXED,
         train={"lr": 3e-3, "schedule": "cosine", "ema": 0.998, "evaluate_every": 250},
@@ -66,7 +66,7 @@ _VECTORS = (
     Recipe(
         name="default",
         system="made",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="600s",
         model={**_MIXED, "orders": 4},
         train={"lr": 2e-3, "schedule": "cosine", "ema": 0.998, "evaluate_every": 500},
@@ -76,7 +76,7 @@ _VECTORS = (
     Recipe(
         name="paper",
         system="made",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="100epochs",
         model={"hidden": (8000,), "order": "random", "orders": 1, "masks": 32},
         train={"batch_size": 100, "lr": 1e-3},
@@ -93,7 +93,7 @@ _NADES = (
     Recipe(
         name="default",
         system="nade",
-        data="digits-binary",
+        on="digits-binary",
         budget="60s",
         model=_NADE,
         train={**_NADE_RATE, "lr": 3e-3, "ema": 0.99},
@@ -104,7 +104,7 @@ _NADES = (
     Recipe(
         name="default",
         system="nade",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="600s",
         model={**_NADE, "hidden": 500, "orders": 1, "dropout": 0.3},
         train={**_NADE_RATE, "lr": 1e-3, "ema": 0.999},
@@ -114,7 +114,7 @@ _NADES = (
     Recipe(
         name="paper",
         system="nade",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="100epochs",
         model={"hidden": 500, "activation": "sigmoid"},
         train={"batch_size": 100},
@@ -123,7 +123,7 @@ _NADES = (
     Recipe(
         name="default",
         system="order-agnostic-nade",
-        data="digits-binary",
+        on="digits-binary",
         budget="60s",
         train={**_NADE_RATE, "lr": 2e-3, "ema": 0.995},
         reaches={"nll": 16.6},
@@ -133,21 +133,21 @@ _NADES = (
     Recipe(
         name="default",
         system="order-agnostic-nade",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="600s",
         train={**_NADE_RATE, "lr": 1e-3, "ema": 0.999},
     ),
     Recipe(
         name="default",
         system="conv-nade",
-        data="digits-binary",
+        on="digits-binary",
         budget="120s",
         train={**_NADE_RATE, "lr": 2e-3, "ema": 0.995},
     ),
     Recipe(
         name="default",
         system="rnade",
-        data="ring8",
+        on="ring8",
         budget="30s",
         model={"hidden": 64, "components": 20},
         train={"batch_size": 256, "schedule": "cosine", "lr": 3e-3, "ema": 0.99},

@@ -21,7 +21,7 @@ _PIXELCNN = tuple(
     Recipe(
         name="default",
         system=system,
-        data=data,
+        on=data,
         budget=budget,
         precision=precision,
         model=model,
@@ -110,7 +110,7 @@ _PIXELCNN_PAPERS = (
     Recipe(
         name="paper",
         system="pixelcnn",
-        data="sprites16",
+        on="sprites16",
         budget="100epochs",
         precision="auto",
         model={
@@ -126,7 +126,7 @@ _PIXELCNN_PAPERS = (
     Recipe(
         name="paper",
         system="gated-pixelcnn",
-        data="sprites16",
+        on="sprites16",
         budget="100epochs",
         precision="auto",
         model={
@@ -142,7 +142,7 @@ _PIXELCNN_PAPERS = (
     Recipe(
         name="paper",
         system="pixelcnn-plus-plus",
-        data="sprites16",
+        on="sprites16",
         budget="100epochs",
         precision="auto",
         model={
@@ -171,7 +171,7 @@ _PIXELRNN = (
     Recipe(
         name="default",
         system="pixelrnn",
-        data="digits-binary",
+        on="digits-binary",
         budget="2400steps",
         model={"hidden": 32, **_FRESH},
         train=_STEADY,
@@ -182,7 +182,7 @@ _PIXELRNN = (
     Recipe(
         name="row",
         system="pixelrnn",
-        data="digits-binary",
+        on="digits-binary",
         budget="2000steps",
         model={"hidden": 32, "layer": "row", "layers": 2, **_FRESH},
         train=_STEADY,
@@ -193,7 +193,7 @@ _PIXELRNN = (
     Recipe(
         name="default",
         system="pixelrnn",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="600s",
         model={"hidden": 32},
         train={**_STEADY, "batch_size": 32, "lr": 3e-3, "evaluate_every": 250},
@@ -203,7 +203,7 @@ _PIXELRNN = (
     Recipe(
         name="paper",
         system="pixelrnn",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="50epochs",
         model={"layers": 7, "hidden": 16, "position_bias": False},
         train={"batch_size": 16, "optimizer": "rmsprop"},
@@ -212,7 +212,7 @@ _PIXELRNN = (
     Recipe(
         name="default",
         system="multiscale-pixelrnn",
-        data="digits-binary",
+        on="digits-binary",
         budget="2000steps",
         model={"hidden": 32, **_FRESH},
         train=_STEADY,
@@ -223,7 +223,7 @@ _PIXELRNN = (
     Recipe(
         name="default",
         system="multiscale-pixelrnn",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="600s",
         model={"hidden": 24},
         train={**_STEADY, "batch_size": 32, "lr": 3e-3, "evaluate_every": 250},

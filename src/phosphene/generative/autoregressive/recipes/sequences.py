@@ -13,7 +13,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="wavenet",
-        data="ar2",
+        on="ar2",
         budget="30s",
         model={"layers": 3, "channels": 16, "skip": 32, "components": 2},
         train={**_COSINE, "batch_size": 32, "lr": 5e-3},
@@ -22,7 +22,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="wavenet",
-        data="speech",
+        on="speech",
         budget="600s",
         precision="auto",
         model={"layers": 9, "stacks": 2, "channels": 32, "skip": 64},
@@ -41,7 +41,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="paper",
         system="wavenet",
-        data="speech",
+        on="speech",
         budget="100epochs",
         precision="auto",
         model={"layers": 10, "stacks": 3, "channels": 128, "skip": 256},
@@ -52,7 +52,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         system="tcn",
-        data="markov3",
+        on="markov3",
         budget="60s",
         model={"channels": 64, "blocks": 2, "kernel": 2},
         train={**_COSINE, "batch_size": 32, "lr": 5e-3},
@@ -61,7 +61,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="paper",
         system="tcn",
-        data="moby-dick",
+        on="moby-dick",
         budget="20epochs",
         precision="auto",
         model={"channels": 450, "blocks": 3, "kernel": 3, "dropout": 0.1},

@@ -20,7 +20,7 @@ _TRANSFORMER = (
     Recipe(
         name="default",
         system="transformer",
-        data="moby-dick",
+        on="moby-dick",
         budget="300s",
         precision="auto",
         model={"width": 192, "depth": 4, "heads": 3},
@@ -39,7 +39,7 @@ _TRANSFORMER = (
     Recipe(
         name="long",
         system="transformer",
-        data="moby-dick",
+        on="moby-dick",
         budget="900s",
         precision="auto",
         model={"width": 192, "depth": 6, "heads": 6, "dropout": 0.1},
@@ -61,7 +61,7 @@ _TRANSFORMER = (
     Recipe(
         name="default",
         system="transformer",
-        data="markov3",
+        on="markov3",
         budget="60s",
         model={"width": 64, "depth": 2, "heads": 2},
         train={**_ADAMW, "batch_size": 16, "lr": 3e-3, "evaluate_limit": 500},
@@ -70,7 +70,7 @@ _TRANSFORMER = (
     Recipe(
         name="default",
         system="transformer",
-        data="digits-binary",
+        on="digits-binary",
         budget="120s",
         precision="auto",
         model={"width": 64, "depth": 3, "heads": 4, "dropout": 0.2},
@@ -88,7 +88,7 @@ _TRANSFORMER = (
     Recipe(
         name="default",
         system="transformer",
-        data="mnist-binary",
+        on="mnist-binary",
         budget="300s",
         precision="auto",
         model={"width": 128, "depth": 4, "heads": 2, "dropout": 0.05},
@@ -104,7 +104,7 @@ _TRANSFORMER = (
     Recipe(
         name="paper",
         system="transformer",
-        data="moby-dick",
+        on="moby-dick",
         budget="20epochs",
         precision="auto",
         model={

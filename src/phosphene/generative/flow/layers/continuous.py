@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.generative.flow.layers.ode import Solver, Velocity, odeint
 from phosphene.generative.flow.layers.transform import Transform
-from phosphene.nn.ode import Solver, Velocity, odeint
 
 __all__ = [
     "NOISES",

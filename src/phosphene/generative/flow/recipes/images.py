@@ -22,7 +22,7 @@ _IMAGES = (
     Recipe(
         name="default",
         system="glow",
-        data="mnist",
+        on="mnist",
         budget="600s",
         model=_FAST_GLOW,
         train={
@@ -42,7 +42,7 @@ _IMAGES = (
     Recipe(
         name="openmoji",
         system="glow",
-        data="openmoji",
+        on="openmoji",
         budget="30m",
         model={**_FAST_GLOW, "levels": 3, "hidden": 96},
         train={
@@ -60,7 +60,7 @@ _IMAGES = (
     Recipe(
         name="paper",
         system="glow",
-        data="openmoji",
+        on="openmoji",
         budget="48h",
         model={
             "levels": 3,
@@ -77,7 +77,7 @@ _IMAGES = (
     Recipe(
         name="images",
         system="realnvp",
-        data="mnist",
+        on="mnist",
         budget="600s",
         model={"levels": 2, "channels": 32, "blocks": 1, "codec": "equalized", "limit": 5.0},
         train={"batch_size": 64, "lr": 2e-3, "schedule": "cosine", "warmup": 50, "ema": 0.99},
@@ -86,7 +86,7 @@ _IMAGES = (
     Recipe(
         name="paper",
         system="realnvp",
-        data="openmoji",
+        on="openmoji",
         budget="48h",
         model={
             "levels": 2,
@@ -114,7 +114,7 @@ _SUPER_RESOLUTION = (
     Recipe(
         name="default",
         system="srflow",
-        data="mnist-x4",
+        on="mnist-x4",
         context=("image",),
         budget="300s",
         model={"limit": 5.0},
@@ -123,7 +123,7 @@ _SUPER_RESOLUTION = (
     Recipe(
         name="default",
         system="srflow",
-        data="openmoji-x4",
+        on="openmoji-x4",
         context=("image",),
         budget="600s",
         model={"limit": 5.0},
@@ -132,7 +132,7 @@ _SUPER_RESOLUTION = (
     Recipe(
         name="paper",
         system="srflow",
-        data="mnist-x4",
+        on="mnist-x4",
         context=("image",),
         budget="48h",
         model={

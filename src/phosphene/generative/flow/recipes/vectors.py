@@ -14,7 +14,7 @@ _VECTORS = (
     Recipe(
         name="default",
         system="realnvp",
-        data="moons",
+        on="moons",
         budget="30s",
         model=_SHARP,
         train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
@@ -25,7 +25,7 @@ _AUTOREGRESSIVE = (
     Recipe(
         name="default",
         system="maf",
-        data="moons",
+        on="moons",
         budget="30s",
         model=_SHARP,
         train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
@@ -33,7 +33,7 @@ _AUTOREGRESSIVE = (
     Recipe(
         name="spline",
         system="maf",
-        data="moons",
+        on="moons",
         budget="60s",
         model={**_SHARP, "monotone": "spline", "layers": 3},
         train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
@@ -42,7 +42,7 @@ _AUTOREGRESSIVE = (
     Recipe(
         name="digits",
         system="maf",
-        data="digits",
+        on="digits",
         budget="30s",
         model={**_SHARP, "hidden": (100,), "limit": 5.0},
         train={"batch_size": 128, "lr": 1e-3, "schedule": "cosine", "ema": 0.99},
@@ -50,7 +50,7 @@ _AUTOREGRESSIVE = (
     Recipe(
         name="paper",
         system="maf",
-        data="mnist",
+        on="mnist",
         budget="1h",
         model={"layers": 5, "hidden": (1024,), "alpha": 1e-6, "limit": 0.0, **_SHARP},
         train={"batch_size": 100, "lr": 1e-4},
@@ -59,7 +59,7 @@ _AUTOREGRESSIVE = (
     Recipe(
         name="default",
         system="iaf",
-        data="moons",
+        on="moons",
         budget="60s",
         model=_SHARP,
         train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
@@ -67,7 +67,7 @@ _AUTOREGRESSIVE = (
     Recipe(
         name="paper",
         system="iaf",
-        data="moons",
+        on="moons",
         budget="10m",
         model={"layers": 2, "hidden": (320, 320), "activation": "elu", "limit": 5.0},
         train={"batch_size": 100, "lr": 1e-3},
@@ -79,7 +79,7 @@ _RESIDUAL = (
     Recipe(
         name="default",
         system="planar-flow",
-        data="moons",
+        on="moons",
         budget="60s",
         model={"layers": 32},
         train={"batch_size": 512, "lr": 1e-2, "schedule": "cosine", "clip": 1.0, "ema": 0.99},
@@ -87,7 +87,7 @@ _RESIDUAL = (
     Recipe(
         name="default",
         system="radial-flow",
-        data="moons",
+        on="moons",
         budget="60s",
         model={"layers": 32},
         train={"batch_size": 512, "lr": 1e-2, "schedule": "cosine", "clip": 1.0, "ema": 0.99},
@@ -95,7 +95,7 @@ _RESIDUAL = (
     Recipe(
         name="default",
         system="sylvester-flow",
-        data="moons",
+        on="moons",
         budget="60s",
         model={"layers": 16},
         train={"batch_size": 512, "lr": 1e-2, "schedule": "cosine", "clip": 1.0, "ema": 0.99},
@@ -106,7 +106,7 @@ _PAIRS = (
     Recipe(
         name="default",
         system="c-flow",
-        data="sprites-masks",
+        on="sprites-masks",
         budget="5m",
         context=("image",),
         model={"levels": 3},
@@ -115,7 +115,7 @@ _PAIRS = (
     Recipe(
         name="default",
         system="c-flow",
-        data="openmoji-lines",
+        on="openmoji-lines",
         budget="10m",
         context=("image",),
         model={"levels": 3},
@@ -124,7 +124,7 @@ _PAIRS = (
     Recipe(
         name="paper",
         system="c-flow",
-        data="openmoji-lines",
+        on="openmoji-lines",
         budget="12h",
         context=("image",),
         model={"levels": 4, "steps": 16, "hidden": 512, "condition_hidden": 512, "limit": 5.0},
@@ -137,7 +137,7 @@ _RESIDUAL_PAPERS = (
     Recipe(
         name="paper",
         system="planar-flow",
-        data="ring8",
+        on="ring8",
         budget="500000steps",
         model={"layers": 32, "slope": 1e-4},
         train={"batch_size": 100, "lr": 1e-5, "optimizer": "rmsprop"},
@@ -146,7 +146,7 @@ _RESIDUAL_PAPERS = (
     Recipe(
         name="paper",
         system="radial-flow",
-        data="ring8",
+        on="ring8",
         budget="500000steps",
         model={"layers": 32, "slope": 1e-4},
         train={"batch_size": 100, "lr": 1e-5, "optimizer": "rmsprop"},
@@ -155,7 +155,7 @@ _RESIDUAL_PAPERS = (
     Recipe(
         name="paper",
         system="sylvester-flow",
-        data="ring8",
+        on="ring8",
         budget="2000epochs",
         model={"layers": 16, "slope": 1e-4},
         train={"batch_size": 100, "lr": 5e-4, "optimizer": "adam"},
@@ -167,7 +167,7 @@ _CONTINUOUS = (
     Recipe(
         name="default",
         system="continuous-flow",
-        data="moons",
+        on="moons",
         budget="120s",
         model={"hidden": (64, 64), "loss_steps": 5},
         train={"batch_size": 256, "lr": 1e-2, "schedule": "cosine", "ema": 0.99},
@@ -176,7 +176,7 @@ _CONTINUOUS = (
     Recipe(
         name="paper",
         system="continuous-flow",
-        data="moons",
+        on="moons",
         budget="10000steps",
         model={"hidden": (64, 64, 64), "layer": "concatsquash", "time": 0.5, "trace": "exact"},
         train={"batch_size": 100, "lr": 1e-3, "optimizer": "adam", "weight_decay": 1e-5},
@@ -193,7 +193,7 @@ _SPLINES = (
         Recipe(
             name="default",
             system="neural-spline-flow",
-            data=data,
+            on=data,
             budget="3000steps",
             model={
                 "layers": 6,
@@ -219,7 +219,7 @@ _SPLINES = (
     Recipe(
         name="paper",
         system="neural-spline-flow",
-        data="moons",
+        on="moons",
         budget="400000steps",
         model={
             "layers": 10,
@@ -239,7 +239,7 @@ _NICE = (
     Recipe(
         name="default",
         system="nice",
-        data="mnist",
+        on="mnist",
         budget="60s",
         model={"hidden": (512, 512)},
         train={"batch_size": 128, "lr": 1e-3, "schedule": "cosine", "ema": 0.99, "clip": 5.0},
@@ -248,7 +248,7 @@ _NICE = (
     Recipe(
         name="default",
         system="nice",
-        data="moons",
+        on="moons",
         budget="30s",
         model={"layers": 8},
         train={"batch_size": 256, "lr": 2e-3, "schedule": "cosine", "ema": 0.99},
@@ -256,7 +256,7 @@ _NICE = (
     Recipe(
         name="paper",
         system="nice",
-        data="mnist",
+        on="mnist",
         budget="1500epochs",
         model={"layers": 4, "hidden": (1000, 1000, 1000, 1000, 1000)},
         train={"batch_size": 200, "lr": 1e-3},

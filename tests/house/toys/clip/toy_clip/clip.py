@@ -94,7 +94,7 @@ class Clip(Subject):
             raise UnknownNameError("clip", name, ("clip:swing",))
         self.name, self.spec, self.size = name, ClipSpec(), 16
         self.recipe = Recipe(
-            name=str(recipe), system=system, data=name, budget="40steps", train={"lr": 0.1}
+            name=str(recipe), system=system, on=name, budget="40steps", train={"lr": 0.1}
         )
 
     def record(self) -> dict:

@@ -86,7 +86,7 @@ class Mesh(Subject):
         if name != "mesh:box":
             raise UnknownNameError("mesh", name, ("mesh:box",))
         self.name, self.spec, self.size = name, MeshSpec(), 4
-        self.recipe = Recipe(name=str(recipe), system=system, data=name, budget="40steps")
+        self.recipe = Recipe(name=str(recipe), system=system, on=name, budget="40steps")
 
     def record(self) -> dict:
         return {"kind": "mesh", "data": self.name}

@@ -102,7 +102,7 @@ class Pairs(Subject):
         if name != "pairs:shift":
             raise UnknownNameError("pairs", name, ("pairs:shift",))
         self.name, self.spec, self.size = name, PairsSpec(), 8
-        self.recipe = Recipe(name=str(recipe), system=system, data=name, budget="40steps")
+        self.recipe = Recipe(name=str(recipe), system=system, on=name, budget="40steps")
 
     def record(self) -> dict:
         return {"kind": "pairs", "data": self.name}

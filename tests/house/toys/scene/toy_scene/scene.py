@@ -102,7 +102,7 @@ class Scene(Subject):
         if name != "scene:three":
             raise UnknownNameError("scene", name, ("scene:three",))
         self.name, self.spec, self.size = name, SceneSpec(), 3
-        self.recipe = Recipe(name=str(recipe), system=system, data=name, budget="40steps")
+        self.recipe = Recipe(name=str(recipe), system=system, on=name, budget="40steps")
 
     def record(self) -> dict:
         return {"kind": "scene", "data": self.name}

@@ -11,7 +11,7 @@ from phosphene.data.dataset import Dataset
 from phosphene.evaluate import page
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.section import SECTIONS, Shown
-from phosphene.evaluate.training_data import data_of
+from phosphene.subjects.dataset.opening import data_of
 from phosphene.train.files import write_atomically
 from phosphene.train.folder import Run
 

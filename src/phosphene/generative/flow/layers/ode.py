@@ -1,9 +1,8 @@
 """Ordinary differential equations dy/dt = v(y, t) of batches, solved with gradients."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast
 
@@ -12,56 +11,23 @@ from torch import Tensor
 
 from phosphene.core.derivatives import again_wanted, batched, gradients_again, transformed
 from phosphene.core.errors import ConfigError, DivergedError, UnknownNameError
+from phosphene.generative.flow.layers.runge_kutta import (
+    DOPRI5,
+    TABLEAUS,
+    Velocity,
+    beside,
+    equal_steps,
+    mix,
+    take_step,
+)
 
 __all__ = ["GRADIENTS", "METHODS", "Solution", "Solver", "Velocity", "odeint", "trajectory"]
-
-Velocity = Callable[[Tensor, Tensor], Tensor]
-"""v(y, t): y is (n, ...), t is (n,), the result is like y."""
 
 Method = Literal["dopri5", "rk4", "heun", "euler"]
 METHODS: tuple[Method, ...] = ("dopri5", "rk4", "heun", "euler")
 GRADIENTS: tuple[Literal["backprop", "adjoint"], ...] = ("backprop", "adjoint")
 
 _MOST_GROWTH, _MOST_SHRINKAGE, _SAFETY = 10.0, 0.2, 0.9
-
-
-@dataclass(frozen=True)
-class _Tableau:
-    """An explicit Runge-Kutta method: k_i = v(y + h sum_j a_ij k_j, t + c_i h), y + h sum b_i k_i.
-
-    ``error`` is b less the weights of an embedded method of one order less, which also uses
-    v(y + h sum b_i k_i, t + h), the first stage of the next step.
-    """
-
-    order: int
-    nodes: tuple[float, ...]
-    rows: tuple[tuple[float, ...], ...]
-    weights: tuple[float, ...]
-    error: tuple[float, ...] = ()
-
-
-_DOPRI5 = _Tableau(
-    5,
-    (1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0),
-    (
-        (1 / 5,),
-        (3 / 40, 9 / 40),
-        (44 / 45, -56 / 15, 32 / 9),
-        (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
-        (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
-    ),
-    (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
-    (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40),
-)
-
-_TABLEAUS: dict[str, _Tableau] = {
-    "dopri5": _DOPRI5,
-    "rk4": _Tableau(
-        4, (0.5, 0.5, 1.0), ((0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-    ),
-    "heun": _Tableau(2, (1.0,), ((1.0,),), (0.5, 0.5)),
-    "euler": _Tableau(1, (), (), (1.0,)),
-}
 
 
 @dataclass(frozen=True)
@@ -176,11 +142,11 @@ def trajectory(
 def _solve(
     velocity: Velocity, y: Tensor, t0: float, t1: float, solver: Solver, wanted: bool
 ) -> Solution:
-    tableau = _TABLEAUS[solver.method]
+    tableau = TABLEAUS[solver.method]
     if solver.steps is not None:
         count = y.detach().new_full((len(y),), float(solver.steps * len(tableau.weights)))
-        for t, h in _equal_steps(y, t0, t1, solver.steps):
-            y = _step(velocity, tableau, y, t, h).y
+        for t, h in equal_steps(y, t0, t1, solver.steps):
+            y = take_step(velocity, tableau, y, t, h).y
         return Solution(y, count)
     if batched(y):
         raise ConfigError(
@@ -192,59 +158,8 @@ def _solve(
     if not wanted:
         return Solution(path.y, path.evaluations)
     for t, h in zip(path.starts.detach(), path.sizes.detach(), strict=True):
-        y = _step(velocity, tableau, y, t, h).y
+        y = take_step(velocity, tableau, y, t, h).y
     return Solution(y, path.evaluations)
-
-
-# -- one step -----------------------------------------------------------------------------------
-
-
-class _Step(NamedTuple):
-    y: Tensor
-    slopes: list[Tensor]
-    points: list[tuple[Tensor, Tensor]]
-
-
-def _step(
-    velocity: Velocity,
-    tableau: _Tableau,
-    y: Tensor,
-    t: Tensor,
-    h: Tensor,
-    first: Tensor | None = None,
-) -> _Step:
-    """One step of size h (n,) from time t (n,); ``first`` is v(y, t) where it is known."""
-    step = _as(h, y)
-    slopes, points = [velocity(y, t) if first is None else first], [(y, t)]
-    for c, row in zip(tableau.nodes, tableau.rows, strict=True):
-        point, when = y + step * _mix(slopes, row), t + c * h
-        slopes.append(velocity(point, when))
-        points.append((point, when))
-    return _Step(y + step * _mix(slopes, tableau.weights), slopes, points)
-
-
-def _as(h: Tensor, y: Tensor) -> Tensor:
-    return h.view(-1, *[1] * (y.dim() - 1))
-
-
-def _mix(slopes: list[Tensor], weights: tuple[float, ...]) -> Tensor:
-    """The sum of w_i k_i, by one product."""
-    if len(slopes) == 1:
-        return slopes[0] * weights[0]
-    like = slopes[0]
-    return torch.stack(slopes, -1) @ _numbers(weights, like.dtype, like.device)
-
-
-@cache
-def _numbers(weights: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.tensor(weights, dtype=dtype, device=device)
-
-
-def _equal_steps(y: Tensor, t0: float, t1: float, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-    size = (t1 - t0) / steps
-    h = torch.full((len(y),), size, dtype=y.dtype, device=y.device)
-    for k in range(steps):
-        yield torch.full_like(h, t0 + k * size), h
 
 
 # -- steps that the solver chooses --------------------------------------------------------------
@@ -274,9 +189,9 @@ def _choose(velocity: Velocity, y: Tensor, t0: float, t1: float, solver: Solver)
         stuck = active & (t + h == t)
         if len(record) >= solver.max_steps or bool(stuck.any()):
             raise _gave_up(t, end, active, solver, len(record))
-        new, slopes, _ = _step(velocity, _DOPRI5, y, t, h, slope)
+        new, slopes, _ = take_step(velocity, DOPRI5, y, t, h, slope)
         ahead = velocity(new, t + h)
-        error = _as(h, y) * _mix([*slopes, ahead], _DOPRI5.error)
+        error = beside(h, y) * mix([*slopes, ahead], DOPRI5.error)
         norm = _norm(error, torch.maximum(y.abs(), new.abs()), solver)
         accepted = active & (norm <= 1)
         record.append((t, h, accepted))
@@ -284,8 +199,8 @@ def _choose(velocity: Velocity, y: Tensor, t0: float, t1: float, solver: Solver)
         factor = (_SAFETY * norm.pow(-1 / 5)).clamp(_MOST_SHRINKAGE, _MOST_GROWTH)
         factor = torch.where(accepted, factor.clamp(min=1 / _MOST_GROWTH), factor.clamp(max=1.0))
         t = torch.where(accepted, torch.where(last, end, t + h), t)
-        y = torch.where(_as(accepted, y), new, y)
-        slope = torch.where(_as(accepted, y), ahead, slope)
+        y = torch.where(beside(accepted, y), new, y)
+        slope = torch.where(beside(accepted, y), ahead, slope)
         # An error that is not a number leaves a factor that is none: the step is made smaller.
         h = h * torch.where(factor.isfinite(), factor, torch.full_like(factor, _MOST_SHRINKAGE))
     return _Path(y, *_packed(record, t), evaluations)
@@ -314,7 +229,7 @@ def _first_step(
     d0, d1 = _norm(y, size, solver), _norm(slope, size, solver)
     h0 = torch.where((d0 < 1e-5) | (d1 < 1e-5), torch.full_like(d0, 1e-6), 0.01 * d0 / d1)
     h0 = h0.clamp(max=most)
-    ahead = velocity(y + _as(sign * h0, y) * slope, t + sign * h0)
+    ahead = velocity(y + beside(sign * h0, y) * slope, t + sign * h0)
     d2 = _norm(ahead - slope, size, solver) / h0.clamp(min=torch.finfo(h0.dtype).tiny)
     fast = torch.maximum(d1, d2)
     h1 = torch.where(fast <= 1e-15, torch.full_like(fast, most), (0.01 / fast).pow(1 / 5))
@@ -401,18 +316,18 @@ def _integrate(
     if solver.steps is None:
         steps = zip(*_choose(both, state, t1, t0, solver)[1:3], strict=True)
     else:
-        steps = _equal_steps(state, t1, t0, solver.steps)
-    tableau = _TABLEAUS[solver.method]
+        steps = equal_steps(state, t1, t0, solver.steps)
+    tableau = TABLEAUS[solver.method]
     sums = [torch.zeros_like(p) for p in parameters]
     for t, h in steps:
-        state, _, points = _step(both, tableau, state, t, h)
+        state, _, points = take_step(both, tableau, state, t, h)
         for weight, (point, when) in zip(tableau.weights, points, strict=True):
             if parameters and weight:
                 y, a = point.unbind(1)
                 with torch.enable_grad():
                     v = velocity(y.detach(), when)
                 grads = torch.autograd.grad(
-                    v, parameters, -weight * _as(h, a) * a, allow_unused=True
+                    v, parameters, -weight * beside(h, a) * a, allow_unused=True
                 )
                 sums = [s if g is None else s + g for s, g in zip(sums, grads, strict=True)]
     return [state[:, 1], *sums]
