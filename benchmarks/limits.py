@@ -11,7 +11,7 @@ All times are of the processor, which other programs on the machine disturb leas
 
 A fraction of 1 says that nothing is left to gain without other arithmetic. Operators that overlap
 or find their numbers in the caches can be faster than copies, so that it may exceed 1 a little.
-Native kernels are no operators of torch: what they multiply is told by ``also``.
+Native kernels are not operators of torch: what they multiply is told by ``also``.
 """
 
 import statistics

@@ -1,7 +1,7 @@
 """Build ``assets/digits.npz`` from ``digits.csv.gz`` of scikit-learn 1.9.1.
 
 It is the test part of the UCI Optical Recognition of Handwritten Digits: 1,797 images of 8 x 8
-with grey levels 0..16. The split is ``RandomState(0).permutation(1797)`` cut 1297/200/300.
+with gray levels 0..16. The split is ``RandomState(0).permutation(1797)`` cut 1297/200/300.
 
 Usage:
     pip download --no-deps scikit-learn==1.9.1

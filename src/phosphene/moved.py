@@ -1,4 +1,4 @@
-"""Modules that moved: whoever imports one by its old name is told the new one."""
+"""Modules that moved: importing one by its old name raises an error that names the new one."""
 
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder

@@ -227,7 +227,10 @@ def test_every_setting_is_explained_and_nothing_else(row):
 def test_help_of_the_command_line(capsys):
     assert main(["train", "beta-vae", "--help"]) == 0
     shown = capsys.readouterr().out
-    for name, line in (("--model.beta", "Weight of the KL."), ("--model.sigma", "That scale")):
+    for name, line in (
+        ("--model.beta", "Weight of the KL."),
+        ("--model.sigma", "deviation or scale"),
+    ):
         assert name in shown
         assert line in shown
     assert "--model.particles" not in shown

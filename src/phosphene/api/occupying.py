@@ -1,4 +1,4 @@
-"""A run folder while a training holds it: made, locked, taken away where nothing came of it."""
+"""The run folder during a training: created, locked, and removed if no checkpoint was written."""
 
 import json
 import shutil

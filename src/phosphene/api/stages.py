@@ -1,4 +1,4 @@
-"""Trainings in stages: each part of a model is trained on what the parts before it make.
+"""Training in stages: each part of a model is trained on the output of the parts before it.
 
 A model with stages (:class:`phosphene.core.stages.Staged`) names them, and says of each which part
 it is and what its data are. Each stage is a run of its own in ``stages/`` of the run's folder, with

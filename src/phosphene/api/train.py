@@ -1,4 +1,4 @@
-"""Train any system on what it learns from, by name."""
+"""Train any system by name: a model on data, an agent in an environment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields

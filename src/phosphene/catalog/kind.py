@@ -1,4 +1,4 @@
-"""What a kind of subject is: something that is learned from, as data sets and environments are."""
+"""The row of a kind of subject; data sets and environments are built in."""
 
 import importlib
 from collections.abc import Mapping, Sequence

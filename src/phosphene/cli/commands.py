@@ -5,11 +5,11 @@ __all__ = ["COMMANDS"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "systems": ("[--family F]", "list what can be trained, solved or proved"),
     "data": ("[NAME] [--out FILE]", "list the data sets, or look at one"),
-    "environments": ("[NAME] [--json]", "list where agents can act"),
+    "environments": ("[NAME] [--json]", "list the environments for agents"),
     "train": ("SYSTEM [--data D]", "train a system; the run is one folder"),
     "sample": ("RUN [-n 64] [--out FILE]", "draw samples, interpolations and traversals"),
     "evaluate": ("RUN [--json]", "score a run on held-out data"),
-    "play": ("RUN [--out FILE]", "watch an agent: gif, mp4 or moments in a row"),
+    "play": ("RUN [--out FILE]", "show an agent: gif, mp4 or a row of frames"),
     "solve": ("SOLVER [--env E]", "solve a known decision process exactly"),
     "compare": ("SYSTEM... [--data D]", "train several under one budget, in one table"),
     "report": ("RUN", "write a self-contained report.html"),

@@ -27,13 +27,13 @@ class Arguments:
 
     Args:
         systems: Names of the catalogue.
-        budget: Of each training; recipe gives each system its own recipe's.
+        budget: Budget of each training; recipe gives each system its own recipe's.
         seeds: How many trainings of each system; scores are means over them.
-        recipe: Whose settings each system starts from.
-        name: Of the folder below runs/.
+        recipe: Recipe whose settings each system starts from.
+        name: Name of the folder below runs/.
         threads: Threads of torch; by default the fastest for each system.
         device: Where to train.
-        trust: Taken as everywhere; what is compared is named here, and so is trusted already.
+        trust: Has no effect: what is compared is named here, and so trusted already.
         json: Print the table as JSON; progress goes to stderr.
     """
 

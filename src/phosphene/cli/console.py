@@ -51,7 +51,7 @@ class TrainingConsole:
     """A listener for :mod:`phosphene.core.progress` that writes to stderr.
 
     Args:
-        every: Seconds between lines where stderr is no terminal.
+        every: Seconds between lines where stderr is not a terminal.
         console: Where to draw; stderr when None.
 
     Example:
@@ -202,7 +202,7 @@ class TrainingConsole:
 
 
 class ScoringConsole:
-    """Told what is being scored, it draws a bar on stderr; nothing where that is no terminal.
+    """Told what is being scored, it draws a bar on stderr; nothing where that is not a terminal.
 
     Example:
         >>> with ScoringConsole() as told:

@@ -1,4 +1,4 @@
-"""``phosphene data``: what there is to train on, and a look at it."""
+"""``phosphene data``: list the data sets, or describe one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

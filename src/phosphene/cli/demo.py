@@ -23,10 +23,10 @@ class Arguments:
     """Train a variational autoencoder on handwritten digits, score it, and write a report.
 
     Args:
-        budget: Of the training.
+        budget: Budget of the training.
         data: A data set of images.
         name: Of the run, below runs/.
-        seed: Of everything.
+        seed: Seed of everything.
     """
 
     budget: Annotated[str, arg(metavar="BUDGET")] = "75s"

@@ -1,4 +1,4 @@
-"""``phosphene environments``: where agents can act."""
+"""``phosphene environments``: list the environments, or describe one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

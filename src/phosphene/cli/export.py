@@ -21,7 +21,7 @@ class Arguments:
         format: onnx needs the extra 'onnx'; torchscript needs nothing.
         what: Which part of the model: decoder, encoder or policy; by default the first it has.
         samples: Also write this many samples, as npz and as a picture.
-        seed: Of the samples.
+        seed: Seed of the samples.
         out: The file of the model; by default in export/ of the run.
         trust: Use what the run names to be imported, run or fetched; see the page on runs.
         json: Print what was written as JSON.

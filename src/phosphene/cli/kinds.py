@@ -1,4 +1,4 @@
-"""Options of the commands that depend on what is learned from: kinds of subjects name theirs."""
+"""Options of a command that depend on the kind of subject; each kind declares its own."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""How commands speak: tables and results on stdout, progress and notes on stderr."""
+"""Output of the commands: tables and results on stdout, progress and notes on stderr."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""``phosphene play``: an agent at work, as a moving picture."""
+"""``phosphene play``: a moving picture of a trained agent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from phosphene.core.ranges import COUNT, SEED, Within
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Play episodes of a trained agent and write what it looks like.
+    """Play episodes of a trained agent and write them as a moving picture.
 
     Args:
         run: A run folder, or its name below runs/.
-        out: Where the picture goes: .gif, .mp4, or .png for eight moments side by side; by default
+        out: Where the picture goes: .gif, .mp4, or .png for eight frames side by side; by default
             play.gif in the run.
-        episodes: How many, one after the other.
-        seed: Which ones; training met none of them.
+        episodes: Number of episodes, one after the other.
+        seed: Seed of the episodes, none of which is from training.
         sampled: Draw actions as the agent explores, instead of its best ones.
         fps: Frames a second.
         most: Frames at most; of a longer film every second, third, ... one is kept.

@@ -22,7 +22,7 @@ class Arguments:
     Args:
         name: Which one; nothing lists them.
         all: Check every one.
-        seed: Of whatever is random in it.
+        seed: Seed of its random numbers.
         json: Print JSON.
     """
 

@@ -1,7 +1,7 @@
-"""What is printed is text, whatever it is printed on.
+"""Safe printing of text that others chose: names of files, data sets, runs and columns.
 
-It holds names of other people's: of files, data sets, runs, columns. They are never markup and
-steer no terminal, and where a stream lacks a character, theirs or ours, an escape stands for it.
+They are never read as markup and send no control sequences to a terminal. A character that the
+stream's encoding lacks is printed as an escape.
 """
 
 import codecs

@@ -38,7 +38,7 @@ class Arguments:
             steps.
         recipe: Which recipe's settings to start from: default, paper, ...
         name: The run is written to runs/NAME; by default, system, data and date.
-        seed: Of weights, batches and noise.
+        seed: Seed of weights, batches and noise.
         threads: Threads of torch; by default those that make the first steps fastest.
         resume: Go on from the last checkpoint of --name.
         device: Where to train.

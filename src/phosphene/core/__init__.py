@@ -1,1 +1,1 @@
-"""What everyone speaks: events, batches, phases, protocols, configuration, errors, noise."""
+"""What all packages share: events, batches, phases, protocols, configuration, errors, noise."""

@@ -1,4 +1,4 @@
-"""What values of a JSON file that somebody sent may be."""
+"""Checks of values in a JSON file that may come from anybody."""
 
 import re
 from collections.abc import Callable

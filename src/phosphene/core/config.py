@@ -97,7 +97,7 @@ def decode(value: Any) -> Any:
 def fits(value: Any, annotation: Any) -> bool:
     """Whether a value is of a plain type: a number, text, a choice, a tuple of such, or None.
 
-    Whole numbers fit where floats are asked for; booleans are no numbers.
+    Whole numbers fit where floats are asked for; booleans are not numbers.
 
     Example:
         >>> fits(3, float), fits(0.5, int), fits("sgd", Literal["adam"])

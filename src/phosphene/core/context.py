@@ -1,4 +1,4 @@
-"""What a model is conditioned on, declared beside the event, and the values of one batch."""
+"""The context of a model: its declaration beside the event, and its values for one batch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace

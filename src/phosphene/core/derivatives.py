@@ -1,7 +1,7 @@
-"""When torch must see a formula itself, and the gradients that it then finds.
+"""Higher derivatives of operations whose backward is written by hand.
 
-What is computed by hand (a native kernel, a backward of our own) knows its first derivative only.
-These say when more is asked for, and answer from the formula in plain torch.
+A native kernel or a hand-written backward gives first derivatives only. These functions tell when
+more is needed, and then take the gradients from the formula in plain torch.
 """
 
 from collections.abc import Callable, Sequence

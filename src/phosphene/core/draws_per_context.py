@@ -1,4 +1,4 @@
-"""Many draws for each of many contexts, of any sampler."""
+"""Many draws for each row of a context, with any sampler."""
 
 import functools
 import inspect

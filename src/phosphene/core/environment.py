@@ -1,4 +1,4 @@
-"""What an agent acts in: the specification of an environment, a step, many environments at once."""
+"""Interfaces of environments: the specification, one step, many environments at once."""
 
 import sys
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ class EnvSpec:
 
     @property
     def states(self) -> int | None:
-        """How many states an observation can name; None where it is no number of a state."""
+        """How many states an observation can name; None where it is not a number of a state."""
         event = self.observation
         return event.levels if event.kind == "tokens" and event.shape == (1,) else None
 

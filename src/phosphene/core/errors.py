@@ -47,7 +47,7 @@ class ConfigError(PhospheneError):
 
 
 class ChoiceError(ConfigError, UnknownNameError):
-    """A setting that is none of the values that it may have.
+    """A setting whose value is not one of those allowed.
 
     Example:
         >>> print(ChoiceError("norm", "groop", ("none", "group")))

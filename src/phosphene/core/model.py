@@ -16,7 +16,7 @@ __all__ = ["Model"]
 
 
 class Claims:
-    """What a model says of itself: attributes of its class or instance, which are no settings."""
+    """What a model states about itself: attributes that are not settings."""
 
     likelihood: Likelihood = "none"
     """Which kind of likelihood this instance has for its event."""

@@ -1,4 +1,4 @@
-"""Mean, spread and range of reals, and the two maps between data and what networks see."""
+"""Mean, standard deviation and range of real data, and the maps that standardize and restore it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ _RATIO = 4096.0
 
 @dataclass(frozen=True, kw_only=True)
 class Moments:
-    """What the scale of each dimension is, over all examples and in float64.
+    """Mean, standard deviation and range of each dimension over all examples, in float64.
 
     Args:
         n: How many examples.

@@ -1,4 +1,4 @@
-"""What a training tells whoever listens: a console, a JSONL file, a page, a test.
+"""Events of a training and their listeners: a console, a JSONL file, a page, a test.
 
 A listener is called with each event, in the process that tells (rank 0). It ends the training after
 the step in hand by raising :class:`StopTraining`; what was learned is judged and saved as at the

@@ -238,7 +238,7 @@ class Acts(Protocol, metaclass=Capability):
 
 @runtime_checkable
 class Inverts(Protocol, metaclass=Capability):
-    """Knows how far it is from what it comes back to."""
+    """Measures the error of its own inverse."""
 
     def inverse_error(self, x: Tensor, context: Context | None = None) -> Tensor:
         """The largest difference after forward and inverse (n,), over the largest value."""
@@ -272,7 +272,7 @@ class Translates(Protocol, metaclass=Capability):
 
 @runtime_checkable
 class Transfers(Protocol, metaclass=Capability):
-    """Maps an example given one image to what it would be given another."""
+    """Maps an example from one conditioning image to another."""
 
     def transfer(self, x: Tensor, given: Context, wanted: Context) -> Tensor:
         """The examples (n, *event.shape) as they would be for the wanted condition."""

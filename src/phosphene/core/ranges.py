@@ -31,7 +31,7 @@ _MOST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Within:
-    """What a number, or each of several, may be at least and at most.
+    """The least and the greatest value of a number, or of each of several.
 
     It stands in the annotation of a setting or an option, ``Annotated[int, Within(1, 100)]``, and
     is checked where the setting is taken.
@@ -56,7 +56,7 @@ class Within:
     below: bool = False
 
     def check(self, name: str, value: Any) -> None:
-        """Refuse what lies outside; None and what is no number are somebody else's matter."""
+        """Refuse what lies outside; None and what is not a number are somebody else's matter."""
         for number in value if isinstance(value, tuple | list) else (value,):
             if isinstance(number, bool) or not isinstance(number, int | float):
                 continue

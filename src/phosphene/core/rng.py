@@ -1,4 +1,4 @@
-"""Noise as a pure function of a seed and a few counters, and the global generator kept out."""
+"""Noise as a pure function of a seed and a few counters, never of the global generator."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ def check_seed(seed: object) -> int:
     """A seed that all generators take.
 
     Raises:
-        ConfigError: It is no whole number, or out of range.
+        ConfigError: It is not a whole number, or out of range.
 
     Example:
         >>> check_seed(3)

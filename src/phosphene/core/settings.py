@@ -42,7 +42,7 @@ class Setting:
         default: Its default; ``inspect.Parameter.empty`` where it must be given.
         help: One line.
         positional: Whether it may be given without its name.
-        pinned: Whether it is no argument.
+        pinned: Whether it is not an argument.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class _Declared:
-    """What stands in the body of a class, until the class is made."""
+    """Stands for a setting in a class body until the class is made."""
 
     default: Any
     help: str = ""
@@ -96,7 +96,7 @@ def pinned(*, default: T = _NONE, init: Literal[False] = False) -> T:
 
     Args:
         default: Its value; without one, ``setup`` finds it.
-        init: Says to type checkers that it is no argument.
+        init: Says to type checkers that it is not an argument.
 
     Example:
         >>> from phosphene.core.config import Configured
@@ -227,7 +227,7 @@ def _bound(
     """A call's arguments by name, with defaults.
 
     Raises:
-        UnknownNameError: A keyword is no setting; it names the nearest.
+        UnknownNameError: A keyword is not a setting; it names the nearest.
         TypeError: One is missing, or there are too many.
     """
     known = list(signature.parameters)[1:]

@@ -1,4 +1,4 @@
-"""Models that are trained in stages: each part on what the parts before it make."""
+"""Models that are trained in stages: each part on the output of the parts before it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is learned from: a subject, its source of batches, and its judge."""
+"""Interfaces of what is learned from: the subject, its source of batches, its judge."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol

@@ -44,11 +44,11 @@ class Trainable(Configured, nn.Module):
     nearer to a known optimum, the best on held-out examples is the one that was stopped early."""
 
     def judged(self, batch: Batch) -> Loss:
-        """What the best weights are chosen by on held-out examples; early stopping too.
+        """The loss on held-out examples that selects the best weights and stops early.
 
-        It is the loss that training ends with. Where the loss is weighted by what moves in training
-        (a warm-up, a multiplier), or has parts that are no aim (a penalty, a term that only moves
-        codes), a model says here what it is for.
+        By default it is the training loss at the end of training. A model overrides it where the
+        training loss has weights that change (a warm-up, a multiplier) or terms that are not the
+        objective (a penalty, a term that only moves codes).
         """
         return self.loss(batch)
 

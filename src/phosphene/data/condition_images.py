@@ -1,4 +1,4 @@
-"""Pictures of the user's own that condition a model: read, and refused where they do not fit."""
+"""The user's own images as conditions of a model; images that do not fit are refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which parts of the data a model is told: labels, images, and columns of a table by name."""
+"""Which parts of the data condition a model: labels, images, and columns of a table by name."""
 
 import csv
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Few labels among many examples: make each batch hold some."""
+"""Batches for data with few labels: each batch holds some labeled examples."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Images beside themselves at a lower resolution: what super-resolution is learned from.
+"""Pairs of an image and its low-resolution version, for super-resolution.
 
 The kernel is the area average: a pixel of low resolution is the mean of a block of
 ``factor x factor`` pixels, rounded to a code of 256 levels. Of all kernels it is the one for which
@@ -75,7 +75,7 @@ def with_low_resolution(dataset: Dataset, factor: int = 4) -> Dataset:
         factor: How many times smaller the other image is.
 
     Raises:
-        DataError: The examples are no images of codes, already have images beside them, or have
+        DataError: The examples are not images of codes, already have images beside them, or have
             sides that the factor does not divide.
 
     Example:

@@ -39,7 +39,7 @@ def named_splits(source: str, names: Iterable[str]) -> dict[str, Split]:
     """Those of some names that are splits, and which.
 
     A name may say more than the split, where another says the same of another split: ``x.train``
-    beside ``x.test``. A class that is called ``test tube`` is no split.
+    beside ``x.test``. A class that is called ``test tube`` is not a split.
 
     Args:
         source: What the user typed, for the error.
@@ -147,7 +147,7 @@ def locate(
         source: What the user typed, for the error.
         split: The split that is wanted.
         sizes: The number of examples of each stored part, by the name it is stored under.
-        limit: At most so many rows, drawn at random since sources are often sorted by class.
+        limit: At most this many rows, drawn at random since sources are often sorted by class.
         names: Of the examples of each part, where they have names that stay with them: these then
             decide what is held out.
 

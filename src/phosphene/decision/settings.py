@@ -10,4 +10,4 @@ __all__ = ["DiscountSettings"]
 class DiscountSettings(Configured):
     """What later rewards are worth."""
 
-    gamma: Part = setting(default=0.99, help="Discount.")
+    gamma: Part = setting(default=0.99, help="Discount factor of later rewards.")

@@ -1,4 +1,4 @@
-"""A model in evaluation, given examples in batches."""
+"""A model evaluated in batches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

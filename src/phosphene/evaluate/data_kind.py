@@ -1,4 +1,4 @@
-"""Kinds of data: what an example looks like, what it may be compared on, and what is simple.
+"""Kinds of data: how examples are shown, which features compare them, and simple baselines.
 
 One file a kind in ``data_kinds/``; shared code asks :func:`kind_of` and has no branch on what it is
 told. Other packages add kinds by an entry point of the group ``phosphene.data_kinds``.
@@ -19,7 +19,7 @@ __all__ = ["DATA_KINDS", "DataKind", "data_kind", "kind_of", "picture"]
 
 
 class DataKind:
-    """Data of which nothing is known but their numbers; kinds override what they know better."""
+    """Numbers of which nothing else is known; each kind overrides what it knows better."""
 
     name = ""
     place: float = 0.0

@@ -132,7 +132,7 @@ class PcaFeatures:
 
 
 class RandomConvFeatures:
-    """A convolutional network with random weights that are the same for ever.
+    """A convolutional network with fixed random weights.
 
     Three 3x3 convolutions with leaky rectifiers, each halving an image of 4 pixels or more, pooled
     to 2x2: 128 features for an image of any size and number of channels. Random convolutions keep
@@ -177,7 +177,7 @@ class RandomConvFeatures:
 class Classifier(nn.Module):
     """A small convolutional digit classifier; its last hidden layer gives 64 features.
 
-    Trained on the MNIST training split, shifted, rotated and half of it binarized, so that grey
+    Trained on the MNIST training split, shifted, rotated and half of it binarized, so that gray
     and binary digits are both in its domain (scripts/build_classifier.py).
     """
 

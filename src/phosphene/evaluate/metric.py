@@ -1,4 +1,4 @@
-"""What a metric is called, measured in, and says: declared beside the code that computes it."""
+"""A metric's name, unit and meaning, declared beside the code that computes it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

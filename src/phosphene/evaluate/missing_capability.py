@@ -1,4 +1,4 @@
-"""What to say of a model that cannot do what is asked of it."""
+"""The error for a model that lacks a capability."""
 
 from phosphene.catalog import able
 from phosphene.core.errors import EventError, listed

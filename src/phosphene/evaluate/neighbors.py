@@ -1,4 +1,4 @@
-"""What nearest neighbors say: precision, recall, density, coverage, memorization, diversity."""
+"""Nearest-neighbor scores: precision, recall, density, coverage, memorization, diversity."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ def _radii(x: Tensor, k: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Manifolds:
-    """Four answers from balls around each example that reach its k-th neighbor.
+    """Precision, recall, density and coverage, by balls that reach each example's k-th neighbor.
 
     Args:
         precision: Per sample, whether it lies in the ball of some real example.

@@ -1,4 +1,4 @@
-"""What a room offers to be found: by its files, by those of rooms above, by other packages."""
+"""Registries filled by the modules of a package, of packages above it, and by entry points."""
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[P]):
-    """Things by name, in the order of their places; modules that hold some add them as they load.
+    """Entries by name, in the order of their places; a module adds its own when it is imported.
 
     Args:
         what: What one of them is called, for errors.

@@ -1,4 +1,4 @@
-"""Everything that can be said about a model with numbers, picked by what it can do."""
+"""All scores of a model, chosen by its capabilities."""
 
 import math
 

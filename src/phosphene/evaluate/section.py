@@ -53,7 +53,7 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What a report is of.
+    """What a report shows: a model, its data and how it was trained.
 
     Args:
         model: A trained model.

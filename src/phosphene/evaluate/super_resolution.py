@@ -1,4 +1,4 @@
-"""Scores of super-resolution: is it near the truth, does it give its input back, is it one of many?
+"""Scores of super-resolution: closeness to the truth, consistency with the input, diversity.
 
 They are true for a model that is conditioned on an image and can sample at a temperature, on data
 whose images are the examples at a lower resolution (``Dataset.reduction``).

@@ -1,4 +1,4 @@
-"""Pictures of a model of images given other images: one example under many conditions."""
+"""Pictures of image-to-image models: one example under many conditions."""
 
 import numpy as np
 import torch

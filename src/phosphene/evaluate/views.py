@@ -1,4 +1,4 @@
-"""What is worth looking at in a model: draws, paths between codes, directions, neighbors."""
+"""Views of a model: draws, paths between codes, directions, neighbors."""
 
 import inspect
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""Generative models, one room a family; rooms do not import each other."""
+"""Generative models, one package a family; families do not import each other."""

@@ -1,4 +1,4 @@
-"""Values whose gradients kernels give with them."""
+"""Values that a kernel returns together with their gradients."""
 
 from collections.abc import Callable
 from typing import Any

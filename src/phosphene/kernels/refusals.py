@@ -1,4 +1,4 @@
-"""What the gate says of arguments that a kernel cannot take; generated code calls it by name."""
+"""Error messages for arguments that a kernel cannot take; generated code calls them by name."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ def _named(
 def misfit(
     single: Mapping[str, Any], lists: Mapping[str, tuple[Any, bool]], error: Exception
 ) -> NoReturn:
-    """An argument is no tensor, or none whose memory can be read."""
+    """An argument is not a tensor, or none whose memory can be read."""
     for name, item in _named(single, lists):
         if not isinstance(item, Tensor):
             raise KernelError(f"{name} must be a tensor, got {_given(item)}") from error

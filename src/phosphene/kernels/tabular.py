@@ -3,7 +3,7 @@
 One loop serves every method of learning without a model. Its state is tensors (:class:`Progress`),
 so that a run may be cut anywhere and goes on bit for bit; each of its random numbers is a function
 of a key, the number of the step, and what the number is for. The reference has the same bits; it
-also acts in environments that are no tables.
+also acts in environments that are not tables.
 """
 
 from bisect import bisect_right
@@ -182,7 +182,7 @@ def advance(
         world: What is acted in.
         settings: What is learned and how.
         progress: How far it has come.
-        steps: At most so many steps.
+        steps: At most this many steps.
         episodes: Stop when so many episodes have ended, over all calls.
         policy: (2, S, A), float64: cumulated probabilities of actions, and the probabilities.
         record: Return what was met.

@@ -1,4 +1,4 @@
-"""Learning in tables: what the kernel is told, what it keeps, what it acts in."""
+"""Tabular learning: the kernel's settings, progress and world."""
 
 import math
 from dataclasses import dataclass, field

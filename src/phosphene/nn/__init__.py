@@ -1,1 +1,1 @@
-"""Bricks: networks, output distributions, Gaussian divergences. They know no task."""
+"""Building blocks: networks, output distributions, Gaussian divergences. They know no task."""

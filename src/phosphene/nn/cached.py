@@ -1,4 +1,4 @@
-"""What is computed once from tensors, and again when their contents have changed."""
+"""Values computed once from tensors, and again when the tensors have changed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar

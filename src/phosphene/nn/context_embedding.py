@@ -1,4 +1,4 @@
-"""What a network is told besides its input: a label or a vector, perhaps unknown or withheld."""
+"""Layers that bring a context into a network: a label, a vector or an image."""
 
 from collections.abc import Mapping
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Whole samplers by native kernels, where there is one for the case; None where there is none.
+"""Whole samplers computed by native kernels; None where no kernel fits.
 
 A kernel draws what the sampler in torch draws from the same uniform numbers.
 """

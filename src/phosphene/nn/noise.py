@@ -1,4 +1,4 @@
-"""Dropout that is told its noise, so that ranks, accumulation and resume cannot change a result."""
+"""Dropout with noise given to it, so that ranks, accumulation and resume cannot change a result."""
 
 from collections.abc import Callable
 

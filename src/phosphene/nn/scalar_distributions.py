@@ -1,4 +1,4 @@
-"""Distributions of one dimension given those before it, for models that generate in turns.
+"""Distributions of one dimension given those before it, for autoregressive models.
 
 A network gives each dimension ``size`` numbers, as a tensor (..., D, size); a conditional turns
 them into log-probabilities of codes (or densities of reals), and a uniform number into a value.

@@ -31,9 +31,10 @@ class DistortionSettings(Configured):
     shift: NotNegative = setting(
         default=0.0,
         help="Training images are moved by up to this many pixels either way; the networks are "
-        "told the distortion, which is zero ever after.",
+        "given the distortion, which is 0 after training.",
     )
     warp: NotNegative = setting(
         default=0.0,
-        help="They are turned by up to this many radians, and stretched by up to its exponential.",
+        help="Training images are rotated by up to this many radians and stretched by up to its "
+        "exponential.",
     )

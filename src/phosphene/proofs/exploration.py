@@ -1,4 +1,4 @@
-"""How actions are chosen while values are guesses: frequencies, and what exploration leads to."""
+"""Exploration: how often each action is chosen, and what that leads to."""
 
 import torch
 from torch import Tensor

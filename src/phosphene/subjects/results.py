@@ -1,4 +1,4 @@
-"""What the verbs find, of any kind of subject."""
+"""Results of the verbs, for any kind of subject."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

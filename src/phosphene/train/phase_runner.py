@@ -1,4 +1,4 @@
-"""One phase at work: its optimiser, its wrapper, its gradient step."""
+"""Runs one phase: its optimizer, its wrapper, its gradient step."""
 
 import math
 from collections.abc import Callable, Sequence

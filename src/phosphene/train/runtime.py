@@ -1,4 +1,4 @@
-"""The one thin place that speaks torch.distributed: processes, wrappers, reductions."""
+"""The one module that calls torch.distributed: processes, wrappers, reductions."""
 
 import gc
 import os

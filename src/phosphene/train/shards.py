@@ -1,6 +1,6 @@
 """Checkpoints of sharded models (FSDP2): torch's distributed checkpoint, read as data.
 
-Torch's own reader unpickles the index of a checkpoint and what is no tensor. Here the index may
+Torch's own reader unpickles the index of a checkpoint and what is not a tensor. Here the index may
 name only the classes that an index is made of, and the rest is read as weights are.
 """
 

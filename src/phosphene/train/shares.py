@@ -1,4 +1,4 @@
-"""Who takes which rows of a global batch."""
+"""Which rows of a global batch each rank takes."""
 
 from phosphene.core.errors import ConfigError
 

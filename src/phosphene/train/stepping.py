@@ -1,4 +1,4 @@
-"""Adam's step for small networks, where what surrounds the fused kernel costs more than it."""
+"""Adam's step for small networks, for which the overhead of torch's optimizer dominates."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""Columns of tables: which type keeps what they tell apart."""
+"""Columns of tables: float32, or float64 where float32 would merge different values."""
 
 from collections.abc import Sequence
 from typing import Any

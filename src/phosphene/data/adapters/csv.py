@@ -71,7 +71,7 @@ class _Column:
 
     @property
     def is_text(self) -> bool:
-        """Whether some field is no number."""
+        """Whether some field is not a number."""
         return bool(self.text)
 
 

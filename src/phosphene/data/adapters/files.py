@@ -112,7 +112,7 @@ class Named:
 def in_parts(source: str, names: Sequence[str]) -> tuple[dict[str, list[Named]], tuple[str, ...]]:
     """Files by the split that a folder on their way, or their own name, says they belong to.
 
-    The outermost folders are looked at first, and those that are no splits are left out beside
+    The outermost folders are looked at first, and those that are not splits are left out beside
     some that are. Further within, and in the names of the files, all of them must be splits.
 
     Args:

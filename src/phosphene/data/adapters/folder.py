@@ -47,14 +47,14 @@ def folder(
         size: Pixels, ``64`` or ``48x64`` (height first); images are resized to cover it and
             cropped around their centers.
         channels: 1 or 3; by default what the images share.
-        levels: Reduce the codes to so many grey levels; 2 makes black and white.
+        levels: Reduce the codes to this many gray levels; 2 makes black and white.
         limit: Read at most this many images of the split.
         condition_size: Of the conditions of pairs; by default ``size``.
         condition_channels: The same for them; by default what they share.
         condition_levels: The same for them; by default 256.
 
     Raises:
-        DataError: There is no such folder, it holds no (readable) images, or it mixes grey and
+        DataError: There is no such folder, it holds no (readable) images, or it mixes gray and
             color images and ``channels`` does not say which is wanted.
     """
     root, shape = expanded(argument), parse_size(size)

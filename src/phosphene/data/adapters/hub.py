@@ -43,7 +43,7 @@ def hub(
         split: Which part; what is not stored is a fixed tenth of the training part.
         size: Pixels, ``64`` or ``48x64`` (height first).
         channels: 1 or 3; by default what the images share.
-        levels: Reduce the codes to so many grey levels; 2 makes black and white.
+        levels: Reduce the codes to this many gray levels; 2 makes black and white.
         config: The configuration of a data set that has several.
         image: The column of images; by default the first that holds images.
         label: The column of labels; by default the first class label, or ``label``.

@@ -77,7 +77,7 @@ def parse_size(text: str | int) -> tuple[int, int]:
 
 
 def channels_of(source: Source, room: Room) -> int:
-    """1 for grey and 3 for color, from the header alone; transparency does not count."""
+    """1 for gray and 3 for color, from the header alone; transparency does not count."""
     with opened(source, room, pixels=False) as image:
         if image.mode == "P":
             palette = np.asarray(image.getpalette() or [0]).reshape(-1, 3)
@@ -235,7 +235,7 @@ def common_channels(source: str, files: Sequence[Source], wanted: int | None) ->
 
     Raises:
         ConfigError: The user asked for something else than 1 or 3.
-        DataError: The files mix grey and color, and the user did not say which is wanted.
+        DataError: The files mix gray and color, and the user did not say which is wanted.
     """
     if wanted is not None:
         if wanted not in _MODES:

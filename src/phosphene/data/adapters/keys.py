@@ -1,4 +1,4 @@
-"""What arrays of a file are called: ``x``, ``y``, ``vector``, ``image``, of all or of a split."""
+"""Names of the arrays in a file: ``x``, ``y``, ``vector``, ``image``, of all or of a split."""
 
 import re
 from collections.abc import Iterable

@@ -134,7 +134,7 @@ def load_pairs(
         root: The folder.
         parts: Images and conditions of each part.
         sides: How images and conditions are read.
-        limit: At most so many pairs.
+        limit: At most this many pairs.
     """
     matched = {part: match(source, *both) for part, both in parts.items()}
     every = [pair for pairs, _ in matched.values() for pair in pairs]

@@ -1,4 +1,4 @@
-"""What names of data do beside reading files of this machine."""
+"""Which names of data run a command or read from the network."""
 
 from phosphene.core.paths import expanded
 
@@ -18,7 +18,7 @@ def webdataset(argument: str) -> str:
 
 
 def hub(argument: str) -> str:
-    """A name that is no folder is looked up on the hub."""
+    """A name that is not a folder is looked up on the hub."""
     return "" if saved(argument) else "reads from the hub"
 
 

@@ -1,4 +1,4 @@
-"""Images opened in many threads, within the memory that they share."""
+"""Images decoded in several threads within one limit of memory."""
 
 import io
 import threading

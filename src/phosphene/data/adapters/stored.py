@@ -1,4 +1,4 @@
-"""Arrays in files, read a block at a time: their reals and their codes, checked on the way."""
+"""Arrays in files, read and checked block by block: reals or codes."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -111,7 +111,7 @@ class Rows:
 
 
 class _Fault:
-    """Values that may not be there: how many, and where the first is."""
+    """Invalid values: how many, and where the first one is."""
 
     def __init__(self, what: str) -> None:
         self.what, self.count, self.first = what, 0, ""

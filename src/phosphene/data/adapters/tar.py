@@ -1,4 +1,4 @@
-"""Tar shards read file after file, each looked at before it is held."""
+"""Tar shards read file after file, each checked before it is kept in memory."""
 
 import bz2
 import gzip
@@ -23,7 +23,7 @@ _PACKED: dict[bytes, Callable[[Any], Any]] = {
 
 
 class _Begun:
-    """A stream of which the beginning was read to look at it."""
+    """A stream whose beginning was already read."""
 
     def __init__(self, begin: bytes, rest: Any) -> None:
         self._begin, self._rest = begin, rest
@@ -38,7 +38,7 @@ class _Begun:
 
 
 class _Counted:
-    """A stream that stops where the headers of an archive do not end."""
+    """A stream that refuses a header longer than the limit."""
 
     def __init__(self, source: str, stream: Any) -> None:
         self._source, self._stream, self.left = source, stream, _HEADERS

@@ -1,4 +1,4 @@
-"""Files of tables: how each is written, its names, its rows, its numbers."""
+"""Delimited text files: their dialect, column names, rows and numbers."""
 
 import csv as reader
 import math

@@ -48,7 +48,7 @@ def webdataset(
         split: Which part; a fixed tenth of the samples is held out for each.
         size: Pixels, ``64`` or ``48x64`` (height first).
         channels: 1 or 3; by default what the images share.
-        levels: Reduce the codes to so many grey levels; 2 makes black and white.
+        levels: Reduce the codes to this many gray levels; 2 makes black and white.
         limit: Read only this many samples from the shards, before they are split.
 
     Raises:

@@ -49,7 +49,8 @@ class A2C(EnvironmentSettings, ValueSettings, ActorCritic):
 
     steps: Count = setting(default=5, help="Time steps between gradient steps.")
     lambda_: Part = setting(
-        default=1.0, help="Weight of longer looks ahead in the advantages, 0 to 1."
+        default=1.0,
+        help="lambda of generalized advantage estimation, 0 to 1; 1 sums rewards to the end.",
     )
     normalize: bool = setting(
         default=False, help="Whether the advantages of a step have mean 0 and variance 1."

@@ -68,10 +68,10 @@ class ActorCritic(ObservationSettings, DiscountSettings, Agent):
         default=(64, 64), help="Widths of both networks' hidden layers."
     )
     activation_name: str = setting(
-        alias="activation", default="tanh", help="Between the hidden layers."
+        alias="activation", default="tanh", help="Activation between the hidden layers."
     )
     first_log_std: float = setting(
-        alias="log_std", default=0.0, help="Where the log standard deviations begin."
+        alias="log_std", default=0.0, help="Initial value of the log standard deviations."
     )
 
     def setup(self) -> None:

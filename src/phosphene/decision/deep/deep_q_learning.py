@@ -1,4 +1,4 @@
-r"""Deep Q-learning: a network in place of the table, and experience that is replayed."""
+r"""Deep Q-learning: a network in place of the table, and experience replay."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ __all__ = ["DeepQLearning"]
 
 
 class DeepQLearning(QNetworkSettings, QAgent):
-    r"""Q-learning with a network and replayed experience (Mnih et al., 2013).
+    r"""Q-learning with a network and experience replay (Mnih et al., 2013).
 
     .. math::
         L = \mathbb E\left[\left(r + \gamma \max_{a'} Q(s', a') - Q(s, a)\right)^2\right]

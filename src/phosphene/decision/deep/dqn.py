@@ -1,4 +1,4 @@
-r"""Deep Q-networks: a second network, which stands still for a while, says what to aim at."""
+r"""Deep Q-networks: targets come from a second network that is updated less often."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -62,7 +62,7 @@ class DQN(QNetworkSettings, QAgent):
         torch.Size([2])
     """
 
-    n_step: Count = setting(default=1, help="Rewards summed before Q takes over.")
+    n_step: Count = setting(default=1, help="Steps n of the n-step returns.")
     hold: Count = setting(
         default=1,
         help="Steps for which an environment that acts at random repeats its random action.",
@@ -73,25 +73,28 @@ class DQN(QNetworkSettings, QAgent):
         "cycles: at most one a cycle.",
     )
     tau: Annotated[float, Within(0, 1, above=True)] = setting(
-        default=1.0, help="What part of the way the target network then goes; 1 to copy."
+        default=1.0,
+        help="Part of the way that the target network moves in an update; 1 copies the weights.",
     )
     double_q: bool = setting(  # nn.Module has a method called double
         alias="double",
         default=True,
-        help="Whether the network that learns chooses the action whose value is aimed at.",
+        help="Double Q-learning: the learning network chooses the action of the target.",
     )
     dueling: bool = setting(
-        default=False, help="Whether V and the advantages have streams of their own."
+        default=False, help="Dueling: separate streams for V and the advantages."
     )
-    huber: bool = setting(default=True, help="Whether large errors count linearly.")
+    huber: bool = setting(default=True, help="Huber loss: large errors count linearly.")
     prioritized: bool = setting(
-        default=False, help="Whether transitions are drawn by their errors."
+        default=False, help="Prioritized replay: draw transitions in proportion to their errors."
     )
-    alpha: NotNegative = setting(default=0.6, help="How much the errors matter, 0 to 1.")
+    alpha: NotNegative = setting(default=0.6, help="Exponent of the errors in priorities, 0 to 1.")
     beta: NotNegative = setting(
-        default=0.4, help="How much of that bias is taken away at first; in the end all is."
+        default=0.4,
+        help="Initial exponent of the importance weights that correct the priorities; it rises to "
+        "1.",
     )
-    beta_steps: Count = setting(default=100_000, help="Environment steps until then.")
+    beta_steps: Count = setting(default=100_000, help="Environment steps until that exponent is 1.")
 
     def setup(self) -> None:
         """Make the parts."""

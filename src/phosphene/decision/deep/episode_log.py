@@ -9,7 +9,7 @@ __all__ = ["EpisodeLog"]
 
 
 class EpisodeLog:
-    """Adds up rewards, and tells of the episodes that ended.
+    """Adds up rewards, and reports the episodes that ended.
 
     Args:
         n: Environments, over all ranks.

@@ -1,4 +1,4 @@
-"""What networks see of an observation: numbers on a common scale, one-hot states, pixels."""
+"""Inputs of networks from observations: standardized numbers, one-hot states, pixels."""
 
 import math
 
@@ -66,7 +66,7 @@ class RunningScale(nn.Module):
 
 
 class Eyes(nn.Module):
-    """From an observation to features (n, size).
+    """Maps observations to features (n, size).
 
     Real observations are standardized if asked for, numbers of states become one-hot vectors, and
     images go through convolutions: those of Mnih et al. (2015) from 36 pixels on, two 3x3 layers

@@ -1,4 +1,4 @@
-r"""Proximal policy optimization: many small steps on a rollout, none of them far from it."""
+r"""Proximal policy optimization: several steps on each rollout, with a clipped ratio."""
 
 from collections.abc import Sequence
 
@@ -56,15 +56,17 @@ class PPO(EnvironmentSettings, ValueSettings, RewardSettings, ActorCritic):
     epochs: Count = setting(default=10, help="Passes over each rollout.")
     batch_size: Count = setting(
         default=256,
-        help="Moments in a gradient step, over all ranks; it divides environments x steps.",
+        help="Time steps in a gradient step, over all ranks; it divides environments x steps.",
     )
     lambda_: Part = setting(
-        default=0.95, help="Weight of longer looks ahead in the advantages, 0 to 1."
+        default=0.95, help="lambda of generalized advantage estimation, 0 to 1."
     )
-    clip: Positive = setting(default=0.2, help="epsilon, how far the ratio may go.")
+    clip: Positive = setting(
+        default=0.2, help="epsilon: the probability ratio is clipped to 1 - epsilon .. 1 + epsilon."
+    )
     clip_value: float | None = setting(
         default=None,
-        help="How far V may move from what it was, in the same manner; None for any distance.",
+        help="Clip changes of V to this distance too; None for no clipping.",
     )
     normalize: bool = setting(
         default=True, help="Whether advantages are normalized within each batch."

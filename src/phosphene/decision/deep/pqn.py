@@ -1,4 +1,4 @@
-"""Parallelized Q-network: no memory, but many environments and layers that are normalized."""
+"""Parallelized Q-network: many environments and layer normalization instead of a replay memory."""
 
 from collections.abc import Sequence
 
@@ -107,19 +107,18 @@ class PQN(EpsilonSettings, QNetworkSettings, RewardSettings, DiscountSettings, A
     """
 
     environments: Count = setting(
-        default=128, help="Copies to act in, side by side, over all ranks."
+        default=128, help="Environments that are stepped in parallel, over all ranks."
     )
     steps: Count = setting(default=16, help="Time steps of a rollout.")
     epochs: Count = setting(default=4, help="Passes over each rollout.")
     batch_size: Count = setting(
         default=512,
-        help="Moments in a gradient step, over all ranks; it divides environments x steps.",
+        help="Time steps in a gradient step, over all ranks; it divides environments x steps.",
     )
-    lambda_: Part = setting(
-        default=0.9, help="Weight of longer looks ahead in the returns, 0 to 1."
-    )
+    lambda_: Part = setting(default=0.9, help="lambda of the lambda-returns, 0 to 1.")
     epsilon_steps: Count = setting(
-        default=50_000, help="Environment steps from the one to the other."
+        default=50_000,
+        help="Environment steps over which that probability falls to its last value.",
     )
     norm: bool = setting(default=True, help="Whether each hidden layer is normalized.")
 

@@ -1,4 +1,4 @@
-r"""Prioritized replay: what surprised the agent is drawn more often, and counts less each time."""
+r"""Prioritized replay: transitions of large error are drawn more often and weighted less."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""What agents that learn the values of actions share: the network, and acting by it."""
+"""What agents that learn Q share: the network, and epsilon-greedy actions."""
 
 from collections.abc import Sequence
 

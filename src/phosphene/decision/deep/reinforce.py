@@ -1,4 +1,4 @@
-r"""REINFORCE: the gradient of what a policy earns, from whole episodes."""
+r"""REINFORCE: the policy gradient, estimated from whole episodes."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -68,14 +68,16 @@ class REINFORCE(EntropySettings, ActorCritic):
         default="value", help="``value``, a network fitted to returns, or ``none``."
     )
     reward_to_go: bool = setting(
-        default=True, help="Whether actions are credited only with what came after them."
+        default=True, help="Credit actions only with rewards that came after them."
     )
-    discounted_states: bool = setting(default=False, help="Whether the factor gamma^t is kept.")
+    discounted_states: bool = setting(
+        default=False, help="Keep the factor gamma^t in the gradient."
+    )
     normalize: bool = setting(default=False, help="Whether the credit of each batch is normalized.")
     value_steps: Count = setting(default=10, help="Gradient steps of the value on each batch.")
     longest: Count = setting(
         default=1000,
-        help="Steps after which an episode is left, where the environment sets no limit.",
+        help="Steps after which an episode is cut off, where the environment sets no limit.",
     )
 
     def setup(self) -> None:

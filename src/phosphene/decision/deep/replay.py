@@ -1,4 +1,4 @@
-"""Experience that is kept and learned from again: transitions in a ring, drawn at random."""
+"""Experience replay: transitions in a ring buffer, drawn at random."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

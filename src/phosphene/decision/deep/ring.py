@@ -1,4 +1,4 @@
-"""Rows of which the oldest are written over, and the returns of several steps."""
+"""A ring buffer, and returns over several steps."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["Ring", "n_step_returns"]
 
 
 class Ring:
-    """Columns of a fixed number of rows, of which the oldest are written over.
+    """A ring buffer: columns of a fixed number of rows, the oldest of which are overwritten.
 
     Memory is taken at the first write, where and of what type the rows are.
 

@@ -1,4 +1,4 @@
-"""Experience of agents that learn from what their present policy meets, and then forget it."""
+"""On-policy experience: rollouts of the current policy, discarded after an update."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ _ACTING, _SHUFFLING = 1, 2  # streams of random numbers
 
 @dataclass
 class RolloutBatch(Batch):
-    """Moments of rollouts; ``x`` are the observations.
+    """Time steps of rollouts; ``x`` are the observations.
 
     Args:
         action: What was done, in the policy's units (n,) or (n, d).
@@ -44,7 +44,7 @@ class RolloutBatch(Batch):
 
 
 class Player(Protocol):
-    """What rollouts ask of an agent."""
+    """What an agent needs for rollouts."""
 
     environments: int
     eyes: Eyes

@@ -1,4 +1,4 @@
-r"""Soft actor-critic: off-policy control that is paid for keeping its choices open."""
+r"""Soft actor-critic: off-policy control with a bonus for the policy's entropy."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -30,7 +30,7 @@ _LOG_STD = (-20.0, 2.0)
 
 
 class TwinCritic(nn.Module):
-    """Two networks for Q(s, a), of which the smaller value is believed.
+    """Two networks for Q(s, a), of which the smaller value is used.
 
     Args:
         spec: Of the environment.
@@ -100,23 +100,26 @@ class SAC(ReplaySettings, ActivationSettings, DiscountSettings, Agent):
         torch.Size([2, 1])
     """
 
-    environments: Count = setting(default=1, help="Copies to act in, side by side, over all ranks.")
+    environments: Count = setting(
+        default=1, help="Environments that are stepped in parallel, over all ranks."
+    )
     batch_size: Count = setting(default=256, help="Transitions in a gradient step, over all ranks.")
     capacity: Count = setting(
-        default=1_000_000, help="Transitions kept; the oldest are written over."
+        default=1_000_000,
+        help="Size of the replay memory in transitions; the oldest are overwritten.",
     )
     warmup: Natural = setting(
         default=100, help="Transitions, by uniform actions, before the first gradient step."
     )
     tau: Annotated[float, Within(0, 1, above=True)] = setting(
-        default=0.005, help="What part of the way the target critics go in each gradient step."
+        default=0.005, help="Part of the way that the target critics move in each gradient step."
     )
     fixed: Annotated[float | None, Within(0)] = setting(
         alias="temperature",
         default=None,
-        help="alpha; None to learn it, beginning at ``first_temperature``.",
+        help="alpha, the weight of the entropy; None to learn it from ``first_temperature`` on.",
     )
-    first_temperature: Positive = setting(default=1.0, help="Where a learned alpha begins.")
+    first_temperature: Positive = setting(default=1.0, help="Initial value of a learned alpha.")
     entropy_given: float | None = setting(
         alias="target_entropy",
         default=None,

@@ -20,9 +20,11 @@ __all__ = [
 
 
 class EnvironmentSettings(Configured):
-    """Where experience comes from."""
+    """The environments that experience comes from."""
 
-    environments: Count = setting(default=8, help="Copies to act in, side by side, over all ranks.")
+    environments: Count = setting(
+        default=8, help="Environments that are stepped in parallel, over all ranks."
+    )
 
 
 class ObservationSettings(Configured):
@@ -30,7 +32,7 @@ class ObservationSettings(Configured):
 
     standardize: bool = setting(
         default=False,
-        help="Whether observations are put on a common scale, that of all met so far.",
+        help="Standardize observations by the mean and deviation of all seen so far.",
     )
 
 
@@ -39,17 +41,18 @@ class RewardSettings(Configured):
 
     scale_rewards: bool = setting(
         default=False,
-        help="Whether rewards are divided by the deviation of their discounted sums.",
+        help="Divide rewards by the standard deviation of their discounted sums.",
     )
 
 
 class EpsilonSettings(Configured):
     """Random actions, fewer and fewer."""
 
-    epsilon_start: Part = setting(default=1.0, help="Probability of a random action at first.")
-    epsilon_end: Part = setting(default=0.05, help="At last.")
+    epsilon_start: Part = setting(default=1.0, help="Probability of a random action at the start.")
+    epsilon_end: Part = setting(default=0.05, help="Probability of a random action at the end.")
     epsilon_steps: Count = setting(
-        default=10_000, help="Environment steps from the one to the other."
+        default=10_000,
+        help="Environment steps over which that probability falls to its last value.",
     )
 
 
@@ -60,7 +63,8 @@ class ReplaySettings(EnvironmentSettings):
     turns: Count = setting(default=1, help="Gradient steps a cycle.")
     batch_size: Count = setting(default=64, help="Transitions in a gradient step, over all ranks.")
     capacity: Count = setting(
-        default=100_000, help="Transitions kept; the oldest are written over."
+        default=100_000,
+        help="Size of the replay memory in transitions; the oldest are overwritten.",
     )
     warmup: Natural = setting(
         default=1_000, help="Transitions, by random actions, before the first gradient step."
@@ -76,15 +80,15 @@ class QNetworkSettings(ActivationSettings, ObservationSettings):
 
 
 class EntropySettings(Configured):
-    """The policy's entropy in what is maximized."""
+    """The weight of the policy's entropy in the objective."""
 
     c_entropy: NotNegative = setting(
-        alias="entropy", default=0.0, help="Weight of the policy's entropy in what is maximized."
+        alias="entropy", default=0.0, help="Weight of the policy's entropy in the objective."
     )
 
 
 class ValueSettings(EntropySettings):
-    """The value's error beside it."""
+    """The weight of the value's error in the loss."""
 
     c_value: NotNegative = setting(
         alias="value", default=0.5, help="Weight of the value's squared error."

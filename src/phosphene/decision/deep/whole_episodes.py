@@ -1,4 +1,4 @@
-"""Experience of agents that learn from episodes once these have ended."""
+"""Experience in whole episodes, for agents that learn after an episode has ended."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -39,7 +39,7 @@ class EpisodeBatch(Batch):
 
 
 class Judges(Protocol):
-    """How an agent turns what was earned into credit."""
+    """How an agent turns rewards into credit for actions."""
 
     def credit(self, x: Tensor, reward: Tensor, lived: Tensor) -> tuple[Tensor, Tensor]:
         r"""Credits and targets (n, T), of observations (n, T, \*shape) and rewards (n, T)."""

@@ -1,4 +1,4 @@
-"""Actions as the environments take them, or one sentence that says why not."""
+"""Checks actions and converts them to what the environments take."""
 
 from typing import NoReturn
 

@@ -20,7 +20,7 @@ Answers = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[
 
 
 class BrokenEnvironmentError(PhospheneError):
-    """An environment failed in the middle of an episode, or answered what is no answer."""
+    """An environment failed in the middle of an episode, or returned something invalid."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures of states that are numbers: on their map if they have one, in rows if not."""
+"""Pictures of numbered states: on their map if they have one, else in rows."""
 
 import math
 from collections.abc import Sequence

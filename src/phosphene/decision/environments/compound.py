@@ -1,4 +1,4 @@
-"""Spaces that are made of others, or of several choices: their parts, in one order."""
+"""Composite spaces (dictionaries, tuples, several choices): their parts, in a fixed order."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ class Part:
     Args:
         path: Keys and places that lead to it.
         shape: Of what is there.
-        counts: How many choices each of its numbers has; none where they are no choices.
+        counts: How many choices each of its numbers has; none where they are not choices.
         first: The least number of each.
         scale: What other numbers are multiplied by.
     """
@@ -69,7 +69,7 @@ class Part:
 
 
 def parts_of(space: Any) -> tuple[Part, ...]:
-    """The parts of an observation space; none where one of them is no numbers and no choices.
+    """The parts of an observation space; none where one of them is neither numbers nor choices.
 
     Example:
         >>> from gymnasium.spaces import Dict, Discrete, MultiBinary
@@ -78,11 +78,11 @@ def parts_of(space: Any) -> tuple[Part, ...]:
     """
     try:
         return tuple(_parts(space, ()))
-    except _NoneOfOursError:
+    except _UnsupportedSpaceError:
         return ()
 
 
-class _NoneOfOursError(Exception):
+class _UnsupportedSpaceError(Exception):
     """A space that is neither numbers nor choices."""
 
 
@@ -100,7 +100,7 @@ def _parts(space: Any, path: tuple[str | int, ...]) -> Iterator[Part]:
         picture = kind == "Box" and space.dtype == np.uint8 and len(space.shape) > 1
         yield Part(path, tuple(space.shape), scale=1 / 255 if picture else 1.0)
     else:
-        raise _NoneOfOursError
+        raise _UnsupportedSpaceError
 
 
 def choices_of(space: Any) -> Choices | None:

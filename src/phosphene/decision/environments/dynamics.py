@@ -1,4 +1,4 @@
-"""What a native environment is: its formula over n states at once, and its picture."""
+"""The base of native environments: dynamics of n states at once, and a picture."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar

@@ -106,7 +106,7 @@ class GymEnvironment:
 
         Raises:
             ConfigError: There is no such action, or :meth:`reset` must be called first.
-            BrokenEnvironmentError: The environment failed, or answered with what is no number.
+            BrokenEnvironmentError: The environment failed, or answered with what is not a number.
         """
         action = check_actions(action, self.spec, self.n)
         refuse_impossible(action, self.spec)

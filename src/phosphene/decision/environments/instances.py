@@ -1,4 +1,4 @@
-"""Environments that a program hands over: instances, classes, functions, several side by side."""
+"""Environments passed as objects: instances, classes, functions, or a list of instances."""
 
 import copy
 import functools
@@ -15,7 +15,7 @@ def maker_of(env: Any, name: str) -> Callable[[], Any]:
     """What makes copies of an environment: a class or function itself, of an instance its copies.
 
     Raises:
-        ConfigError: It is no environment, or cannot be copied.
+        ConfigError: It is not an environment, or cannot be copied.
     """
     if _several(env):
         return single(env, name)

@@ -1,4 +1,4 @@
-"""Pictures made small for learning: gray, scaled down, several of them at once."""
+"""Preprocessing of pictures: gray, scaled down, several frames stacked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["NoPictureError", "Pixels", "as_picture", "same_size"]
 
 
 class NoPictureError(ConfigError):
-    """An environment that draws none."""
+    """An environment that draws no pictures."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Pixels:
         """What pictures of ``event`` become.
 
         Raises:
-            ConfigError: They are no pictures of 256 levels, or have no color to lose.
+            ConfigError: They are not pictures of 256 levels, or have no color to lose.
         """
         if not self:
             return event
@@ -89,7 +89,7 @@ def _scaled(channel: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[Any]:
 
 
 def as_picture(drawn: Any) -> NDArray[np.uint8] | None:
-    """What an environment drew as (height, width, 3), codes 0..255; None where it is no picture.
+    """What an environment drew as (height, width, 3), codes 0..255; None where it is not a picture.
 
     Of several pictures it is the last. Gray ones become three equal channels, an alpha channel is
     left out. Fractions are taken for shares of the full intensity where none is above 1.

@@ -1,4 +1,4 @@
-"""Where environments that are not ours come from: gymnasium's registry, or a function's name."""
+"""Environments of other packages: by gymnasium's registry, or by the name of a function."""
 
 import functools
 import importlib

@@ -1,4 +1,4 @@
-"""States of environments that were saved, or one sentence that says why they are none."""
+"""Saved states of environments: read, checked and restored."""
 
 from collections.abc import Mapping
 from typing import Any

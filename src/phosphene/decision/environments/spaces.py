@@ -1,4 +1,4 @@
-"""What gymnasium's spaces are as an event and as actions, and which of them cannot be."""
+"""Gymnasium's spaces as events and actions; those with no counterpart are refused."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Relative value iteration: the greatest reward a step in the long run."""
+"""Relative value iteration: the greatest average reward per step."""
 
 import time
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["Gain", "relative_value_iteration"]
 
 @dataclass(frozen=True)
 class Gain:
-    """The long run.
+    """The average reward per step, and the policy that earns it.
 
     Args:
         gain: Reward a step, within ``tolerance``.
@@ -42,7 +42,7 @@ def relative_value_iteration(mdp: MDP, *, tolerance: float = 1e-8, sweeps: int =
     Args:
         mdp: A process that never ends, and in which the gain is the same from everywhere.
         tolerance: A bound on the error of the gain.
-        sweeps: At most so many.
+        sweeps: At most this many.
 
     Raises:
         ConfigError: An episode can end, or the gain depends on where one begins.

@@ -1,4 +1,4 @@
-"""What the arrays of a decision process must satisfy, and sentences that say where they do not."""
+"""Checks of the arrays of a decision process."""
 
 from dataclasses import dataclass, replace
 

@@ -16,7 +16,7 @@ __all__ = ["Plan", "backward_induction"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with so many steps to go.
+    """Values and the best actions, by the number of steps to go.
 
     Args:
         values: (horizon + 1, S): V with k steps to go.

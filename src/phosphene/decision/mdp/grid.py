@@ -1,4 +1,4 @@
-"""Worlds of cells from text: the map, its legend, and the outcomes of moving on it."""
+"""Grid worlds from text: the map, its legend, and the outcomes of moves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Linear programming: the least values that no action exceeds."""
+"""Linear programming: the least V with V >= r_a + gamma P_a V for every action a."""
 
 import time
 from typing import Any

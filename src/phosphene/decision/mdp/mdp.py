@@ -60,7 +60,7 @@ class MDP:
         grid: Where states are cells of a map, the map; else None.
 
     Raises:
-        ConfigError: A row that is no distribution, a reward that is no number, a shape that does
+        ConfigError: A row that is no distribution, a reward that is not a number, a shape that does
             not fit; the sentence names the state and the action.
 
     Example:

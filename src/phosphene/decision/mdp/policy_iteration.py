@@ -53,7 +53,7 @@ def policy_iteration(
     Args:
         mdp: The process.
         gamma: The discount; 1 only without ``sweeps``, and where total rewards exist.
-        sweeps: At most so many sweeps an evaluation; None solves its linear equations exactly.
+        sweeps: At most this many sweeps an evaluation; None solves its linear equations exactly.
         tolerance: A bound on |V(s) - V*(s)|; used with ``sweeps``.
         initial_policy: (S,), where to begin; greedy on V = 0 by default. With gamma = 1 it is one
             that ends, whatever is given here.

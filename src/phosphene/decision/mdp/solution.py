@@ -1,4 +1,4 @@
-"""What a solver gives, and what all of them share."""
+"""The result of a solver, and what all solvers share."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Solution:
-    """Values, a policy, and how they were come by.
+    """Values, a policy, and how they were computed.
 
     Args:
         values: (S,), V(s).

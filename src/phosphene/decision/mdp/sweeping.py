@@ -59,7 +59,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Trace:
-    """Values, and the sweeps that led to them."""
+    """Values, and the sweeps that computed them."""
 
     values: Floats
     changes: Floats

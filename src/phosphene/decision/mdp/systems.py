@@ -1,4 +1,4 @@
-"""The rows of decision processes that are known, and of their exact solution."""
+"""The rows of exact solvers of known decision processes."""
 
 from phosphene.catalog.system import System
 

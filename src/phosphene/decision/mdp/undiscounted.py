@@ -1,4 +1,4 @@
-"""When total rewards without a discount exist, and the states that must be taken as one.
+"""Undiscounted total rewards: when they exist, and which states must be merged.
 
 With gamma = 1 the equation V = T V may have no solution, or many. Say that a set of states with
 some of their actions is an **end component** if one can stay in it forever by these actions, and go

@@ -1,4 +1,4 @@
-"""Episodes that are kept, and what is learned by going over them again until nothing changes."""
+"""Batch learning: repeated passes over stored episodes until the values converge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -147,7 +147,7 @@ def batch_td(
         gamma: Discount.
         alpha: Step size, small enough; by default 1 over the visits of the state most visited.
         tolerance: V rests where no change of a sweep, divided by alpha and visits, is larger.
-        sweeps: At most so many.
+        sweeps: At most this many.
 
     Raises:
         ConfigError: It did not come to rest.

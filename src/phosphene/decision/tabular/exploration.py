@@ -1,4 +1,4 @@
-"""How to choose actions when values are still guesses, as probabilities."""
+"""Exploration: probabilities of actions from estimated values."""
 
 import torch
 from torch import Tensor

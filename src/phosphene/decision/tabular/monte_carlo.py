@@ -143,7 +143,7 @@ class MonteCarlo(TableAgent):
     )
     limit: int = setting(
         default=1000,
-        help="Steps after which an episode is cut off: what goes round in circles never ends.",
+        help="Steps after which an episode is cut off; without a limit one may never end.",
     )
     alpha: Rate = setting(
         default=0.05, help="Step size in (0, 1], or a schedule such as ``harmonic:1:0.8visits``."

@@ -1,4 +1,4 @@
-"""Between one step and whole episodes: n rewards, then the value of the state reached."""
+"""n-step methods: n rewards, then the estimated value of the state reached."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What tabular methods learn in: a decision process, or an environment as gymnasium has it."""
+"""Problems of tabular methods: a decision process, or an environment with gymnasium's interface."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""SARSA and expected SARSA: learning what the policy followed is worth, and improving it."""
+"""SARSA and expected SARSA: on-policy control."""
 
 from typing import Any, Literal
 
@@ -140,7 +140,9 @@ class Sarsa(TableAgent):
 
     method = "sarsa"
 
-    lambda_: Part = setting(default=0.0, help="How fast traces fade, 0 to 1; 0 is one-step SARSA.")
+    lambda_: Part = setting(
+        default=0.0, help="lambda, the decay of eligibility traces, 0 to 1; 0 is one-step SARSA."
+    )
     traces: Literal["accumulating", "replacing"] = setting(
         default="replacing", help="``accumulating`` or ``replacing``."
     )

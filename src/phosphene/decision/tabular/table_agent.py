@@ -53,7 +53,7 @@ class TableAgent(DiscountSettings, Agent):
         default=None, help="Explore by softmax instead, p(a) ~ exp(Q / temperature)."
     )
     initial: float = setting(
-        default=0.0, help="What Q is at first; high values make the agent try everything."
+        default=0.0, help="Initial value of Q; high values make the agent try every action."
     )
     steps: Count = setting(
         default=500, help="Environment steps in a cycle of the trainer, between two log lines."
@@ -162,7 +162,7 @@ class Discrete:
 
 
 class _Nowhere:
-    """Countable spaces and nothing in them: to check settings with."""
+    """An environment with finite spaces and no dynamics, to check settings with."""
 
     spec = None
 

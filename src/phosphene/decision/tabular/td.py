@@ -1,4 +1,4 @@
-"""Temporal differences: TD(0), TD(lambda), and the returns that they are the other view of."""
+"""Temporal differences: TD(0), TD(lambda), and the lambda-returns of the forward view."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Images, and what is shown as one."""
+"""Images, and flat squares of binary values shown as images."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Sequences of symbols, and those among them that can be read."""
+"""Sequences of symbols, and text."""
 
 import math
 from dataclasses import replace
@@ -13,7 +13,7 @@ from phosphene.evaluate.score import Score
 
 @data_kind
 class Symbols(DataKind):
-    """Codes in a sequence, of which no text is known."""
+    """Sequences of codes without a tokenizer."""
 
     name, place = "symbols", 25.0
     events = frozenset({"tokens"})
@@ -22,7 +22,7 @@ class Symbols(DataKind):
 
 @data_kind
 class Text(Symbols):
-    """Symbols that a tokenizer reads."""
+    """Sequences of codes with a tokenizer."""
 
     name, place = "text", 20.0
     ordered = False

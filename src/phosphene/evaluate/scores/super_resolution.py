@@ -1,4 +1,4 @@
-"""Images made of their low resolution: near the truth, true to the input, one of many."""
+"""Super-resolution: closeness to the truth, consistency with the input, diversity."""
 
 from phosphene.core.model import Model
 from phosphene.core.protocols import Samples

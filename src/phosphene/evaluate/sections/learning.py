@@ -1,4 +1,4 @@
-"""How a model learned."""
+"""Learning curves."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Everything that was set."""
+"""All settings of a run."""
 
 from html import escape
 from typing import Any

@@ -62,7 +62,7 @@ class Autoencoder(NetworkSettings, Model):
         default=8, help="Size of the code z; a bottleneck where it is below D."
     )
     prior_components: Count = setting(
-        default=10, help="Most Gaussians in a prior fitted after training."
+        default=10, help="Largest number of Gaussians in the prior fitted after training."
     )
 
     def setup(self) -> None:

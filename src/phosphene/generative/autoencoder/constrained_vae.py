@@ -47,7 +47,9 @@ class ConstrainedVAE(OneSampleSettings, VAE):
     """
 
     delta: Positive = setting(default=10.0, help="The budget of KL in nats per example.")
-    rate: Positive = setting(default=0.01, help="Step of log beta; slow against the learning.")
+    rate: Positive = setting(
+        default=0.01, help="Step size of log beta; slow beside the learning of the weights."
+    )
     warmup: Natural = pinned(default=0)
 
     def setup(self) -> None:

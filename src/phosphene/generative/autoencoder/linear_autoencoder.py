@@ -72,7 +72,9 @@ class LinearAutoencoder(Model):
 
     keeps_last = True
 
-    latent_dim: Count = setting(default=8, help="Length k of the code; from D on nothing is lost.")
+    latent_dim: Count = setting(
+        default=8, help="Length k of the code; from k = D on reconstruction is exact."
+    )
     l2: NotNegative = setting(
         default=0.0, help="Weight of |W1|^2 + |W2|^2. Above zero, the axes are the principal ones."
     )

@@ -83,7 +83,7 @@ class SemiSupervisedVAE(WidthSettings, LabelSettings, OutputSettings, Model):
         help="Network of q(y|x): ``mlp``, ``conv`` or ``resnet``.",
     )
     classifier_hidden: tuple[int, ...] | None = setting(
-        default=None, help="Its widths or channels; None for the network's small default."
+        default=None, help="Widths or channels of that network; None for its small default."
     )
 
     def setup(self) -> None:

@@ -32,7 +32,7 @@ class WidthSettings(ActivationSettings):
 
 
 class NetworkSettings(WidthSettings, DropoutSettings):
-    """All that those networks can be told."""
+    """All options of these networks."""
 
     blocks: Natural = setting(default=1, help="Residual blocks a stage, for ``resnet``.")
     norm: Literal["none", "group"] = setting(
@@ -54,7 +54,9 @@ class OutputSettings(Configured):
         help="Who knows the scale of a Gaussian or logistic p(x|z): ``predicted`` from z, one "
         "learned number ``per-dimension``, one ``shared``, or ``fixed``.",
     )
-    sigma: Positive = setting(default=0.1, help="That scale where it is fixed.")
+    sigma: Positive = setting(
+        default=0.1, help="Standard deviation or scale of p(x|z) where it is fixed."
+    )
 
 
 class OneSampleSettings(Configured):
@@ -68,7 +70,8 @@ class LabelSettings(Configured):
     """A classifier of labels that are mostly unknown."""
 
     classifier_dropout: Fraction = setting(
-        default=0.5, help="Probability that a hidden unit (or channel) of it is dropped."
+        default=0.5,
+        help="Probability that a hidden unit (or channel) of the classifier is dropped.",
     )
     alpha: NotNegative = setting(
         default=50.0, help="Weight of -log q(y|.) of a labelled example, in nats against its bound."

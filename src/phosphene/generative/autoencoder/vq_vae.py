@@ -46,7 +46,7 @@ class VQVAE(DropoutSettings, Model):
         context: None; a label belongs to the prior.
 
     Raises:
-        EventError: The event is no image, or there is a context.
+        EventError: The event is not an image, or there is a context.
         ConfigError: A setting has a value that it cannot take.
 
     Example:
@@ -57,7 +57,7 @@ class VQVAE(DropoutSettings, Model):
     """
 
     codes: Count = setting(default=64, help="K, the size of the codebook.")
-    code_dim: Count = setting(default=16, help="d, the size of its vectors.")
+    code_dim: Count = setting(default=16, help="d, the size of the codebook's vectors.")
     quantizer_name: Quantizer = setting(
         alias="quantizer", default="ema", help="``ema``, ``gradient`` or ``finite-scalar``."
     )
@@ -67,7 +67,7 @@ class VQVAE(DropoutSettings, Model):
     ema: Fraction = setting(
         default=0.99, help="Decay of the moving averages; 0 is one step of k-means."
     )
-    beta: NotNegative = setting(default=0.25, help="Weight of the commitment.")
+    beta: NotNegative = setting(default=0.25, help="Weight of the commitment loss.")
     restart: Fraction = setting(
         default=0.05,
         help="A code is moved when it is used less than this part of the mean; 0 for never.",

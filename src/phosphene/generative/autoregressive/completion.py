@@ -1,4 +1,4 @@
-"""What known values say about the label, the order and the values that come before them.
+"""Completion: the posterior of label, order and earlier values given the known values.
 
 A mixture over labels y and members m (orders or masks) is completed exactly by
 

@@ -28,11 +28,11 @@ class ConvNADE(DropoutSettings, OrderAgnostic):
     order. A pixel sees 2 * blocks + 1 pixels in each direction.
 
     Args:
-        event: An image of any size, grey or in color.
+        event: An image of any size, gray or in color.
         context: A label or a vector, or nothing; it adds to the channels and the outputs.
 
     Raises:
-        EventError: The event is no image.
+        EventError: The event is not an image.
         ConfigError: A setting is out of range.
 
     Example:
@@ -47,7 +47,9 @@ class ConvNADE(DropoutSettings, OrderAgnostic):
     block_count: Count = setting(
         alias="blocks", default=4, help="Residual blocks of two 3x3 convolutions each."
     )
-    activation_name: str = setting(alias="activation", default="silu", help="Its name.")
+    activation_name: str = setting(
+        alias="activation", default="silu", help="Activation by name: ``silu``, ``relu``, ..."
+    )
     norm: str = setting(default="none", help="``none`` or ``group``, in the blocks.")
     ensemble: Count = setting(default=4, help="How many orders the mixture has.")
 

@@ -31,7 +31,7 @@ class FVSBN(Autoregressive):
         E[-log p(x)] + penalty / 2 sum_{j<i} W_ij^2,
 
     D logistic regressions side by side, each with inverse strength C = 1 / (penalty n) in
-    scikit-learn's terms. The penalty is no part of the likelihood.
+    scikit-learn's terms. The penalty is not a part of the likelihood.
 
     Given a label or a vector, c is its embedding: each class has biases of its own. With
     ``weights="per-class"`` each class has weights of its own, too, and the model is as many

@@ -125,7 +125,7 @@ class GatedPixelCNN(WindowSettings, PixelModel):
         context: A label or a vector, added in every layer of both stacks; or nothing.
 
     Raises:
-        EventError: The event is no image of codes.
+        EventError: The event is not an image of codes.
         ConfigError: A kernel is even, a number is out of range, or there are fewer channels than
             colors.
 

@@ -54,7 +54,7 @@ class MultiscalePixelRNN(RecurrentSettings, PixelModel):
         context: A label or a vector, which every layer of both networks sees; or nothing.
 
     Raises:
-        EventError: The event is no image of codes.
+        EventError: The event is not an image of codes.
         UnknownNameError: There is no layer of that name.
         ConfigError: A setting out of range.
 
@@ -68,7 +68,7 @@ class MultiscalePixelRNN(RecurrentSettings, PixelModel):
     """
 
     stride: int = setting(
-        default=2, help="Every how many rows and columns the small image has a pixel, 2 or more."
+        default=2, help="Rows and columns from one pixel of the small image to the next, 2 or more."
     )
 
     def setup(self) -> None:

@@ -97,7 +97,7 @@ class PixelCNN(WindowSettings, PixelModel):
         context: A label or a vector, which shifts the channels of every block; or nothing.
 
     Raises:
-        EventError: The event is no image of codes.
+        EventError: The event is not an image of codes.
         ConfigError: A kernel is even, a number is out of range, or there are fewer channels than
             colors.
 

@@ -184,7 +184,7 @@ class PixelCNNPlusPlus(PixelModel):
         context: A label or a vector, added in every block of both streams; or nothing.
 
     Raises:
-        EventError: The event is no image of codes.
+        EventError: The event is not an image of codes.
         ConfigError: A number is out of range.
 
     Example:

@@ -242,7 +242,7 @@ class PixelRNN(RecurrentSettings, PixelModel):
         context: A label or a vector, which every layer sees; or nothing.
 
     Raises:
-        EventError: The event is no image of codes.
+        EventError: The event is not an image of codes.
         UnknownNameError: There is no layer of that name.
         ConfigError: A setting out of range.
 

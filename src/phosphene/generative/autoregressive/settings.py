@@ -26,7 +26,7 @@ class ConditionalSettings(Configured):
         help="The distribution of one value: ``auto``, ``bernoulli``, ``categorical``, "
         "``logistic-bins``, ``gaussian-mixture`` or ``logistic-mixture``.",
     )
-    components: Count = setting(default=10, help="Of a mixture, where the conditional is one.")
+    components: Count = setting(default=10, help="Components, where the conditional is a mixture.")
 
 
 class InputSettings(Configured):
@@ -39,7 +39,7 @@ class InputSettings(Configured):
     )
 
     def setup(self) -> None:
-        """Refuse what is no way to show a code."""
+        """Refuse what is not a way to show a code."""
         if self.inputs not in ("auto", "scaled", "one-hot"):
             raise ConfigError(f"inputs must be 'auto', 'scaled' or 'one-hot', got {self.inputs!r}")
         super().setup()
@@ -59,7 +59,7 @@ class WindowSettings(Configured):
     """Windows of masked convolutions over images."""
 
     channels: Count = setting(default=32, help="Channels of the masked convolutions.")
-    kernel: int = setting(default=3, help="Side of their windows, odd.")
+    kernel: int = setting(default=3, help="Side of the convolutions' windows, odd.")
     first_kernel: int = setting(default=7, help="Side of the first layer's window, odd, 3 or more.")
     head_layers: Natural = setting(
         alias="head", default=1, help="Layers of 1x1 convolutions before the output."

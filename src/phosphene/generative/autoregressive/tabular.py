@@ -36,7 +36,7 @@ class Tabular(Autoregressive):
         context: A label, or nothing.
 
     Raises:
-        EventError: Too many states for tables, real numbers, or a context that is no label.
+        EventError: Too many states for tables, real numbers, or a context that is not a label.
         ConfigError: A smoothing below 0.
 
     Example:

@@ -98,7 +98,7 @@ class Transformer(DropoutSettings, Autoregressive):
         default=False,
         help="Use the embeddings of codes as the output matrix (Press and Wolf, 2017).",
     )
-    eps: Positive = setting(default=1e-6, help="Of the norms.")
+    eps: Positive = setting(default=1e-6, help="epsilon of the norms.")
 
     def setup(self) -> None:
         """Make the parts."""

@@ -69,11 +69,11 @@ class CodePrior(Model):
     weights_particles = False
     bound_note = "by one code of each example"
 
-    codes_system: str = setting(default="vq-vae", help="The first model's name in the catalogue.")
+    codes_system: str = setting(default="vq-vae", help="Name of the system that makes the codes.")
     codes_settings: Mapping[str, Any] | None = setting(
         alias="codes", default=None, help="Its settings."
     )
-    prior_system: str = setting(default="transformer", help="The prior's name in the catalogue.")
+    prior_system: str = setting(default="transformer", help="Name of the system of the prior.")
     prior_settings: Mapping[str, Any] | None = setting(
         alias="prior", default=None, help="Its settings."
     )

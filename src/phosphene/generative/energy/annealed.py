@@ -1,4 +1,4 @@
-"""Annealed importance sampling: the normalizer of a distribution known up to it."""
+"""Annealed importance sampling: estimates of a normalizing constant."""
 
 import math
 from collections.abc import Callable, Sequence

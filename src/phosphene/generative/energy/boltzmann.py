@@ -37,7 +37,7 @@ class BoltzmannMachine(ChainSettings, BinaryUnits):
     Gibbs chains, those of the model living on between steps (``persistent``).
 
     Without hidden units, but many visible ones, the likelihood is an estimate by annealed
-    importance sampling; with many units and hidden ones among them there is none.
+    importance sampling; with many units, some of them hidden, it has no likelihood.
 
     Args:
         event: Codes 0 and 1 of any shape.
@@ -63,7 +63,9 @@ class BoltzmannMachine(ChainSettings, BinaryUnits):
         default=200, help="Sweeps before a chain's state is a sample, where samples are not exact."
     )
     ais_chains: Several = setting(default=200, help="Chains of annealed importance sampling.")
-    ais_temperatures: Count = setting(default=500, help="Its temperatures.")
+    ais_temperatures: Count = setting(
+        default=500, help="Temperatures of annealed importance sampling."
+    )
 
     def setup(self) -> None:
         """Make the parts."""

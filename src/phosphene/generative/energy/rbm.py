@@ -65,15 +65,19 @@ class RBM(ChainSettings, BinaryUnits):
     learning: Learning = setting(
         default="persistent", help="``cd``, ``persistent`` or ``tempering``."
     )
-    temperatures: Several = setting(default=10, help="Of ``tempering``, from 1 to 0.")
+    temperatures: Several = setting(
+        default=10, help="Inverse temperatures of ``tempering``, from 1 to 0."
+    )
     weight_decay: NotNegative = setting(
-        default=0.0, help="Of W, in nats per example: adds 1/2 decay |W|^2 to the loss."
+        default=0.0, help="Weight decay of W in nats per example: adds 1/2 decay |W|^2 to the loss."
     )
     gibbs: Count = setting(
         default=1000, help="Steps of a chain before it is a sample, where samples are not exact."
     )
     ais_chains: Several = setting(default=500, help="Chains of annealed importance sampling.")
-    ais_temperatures: Count = setting(default=2000, help="Its temperatures.")
+    ais_temperatures: Count = setting(
+        default=2000, help="Temperatures of annealed importance sampling."
+    )
 
     def setup(self) -> None:
         """Make the parts."""
@@ -198,7 +202,7 @@ class RBM(ChainSettings, BinaryUnits):
     def loss(self, batch: Batch) -> Loss:
         """F at the data less F at the model's samples: its gradient is that of the likelihood.
 
-        Its value is no likelihood. In evaluation it is the exact one, or the pseudo-likelihood.
+        Its value is not a likelihood. In evaluation it is the exact one, or the pseudo-likelihood.
         """
         v = self.flat(batch.x)
         if not self.training:

@@ -8,7 +8,7 @@ __all__ = ["ChainSettings"]
 
 
 class ChainSettings(Configured):
-    """The chains that live on between steps of learning."""
+    """Persistent chains."""
 
     steps: Count = setting(default=1, help="Gibbs steps, or sweeps over all units, an update.")
     chain_count: Count = setting(

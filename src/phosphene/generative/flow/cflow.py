@@ -1,4 +1,4 @@
-"""C-Flow: two flows of paired images, the second told the states of the first at each depth."""
+"""C-Flow: two flows of paired images, the second conditioned on the states of the first."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ class CFlow(LimitSettings, Flow):
     lie in the middle of their bins where f is told of them, so that what f says is a function of
     x_A alone.
 
-    The paper adds a cycle term, lambda |x_B - x'_B|_1 for a draw x'_B given x_A; it is no part of
+    The paper adds a cycle term, lambda |x_B - x'_B|_1 for a draw x'_B given x_A; it is not part of
     the likelihood, and is left out.
 
     Besides draws of x_B for an x_A (``sample``) there are draws of both (:meth:`sample_pairs`),
@@ -82,9 +82,11 @@ class CFlow(LimitSettings, Flow):
         default="centered",
         help="How codes become reals: ``centered``, ``logit`` or ``equalized``.",
     )
-    condition_weight: Positive = setting(default=1.0, help="w, above 0.")
+    condition_weight: Positive = setting(
+        default=1.0, help="Weight w of the first flow's likelihood, above 0."
+    )
     conditional: bool = setting(
-        default=True, help="False tells f nothing of x_A, for comparison: p(x_A) p(x_B)."
+        default=True, help="Condition f on x_A; False gives p(x_A) p(x_B), for comparison."
     )
 
     base_name: str = pinned(default="normal")

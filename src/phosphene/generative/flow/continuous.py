@@ -75,10 +75,12 @@ class ContinuousFlow(BoundedSettings, VectorSettings, Flow):
         "``conv`` for images.",
     )
     layer: str = setting(
-        default="concatsquash", help="How v is told the time: ``concatsquash`` or ``concat``."
+        default="concatsquash", help="How the time enters v: ``concatsquash`` or ``concat``."
     )
-    activation_name: str = setting(alias="activation", default="tanh", help="A smooth one.")
-    time: Positive = setting(default=1.0, help="T.")
+    activation_name: str = setting(
+        alias="activation", default="tanh", help="Activation of v, a smooth one."
+    )
+    time: Positive = setting(default=1.0, help="The end time T.")
     trace: str = setting(
         default="auto",
         help="``exact`` (D products of reverse mode), ``hutchinson`` (one), or ``auto``: exact "
@@ -86,10 +88,12 @@ class ContinuousFlow(BoundedSettings, VectorSettings, Flow):
     )
     noise: str = setting(
         default="rademacher",
-        help="Of the estimate: ``rademacher`` or ``normal``, drawn once for each solve.",
+        help="Noise of the estimated trace: ``rademacher`` or ``normal``, drawn once for each "
+        "solve.",
     )
     tolerance: Positive = setting(
-        default=1e-5, help="Relative and absolute, of losses and likelihoods."
+        default=1e-5,
+        help="Relative and absolute tolerance of the solver, in losses and likelihoods.",
     )
     loss_steps: Natural = setting(
         default=0,

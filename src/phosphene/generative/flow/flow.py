@@ -46,7 +46,7 @@ class Flow(BaseSettings, CodecSettings, Model):
 
     Raises:
         UnknownNameError: There is no such base, codec or dequantization.
-        ConfigError: Reals are to be dequantized variationally, or what is no vector whitened.
+        ConfigError: Reals are to be dequantized variationally, or what is not a vector whitened.
         EventError: The event is neither real nor an image.
     """
 
@@ -174,8 +174,8 @@ class Flow(BaseSettings, CodecSettings, Model):
     def inverse_error(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Largest |f^-1(f(y)) - y| of each example (n,), in units of the largest |y| (at least 1).
 
-        A flow that cannot go back in floating point has no samples worth their name, however good
-        its likelihood looks.
+        Samples of a flow that is not invertible in floating point are wrong, however good its
+        likelihood is.
         """
         context = self.given(context, len(x))
         y, _ = self.encoded(self.event.check(x))

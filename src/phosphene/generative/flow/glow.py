@@ -50,7 +50,7 @@ class Glow(BoundedSettings, LimitSettings, BinSettings, Flow):
         help="Scales; None for two, or as many as the size allows: one without a squeeze where "
         "it cannot be halved and there are colors to couple.",
     )
-    steps: Count = setting(default=8, help="K, at each scale.")
+    steps: Count = setting(default=8, help="Steps K at each scale.")
     hidden: Count = setting(
         default=64, help="Channels of the hidden layers of each coupling's network."
     )
@@ -62,7 +62,7 @@ class Glow(BoundedSettings, LimitSettings, BinSettings, Flow):
         default=(3, 1, 3), help="Sides of the three convolutions of each coupling's network."
     )
     split_prior: bool = setting(
-        default=True, help="Whether what leaves at a split has a prior given the rest."
+        default=True, help="Whether channels that are split off have a prior given the rest."
     )
     base_name: str = setting(alias="base", default="learned", help="The base distribution.")
     codec_name: str = setting(

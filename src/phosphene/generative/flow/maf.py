@@ -29,10 +29,10 @@ class MAF(MaskedFlowSettings, Flow):
     another, at the products of one pass all the same
     (:class:`phosphene.generative.flow.layers.autoregressive.MaskedAutoregressive`).
 
-    The paper sets batch normalization before each layer. In training that makes the density of one
-    example depend on the others of the batch, so that it is no density; here stands ActNorm in its
-    place (Kingma and Dhariwal, 2018), which scales by the first batch and learns from there, and is
-    the same in training as after it.
+    The paper puts batch normalization before each layer. In training it makes the value for one
+    example depend on the rest of the batch, so that it is not a density. ActNorm (Kingma and
+    Dhariwal, 2018) replaces it here: it is initialized by the first batch, learned from there on,
+    and the same in training and evaluation.
 
     Args:
         event: Reals, or images of codes; flattened in raster order, D dimensions.

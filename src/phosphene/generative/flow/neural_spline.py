@@ -47,7 +47,7 @@ class NeuralSpline(ConditionerSettings, SplineSettings, VectorSettings, Flow):
         torch.Size([3])
     """
 
-    layers: Count = setting(default=6, help="Couplings.")
+    layers: Count = setting(default=6, help="Number of couplings.")
     hidden: Sequence[int] = setting(
         default=(64, 64),
         help="Widths of the hidden layers of each coupling's network; for a residual network, "

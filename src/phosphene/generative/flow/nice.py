@@ -40,9 +40,12 @@ class NICE(ConditionerSettings, Flow):
 
     layers: Count = setting(
         default=4,
-        help="Couplings; three are needed before each dimension can depend on each other.",
+        help="Number of couplings; three are needed before each dimension can depend on each "
+        "other.",
     )
-    activation_name: str = setting(alias="activation", default="relu", help="Their activation.")
+    activation_name: str = setting(
+        alias="activation", default="relu", help="Activation of the couplings' networks."
+    )
     base_name: str = setting(
         alias="base",
         default="logistic",

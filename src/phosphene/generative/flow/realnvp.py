@@ -49,7 +49,8 @@ class RealNVP(ConditionerSettings, LimitSettings, Flow):
     """
 
     layers: Count = setting(
-        default=8, help="Couplings of vectors; every second one moves the other half."
+        default=8,
+        help="Number of couplings, of vectors; every second one transforms the other half.",
     )
     levels: Annotated[int | None, COUNT] = setting(
         default=None,
@@ -57,7 +58,8 @@ class RealNVP(ConditionerSettings, LimitSettings, Flow):
     )
     channels: Count = setting(
         default=32,
-        help="Of the residual networks at the first scale; each later one has twice as many.",
+        help="Channels of the residual networks at the first scale; each later one has twice as "
+        "many.",
     )
     blocks: Count = setting(default=2, help="Residual blocks of each network.")
     activation_name: str = setting(

@@ -22,7 +22,7 @@ __all__ = [
 
 
 class BaseSettings(Configured):
-    """What the examples are mapped to."""
+    """The base distribution."""
 
     base_name: str = setting(
         alias="base",
@@ -30,7 +30,7 @@ class BaseSettings(Configured):
         help="The base distribution: ``normal``, ``mixture``, ``student-t``, ``uniform``, "
         "``logistic`` or ``learned``.",
     )
-    components: Count = setting(default=8, help="Of a mixture base.")
+    components: Count = setting(default=8, help="Components of a mixture base.")
     whiten: bool = setting(
         default=False,
         help="Begin with the linear map that makes of the covariance of vectors, found in closed "
@@ -48,7 +48,7 @@ class CodecSettings(Configured):
         "``centered`` (to [-1/2, 1/2), Glow), or ``equalized`` (to numbers that are normal at each "
         "pixel, by learned histograms).",
     )
-    alpha: float = setting(default=0.05, help="The logit's margin.")
+    alpha: float = setting(default=0.05, help="alpha, the margin of the logit codec.")
     dequantization: str = setting(
         default="uniform",
         help="Where in its bin a code lies: ``uniform``, or ``variational``, a learned q(u | x) "
@@ -57,7 +57,7 @@ class CodecSettings(Configured):
 
 
 class VectorSettings(Configured):
-    """For flows of vectors of reals: what codes and mixtures would need is no setting."""
+    """Flows of real vectors; settings that only codes or mixtures need are pinned."""
 
     components: Count = pinned(default=8)
     codec_name: str = pinned(default="logit")
@@ -66,9 +66,9 @@ class VectorSettings(Configured):
 
 
 class StackSettings(VectorSettings):
-    """Many thin layers, each closed in one direction."""
+    """Stacks of many thin layers."""
 
-    layers: Count = setting(default=16, help="How many.")
+    layers: Count = setting(default=16, help="Number of layers.")
     slope: float = setting(
         default=0.01, help="The least slope of a layer along its direction: how far it may press."
     )
@@ -91,7 +91,7 @@ class BoundedSettings(Configured):
 
 
 class ConditionerSettings(BoundedSettings):
-    """The networks that say how a dimension is moved."""
+    """The networks that give the parameters of each transform."""
 
     hidden: Sequence[int] = setting(
         default=(128, 128), help="Widths of the hidden layers of each layer's network."
@@ -115,7 +115,7 @@ class BinSettings(Configured):
 
 
 class SplineSettings(BinSettings):
-    """Splines that end where they are told."""
+    """Rational-quadratic splines on a bounded interval."""
 
     bound: Positive = setting(
         default=5.0,
@@ -126,10 +126,10 @@ class SplineSettings(BinSettings):
 class MaskedFlowSettings(ConditionerSettings, LimitSettings, SplineSettings):
     """Masked autoregressive layers."""
 
-    layers: Count = setting(default=5, help="Masked autoregressive layers.")
+    layers: Count = setting(default=5, help="Number of masked autoregressive layers.")
     monotone: Literal["affine", "spline"] = setting(
         default="affine",
-        help="What moves a dimension: ``affine``, or ``spline``, a rational-quadratic one.",
+        help="Transform of each dimension: ``affine``, or ``spline``, a rational-quadratic one.",
     )
     residual: bool = setting(default=False, help="Add each hidden layer's input to its output.")
     order: Literal["reversed", "random", "raster"] = setting(

@@ -1,4 +1,4 @@
-"""SRFlow: all the images that a small one may have come from."""
+"""SRFlow: super-resolution as a conditional flow."""
 
 import math
 from typing import Annotated
@@ -56,7 +56,7 @@ class SRFlow(LimitSettings, Flow):
             if there are any.
 
     Raises:
-        EventError: The event is no image of codes, or the context holds no image, or one whose
+        EventError: The event is not an image of codes, or the context holds no image, or one whose
             size is not the event's divided by a power of two; with ``consistent``, or one of
             another number of channels.
         ConfigError: A number is out of range.
@@ -80,7 +80,7 @@ class SRFlow(LimitSettings, Flow):
         default=2, help="Transition steps after each squeeze, in the published design."
     )
     alpha: Annotated[float, Within(0, 0.5, above=True, below=True)] = setting(
-        default=1e-3, help="The logit's margin."
+        default=1e-3, help="alpha, the margin of the logit codec."
     )
 
     base_name: str = pinned(default="normal")

@@ -45,7 +45,7 @@ class SylvesterFlow(StackSettings, Flow):
         torch.Size([3])
     """
 
-    layers: Count = setting(default=8, help="How many.")
+    layers: Count = setting(default=8, help="Number of layers.")
     rank: int | None = setting(
         default=None, help="Columns M of Q; None for as many as there are dimensions, at most 32."
     )

@@ -1,4 +1,4 @@
-"""What a run was trained on, opened again.
+"""Opens the data that a run was trained on.
 
 A run folder may come from anybody. What it names is read as data; what it names to be imported, run
 or fetched is left alone, unless the caller trusts the run or names the same thing himself.

@@ -1,4 +1,4 @@
-"""What may be said of data sets to the verbs."""
+"""Options of the verbs for data sets."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ class TrainOptions:
             validation split of the data: in Python, a Dataset of one's own has none.
         labels: How many labels a semi-supervised system uses, the same of each class; by default
             all that there are, or the recipe's number on the recipe's own data.
-        context: What the model is told of each example: label, image, vector, or columns of a table
+        context: What the model is conditioned on: label, image, vector, or columns of a table
             as vector:a,b or label:class; none for nothing. By default, what the recipe says.
     """
 

@@ -1,4 +1,4 @@
-"""What a run's record says of how its examples are read."""
+"""How the examples of a run are read: column names and tokenizer, from its record."""
 
 from phosphene.core.config import decode
 from phosphene.core.errors import RunError

@@ -1,4 +1,4 @@
-"""A report of one run: a single HTML file that a person wants to look at."""
+"""The report of one run: a single HTML file."""
 
 from collections.abc import Mapping
 from html import escape

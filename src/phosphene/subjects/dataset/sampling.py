@@ -1,4 +1,4 @@
-"""``phosphene sample`` of a model of data: one thing of many is drawn, and written."""
+"""``phosphene sample`` for models of data: samples are drawn and written to files."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The splits of a training: what is learned from, what judges it, and what it is told."""
+"""The splits of a training: training examples, validation examples, and their context."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""An agent judged by episodes that its training does not meet."""
+"""Validation of an agent on episodes that are not part of its training."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""What may be said of environments to the verbs."""
+"""Options of the verbs for environments."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -30,7 +30,7 @@ class EvaluateOptions:
     """How an agent is scored.
 
     Args:
-        episodes: How many an agent plays, none of them met in training; 100 by default.
+        episodes: Number of episodes of an agent, none of them from training; 100 by default.
         sampled: Let an agent draw its actions as it explores, instead of taking the best.
         env: Another environment to play in, of the same observations and actions.
     """
@@ -46,7 +46,7 @@ class CompareOptions:
 
     Args:
         env: An environment: then the systems are agents, ranked by the returns of their episodes.
-        episodes: Played for each score of an agent.
+        episodes: Number of episodes for each score of an agent.
     """
 
     env: Annotated[str | None, metavar("ENV", default=False)] = None

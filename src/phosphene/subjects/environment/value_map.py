@@ -1,4 +1,4 @@
-"""What a table of values says of a grid: shades for values, arrows for actions."""
+"""A table of values drawn on its grid: shades for values, arrows for actions."""
 
 from typing import TYPE_CHECKING, Any
 

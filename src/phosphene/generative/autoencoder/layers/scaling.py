@@ -1,4 +1,4 @@
-"""Examples on the scale that networks like, and back, for models that measure squared errors."""
+"""Examples scaled for networks, and back, for models that measure squared errors."""
 
 import torch
 from torch import Tensor, nn

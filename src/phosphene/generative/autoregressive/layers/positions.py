@@ -1,4 +1,4 @@
-"""Where in a sequence: sinusoidal, rotary and learned positions.
+"""Positions in a sequence: sinusoidal, rotary and learned.
 
 Attention treats its inputs as a set; these tell it their order.
 """

@@ -1,4 +1,4 @@
-"""Masked autoregressive layers: each dimension is moved as those before it say."""
+"""Masked autoregressive layers: each dimension is transformed given those before it."""
 
 from collections.abc import Sequence
 

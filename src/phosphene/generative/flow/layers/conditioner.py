@@ -1,4 +1,4 @@
-"""Networks that give the parameters of a coupling, told what they are conditioned on."""
+"""Networks that give the parameters of a coupling, perhaps given a context."""
 
 from collections.abc import Sequence
 from itertools import pairwise

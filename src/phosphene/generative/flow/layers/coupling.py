@@ -1,4 +1,4 @@
-"""Coupling layers: one half of the dimensions decides how the other half is moved."""
+"""Coupling layers: one half of the dimensions is transformed given the other half."""
 
 from typing import Literal
 
@@ -83,7 +83,7 @@ class VectorCoupling(Transform):
 
 
 class ChannelCoupling(Transform):
-    """A coupling of images by channels: the first C - C // 2 decide how the others are moved.
+    """A coupling of images by channels: the others are transformed given the first C - C // 2.
 
     Args:
         channels: C, 2 or more.
@@ -135,7 +135,7 @@ class ChannelCoupling(Transform):
 
 
 class CheckerboardCoupling(Transform):
-    """A coupling of images by color of a checkerboard: white pixels decide how black ones move.
+    """A coupling of images by a checkerboard: black pixels are transformed given the white ones.
 
     z = m x + (1 - m) h(x; b(m x)), m_ij = 1 where i + j is even: every pixel that is moved has
     four neighbors that say how (RealNVP; Dinh, Sohl-Dickstein and Bengio, 2017).

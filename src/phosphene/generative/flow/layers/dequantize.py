@@ -1,4 +1,4 @@
-"""Where in its bin a code lies: the noise that makes reals of codes, fixed or learned."""
+"""Dequantization: uniform or learned noise that places a code within its bin."""
 
 from dataclasses import replace
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Means and shares: an image as one of half its size, and how its light was spread."""
+"""Block means and shares: an image as one of half its size and each pixel's share of its block."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The multi-scale architecture: part of the channels leaves after each level."""
+"""The multi-scale architecture: some channels are split off after each level."""
 
 from collections.abc import Callable, Sequence
 

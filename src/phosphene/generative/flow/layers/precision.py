@@ -1,4 +1,4 @@
-"""What must not be rounded where networks are computed in half precision."""
+"""What stays in full precision where networks are computed in half precision."""
 
 from contextlib import AbstractContextManager, nullcontext
 

@@ -1,4 +1,4 @@
-"""A multi-scale flow whose every level is told features of a context image of its own size."""
+"""A multi-scale flow; each level is conditioned on features of a context image at its size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Splitting channels off, with a prior that the channels that go on decide."""
+"""Splits channels off, with a prior conditioned on those that remain."""
 
 import torch
 from torch import Tensor, nn

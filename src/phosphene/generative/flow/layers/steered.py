@@ -1,4 +1,4 @@
-"""A flow whose steps are told the states of another flow, depth by depth."""
+"""A flow whose steps are conditioned on the states of another flow at the same depth."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -33,7 +33,7 @@ _PARTS = fields(Context)
 
 
 class Recorded(Transform):
-    """A step that leaves what it makes of x in the context's list of states, if it has one.
+    """A step that appends its output to the context's list of states, if there is one.
 
     Args:
         step: The step.
@@ -46,7 +46,7 @@ class Recorded(Transform):
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The step, remembered."""
+        """The step; its output is appended."""
         z, log_det = self.step.forward_and_log_det(x, context)
         if isinstance(context, States):
             context.states.append(z)

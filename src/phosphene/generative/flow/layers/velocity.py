@@ -1,4 +1,4 @@
-"""Networks that give the velocity of a continuous flow, told the time and the condition."""
+"""Networks that give the velocity of a continuous flow from x, the time and the context."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A linear layer that makes of the data's Gaussian the standard one, found in closed form."""
+"""A linear layer that whitens the data, computed in closed form."""
 
 import torch
 from torch import Tensor
