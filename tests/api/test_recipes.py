@@ -1,5 +1,7 @@
 """Recipes as values: each builds its model on its data, and a network suits its event."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -81,8 +83,13 @@ KINDS = {
 }
 
 
+@cache
+def _kind_of(name):
+    return kind_of(load_split(name, "train").event)
+
+
 def _kind(recipe):
-    return kind_of(load_split(recipe.on, "train").event)
+    return _kind_of(recipe.on)
 
 
 @pytest.mark.parametrize("system", sorted({recipe.system for recipe in DATA}))

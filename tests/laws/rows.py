@@ -15,6 +15,7 @@ from phosphene.core.context import ContextSpec
 from phosphene.core.errors import ConfigError, EventError, UnknownNameError
 from phosphene.core.rng import seeded
 from tests.helpers.meddler import Meddler
+from tests.helpers.proved import shared_names
 from tests.laws import small
 from tests.laws.support import LABELS, one_sentence
 
@@ -113,7 +114,9 @@ def law_doctests_run(row: System) -> None:
     module = importlib.import_module(row.target.partition(":")[0])
     with torch.random.fork_rng(devices=[]):
         failed, _ = doctest.testmod(
-            module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+            module,
+            extraglobs=shared_names(module),
+            optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS,
         )
     assert failed == 0, f"{failed} examples of {module.__name__} fail"
 

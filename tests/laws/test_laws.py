@@ -5,19 +5,24 @@ import pytest
 from phosphene.catalog import System, systems
 from tests.laws.contexts import conditioned_cases
 from tests.laws.counted import asserting
+from tests.laws.covers import context_shown, cover, trials
 from tests.laws.library import LAWS, ROW_LAWS, Case, cases, row_laws
 
 ROWS = systems()
 MODELS = [row for row in ROWS if row.kind == "model"]
-CASES = [case for row in MODELS for case in cases(row)]
 CONTEXT_LAWS = (
     "law_one_row_of_context_stands_for_all",
     "law_contexts_have_a_row_for_each_example",
     "law_context_is_used",
 )
 ROW_TRIALS = [(row, name) for row in ROWS for name in row_laws(row)]
-TRIALS = [(case, name) for case in CASES for name in case.laws()]
-TOLD = [(case, name) for row in MODELS for case in conditioned_cases(row) for name in CONTEXT_LAWS]
+TRIALS = [trial for row in MODELS for trial in trials(list(cases(row)))]
+TOLD = [
+    (case, name)
+    for row in MODELS
+    for case in cover(list(conditioned_cases(row)), context_shown)
+    for name in CONTEXT_LAWS
+]
 
 
 def needs_what(row: System) -> None:
