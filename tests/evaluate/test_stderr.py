@@ -31,7 +31,8 @@ from phosphene.evaluate.two_sample import classifier_two_sample_test
 from phosphene.generative.energy.boltzmann import BoltzmannMachine
 from phosphene.generative.energy.rbm import RBM
 from phosphene.subjects.environment.scores import score_episodes
-from tests.evaluate.test_bad_models import Eyes, drawn
+from tests.evaluate.bad import drawn
+from tests.evaluate.bad_samples import Eyes
 from tests.evaluate.toys import Annealed, Bounded, Independent, LinearGaussian
 from tests.helpers.tiny import tiny_digits
 

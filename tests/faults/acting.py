@@ -13,7 +13,7 @@ from phosphene.kernels.gate_checks import Checks
 from tests.decision.deep import test_deep_advantages as gae
 from tests.decision.deep import test_deep_dqn, test_deep_ppo, test_deep_replay
 from tests.decision.tabular import test_tabular_exploration as exploring
-from tests.evaluate import test_bad_models, test_fidelity
+from tests.evaluate import bad, test_bad_models, test_fidelity
 from tests.faults.fault import planted
 from tests.generative import test_continuous_flow
 from tests.kernels import test_gate
@@ -124,13 +124,13 @@ def biased_distance(patch: pytest.MonkeyPatch) -> None:
 
 
 def upside_down(patch: pytest.MonkeyPatch) -> None:
-    way, make = test_bad_models.CASES["nll"]
+    way, make = bad.CASES["nll"]
 
-    def negated() -> test_bad_models.Pair:
+    def negated() -> bad.Pair:
         good, worse = ({"nll": replace(s["nll"], value=-s["nll"].value)} for s in make())
         return good, worse
 
-    patch.setitem(test_bad_models.CASES, "nll", (way, negated))
+    patch.setitem(bad.CASES, "nll", (way, negated))
 
 
 planted("a distance that is never negative is called unbiased", "scorer",

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from phosphene.core.context import Context
 from tests.faults.fault import law
-from tests.laws import broken
+from tests.laws import broken, broken_parts
 from tests.laws.toys import Chain, Coins, Mixture, Patches, Shear, TinyVAE
 
 
@@ -30,7 +30,7 @@ law("a sampler does not draw from the density", "sampler", "samples_follow_the_d
 law("a seed is ignored", "generator", "samples_follow_their_generator",
     Coins, broken.SamplerWithAFixedSeed)  # fmt: skip
 law("a context is ignored", "context", "every_answer_is_told_of_the_condition",
-    Coins, broken.SamplesWhateverTheLabel)  # fmt: skip
+    Coins, broken_parts.SamplesWhateverTheLabel)  # fmt: skip
 law("rows of a context are mixed up", "rows of a context",
     "each_row_of_a_context_has_draws_of_its_own",
     Coins, broken.GoesThroughContextsInTurn)  # fmt: skip
