@@ -7,13 +7,11 @@ loss of one batch are compared before anything is timed. Each side is given the 
 1 or 2, that it is faster with.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks import stable_baselines as sb3
 from benchmarks.cleanrl_loops import DQNLoop, DQNSettings, Moments, PPOLoop, Transitions
@@ -21,14 +19,12 @@ from benchmarks.common import (
     Case,
     Row,
     Timed,
-    Watch,
     arguments,
     installed,
     run_all,
     write_json,
 )
-from phosphene.api.train import train
-from phosphene.core.progress import Saved, StepEnd, TrainingEvent
+from benchmarks.learners import Threads, agree, copied, stir, theirs_timed, trained
 from phosphene.core.subject import Alone
 from phosphene.decision.deep.dqn import DQN
 from phosphene.decision.deep.ppo import PPO
@@ -87,94 +83,6 @@ SAC_ZOO: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-class Threads:
-    """Which of 1 and 2 threads each learner is faster with, each measured once."""
-
-    def __init__(self) -> None:
-        self.chosen: dict[str, int] = {}
-
-    def best(self, name: str, made: Callable[[int], Timed]) -> Timed:
-        """The learner with as many threads as suit it."""
-        if name not in self.chosen:
-            _once(made(1))  # what comes first is slow
-            times = {n: _once(made(n)) for n in (1, 2)}
-            self.chosen[name] = min(times, key=times.__getitem__)
-        return made(self.chosen[name])
-
-    def of(self, name: str) -> int:
-        """What was found; 1 where nothing was measured."""
-        return self.chosen.get(name, 1)
-
-
-def _once(run: Timed) -> float:
-    watch = Watch()
-    run(watch)
-    watch.stop()
-    return watch.wall
-
-
-def trained(
-    system: str,
-    env: str,
-    model: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    *,
-    first: int,
-    last: int,
-    parts: int,
-) -> Callable[[int], Timed]:
-    """Ours: a whole training, timed between two counts of environment steps, a part of it.
-
-    The judge, which plays episodes, would come at the end and is not in the time.
-    """
-    quiet = {"evaluate_every": 10**9, "checkpoint_every": 1e9, "schedule": "constant"}
-
-    def with_threads(threads: int) -> Timed:
-        def run(watch: Watch) -> None:
-            def clock(event: TrainingEvent) -> None:
-                if isinstance(event, Saved) and event.step == 0:
-                    watch.start()
-                elif isinstance(event, StepEnd):
-                    seen = event.terms["environment_steps"]
-                    if seen >= last:
-                        watch.stop()
-                    elif seen <= first:
-                        watch.start()
-
-            with tempfile.TemporaryDirectory() as folder:
-                train(
-                    system, env=env, budget=f"{last}steps", folder=folder, model=dict(model),
-                    train={**quiet, **settings}, threads=threads, listeners=[clock],
-                )  # fmt: skip
-            _per_part(watch, parts)
-
-        return run
-
-    return with_threads
-
-
-def _theirs(prepare: Callable[[], Callable[[], object]], parts: int) -> Callable[[int], Timed]:
-    """The peer's: ``prepare`` makes what is timed."""
-
-    def with_threads(threads: int) -> Timed:
-        def run(watch: Watch) -> None:
-            torch.set_num_threads(threads)
-            work = prepare()
-            watch.start()
-            work()
-            watch.stop()
-            _per_part(watch, parts)
-
-        return run
-
-    return with_threads
-
-
-def _per_part(watch: Watch, parts: int) -> None:
-    watch.stop()
-    watch.wall, watch.cpu = watch.wall / parts, watch.cpu / parts
-
-
 def _case(
     size: Size,
     threads: Threads,
@@ -223,7 +131,7 @@ def ppo_zoo(size: Size, threads: Threads) -> Case:
         model = sb3.made("ppo", CARTPOLE, 8, sb3.PPO_ZOO)
         return lambda: model.learn(steps)
 
-    theirs = _theirs(prepare, size.iterations)
+    theirs = theirs_timed(prepare, size.iterations)
     name, keys = "PPO iteration, SB3 zoo's: 8 x 32 steps, 20 updates of 256", ("sb3 ppo", "ppo")
     return _case(size, threads, name, keys, sb3.PEER, same_ppo_zoo, theirs, ours)
 
@@ -240,7 +148,7 @@ def ppo_cleanrl(size: Size, threads: Threads) -> Case:
         loop = PPOLoop(CARTPOLE)
         return lambda: loop.run(steps)
 
-    theirs = _theirs(prepare, size.iterations)
+    theirs = theirs_timed(prepare, size.iterations)
     name = "PPO iteration, CleanRL's: 4 x 128 steps, 16 updates of 128"
     return _case(size, threads, name, ("loop ppo", "ppo 512"), LOOP, same_ppo_cleanrl, theirs, ours)
 
@@ -251,7 +159,7 @@ def _rollout(settings: Mapping[str, Any], *, normalize: bool) -> tuple[PPO, Any]
     assert isinstance(agent, PPO)
     environment = make(CARTPOLE, settings["environments"], seed=1)
     batch = agent.experience(environment, 1, Alone()).next(0, agent)
-    _stir(agent)
+    stir(agent)
     return agent, batch
 
 
@@ -266,7 +174,7 @@ def same_ppo_zoo() -> float:
     agent.loss(batch).total.backward()
     _, raw = _rollout(PPO_ZOO, normalize=False)  # the same moments, for their own normalization
     theirs = sb3.ppo_gradients(model, raw)
-    return _agree(found + [(own.grad, theirs[other]) for own, other in pairs])
+    return agree(found + [(own.grad, theirs[other]) for own, other in pairs])
 
 
 def same_ppo_cleanrl() -> float:
@@ -274,7 +182,7 @@ def same_ppo_cleanrl() -> float:
     agent, batch = _rollout(PPO_CLEANRL, normalize=True)
     _, raw = _rollout(PPO_CLEANRL, normalize=False)
     loop = PPOLoop(CARTPOLE)
-    pairs = _copied(agent.actor, loop.actor) + _copied(agent.critic, loop.critic)
+    pairs = copied(agent.actor, loop.actor) + copied(agent.critic, loop.critic)
     policy, value = agent.both(agent.eyes(batch.x))
     ours = (policy.log_prob(batch.action), policy.entropy(), value)
     found = list(zip(ours, loop.assess(batch.x, batch.action)[1:], strict=True))
@@ -284,7 +192,7 @@ def same_ppo_cleanrl() -> float:
     )
     loss.backward()
     other.backward()
-    return _agree([*found, (loss, other), *((a.grad, b.grad) for a, b in pairs)])
+    return agree([*found, (loss, other), *((a.grad, b.grad) for a, b in pairs)])
 
 
 # -- DQN ----------------------------------------------------------------------------------------
@@ -305,7 +213,7 @@ def dqn_zoo(size: Size, threads: Threads, n: int) -> Case:
         peer.learn(SETTLED)
         return lambda: peer.learn(256 * size.iterations, reset_num_timesteps=False)
 
-    theirs = _theirs(prepare, size.iterations)
+    theirs = theirs_timed(prepare, size.iterations)
     keys = (f"sb3 dqn {n}", f"dqn {n}")
     name = f"DQN, SB3 zoo's: 256 steps in {n} env., 128 updates of 64"
     return _case(size, threads, name, keys, sb3.PEER, same_dqn_zoo, theirs, ours)
@@ -325,7 +233,7 @@ def dqn_cleanrl(size: Size, threads: Threads) -> Case:
         loop.run(first)
         return lambda: loop.run(500 * size.iterations)
 
-    theirs = _theirs(prepare, size.iterations)
+    theirs = theirs_timed(prepare, size.iterations)
     name = "DQN, CleanRL's: 500 steps in 1 env., 50 updates of 128"
     keys = ("loop dqn", "dqn 500")
     return _case(size, threads, name, keys, LOOP, same_dqn_cleanrl, theirs, ours)
@@ -335,7 +243,7 @@ def _transitions(settings: Mapping[str, Any]) -> tuple[DQN, Any]:
     """An agent whose target network is another, and a batch."""
     agent = build("dqn", spec(CARTPOLE), seed=1, **settings)
     assert isinstance(agent, DQN)
-    _stir(agent.target)
+    stir(agent.target)
     environment = make(CARTPOLE, settings["environments"], seed=1)
     batch = agent.experience(environment, 1, Alone()).next(0, agent)
     return agent, batch
@@ -349,22 +257,22 @@ def same_dqn_zoo() -> float:
     agent.loss(batch).total.backward()
     theirs = sb3.dqn_gradients(model, batch)
     q = (agent.online(batch.x), sb3.q_values(model, batch.x))
-    return _agree([q, *((own.grad, theirs[other]) for own, other in pairs)])
+    return agree([q, *((own.grad, theirs[other]) for own, other in pairs)])
 
 
 def same_dqn_cleanrl() -> float:
     """Q, loss and gradients of ours and of the loop."""
     agent, batch = _transitions(DQN_CLEANRL)
     loop = DQNLoop(CARTPOLE)
-    _copied(agent.target, loop.target)
-    pairs = _copied(agent.online, loop.online)
+    copied(agent.target, loop.target)
+    pairs = copied(agent.online, loop.online)
     done = (batch.discount == 0).float()
     loss = agent.loss(batch).total
     other = loop.loss(Transitions(batch.x, batch.action, batch.reward, batch.next, done))
     loss.backward()
     other.backward()
     q = (agent.online(batch.x), loop.online(batch.x))
-    return _agree([q, (loss, other), *((a.grad, b.grad) for a, b in pairs)])
+    return agree([q, (loss, other), *((a.grad, b.grad) for a, b in pairs)])
 
 
 # -- SAC ----------------------------------------------------------------------------------------
@@ -383,7 +291,7 @@ def sac_zoo(size: Size, threads: Threads) -> Case:
         model.learn(first)
         return lambda: model.learn(n, reset_num_timesteps=False)
 
-    theirs = _theirs(prepare, n)
+    theirs = theirs_timed(prepare, n)
     name = "SAC, SB3 zoo's, Pendulum: a step, an update of 256"
     return _case(size, threads, name, ("sb3 sac", "sac"), sb3.PEER, same_sac_zoo, theirs, ours)
 
@@ -392,7 +300,7 @@ def same_sac_zoo() -> float:
     """Gradients of all losses; the peer adds 1e-6 inside a logarithm, we do not."""
     agent = build("sac", spec(PENDULUM), seed=1, **SAC_ZOO)
     assert isinstance(agent, SAC)
-    _stir(agent.target)
+    stir(agent.target)
     batch: Any = agent.experience(make(PENDULUM, 1, seed=1), 1, Alone()).next(0, agent)
     model = sb3.made("sac", PENDULUM, 1, sb3.SAC_ZOO)
     pairs = sb3.copy_sac(agent, model)
@@ -405,36 +313,7 @@ def same_sac_zoo() -> float:
         loss(batch).total.backward()
         for own, rows, other in parameters:
             found.append((own.grad[rows].clone().view_as(other), theirs[other]))
-    return _agree(found, 1e-4)
-
-
-# -- what all of them need ----------------------------------------------------------------------
-
-
-def _stir(module: nn.Module, size: float = 0.1) -> None:
-    generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for p in module.parameters():
-            p += size * torch.randn(p.shape, generator=generator)
-
-
-def _copied(ours: nn.Module, theirs: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    pairs = list(zip(ours.parameters(), theirs.parameters(), strict=True))
-    with torch.no_grad():
-        for own, other in pairs:
-            other.copy_(own)
-    return pairs
-
-
-def _agree(pairs: list[tuple[Any, Any]], tolerance: float = 1e-5) -> float:
-    """The largest difference, relative where values exceed 1; it must be small."""
-    worst = 0.0
-    for own, other in pairs:
-        assert own.shape == other.shape, f"{tuple(own.shape)} is not {tuple(other.shape)}"
-        scale = max(1.0, float(other.detach().abs().max()))
-        worst = max(worst, float((own - other).detach().abs().max()) / scale)
-    assert worst <= tolerance, f"ours and the peer's differ by {worst}"
-    return worst
+    return agree(found, 1e-4)
 
 
 def main(argv: Sequence[str] | None = None) -> list[Row]:

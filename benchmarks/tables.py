@@ -24,6 +24,7 @@ from torch import Tensor
 import phosphene as ph
 from benchmarks.common import installed
 from phosphene.core.event import Event
+from phosphene.core.protocols import Density
 from phosphene.core.rng import generator, seeded
 from phosphene.data.dataset import Dataset
 
@@ -120,7 +121,7 @@ def ours(system: str, rows: Split, seed: int, seconds: float) -> float:
             threads=1, device="cpu",
         ).model.eval()  # fmt: skip
     with torch.no_grad():
-        if hasattr(model, "log_prob"):
+        if isinstance(model, Density):
             return float(model.log_prob(rows.test).mean())
         return float(model.estimate_log_prob(rows.test)[0].mean())
 

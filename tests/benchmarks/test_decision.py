@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import cleanrl_loops, decision, deep_agents
 from benchmarks import stable_baselines as sb3
-from benchmarks.common import installed, run_all, write_json
+from benchmarks.common import Watch, installed, run_all, write_json
 from phosphene.decision.deep.dqn import DQN
 from phosphene.decision.deep.ppo import PPO
 
@@ -97,7 +97,7 @@ def test_every_learner_is_timed_and_written_as_json(tmp_path, monkeypatch):
 def test_ours_is_timed_over_as_many_steps_as_the_peer():
     counted = []
 
-    class Counting(deep_agents.Watch):
+    class Counting(Watch):
         def start(self):
             super().start()
             counted.append("start")

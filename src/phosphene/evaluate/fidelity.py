@@ -119,13 +119,12 @@ def fidelity(
         UnknownNameError: There are no such features.
     """
     test.event.check(samples)
-    for what, n in (
-        ("samples", len(samples)),
-        ("test examples", len(test)),
-        ("training examples", len(train)),
+    for what, given in (
+        ("samples", samples),
+        ("test examples", test),
+        ("training examples", train),
     ):
-        if n < FEWEST:
-            raise DataError(f"fidelity needs {FEWEST} {what}, got {n}")
+        _refuse_few(what, len(given))
     extract = features
     if extract is None or isinstance(extract, str):
         extract = make_features(extract or default_name(test), train)
@@ -146,9 +145,7 @@ def fidelity(
             numbers.pop(name, None)
     if float(nearest_distance(real, seen).mean()) > 0.0:  # else all held-out examples are known
         numbers["memorization_ratio"] = (*memorization_ratio(fake, real, seen), None)
-    half = torch.randperm(len(real), generator=generator(seed, 8))
-    first, second = real[half[: len(real) // 2]], real[half[len(real) // 2 :]]
-    floors["memorization_ratio"] = (*memorization_ratio(first, second, seen), None)
+        floors["memorization_ratio"] = (*_memorization_floor(real, seen, seed), None)
     if progress:
         progress("fidelity", 1.0)
     kind = f"{extract.name} features"
@@ -156,3 +153,15 @@ def fidelity(
         name: Score(value, kind, error, floors[name][0], note, extract.name)
         for name, (value, error, note) in numbers.items()
     }
+
+
+def _refuse_few(what: str, n: int) -> None:
+    if n < FEWEST:
+        raise DataError(f"fidelity needs {FEWEST} {what}, got {n}")
+
+
+def _memorization_floor(real: Tensor, seen: Tensor, seed: int) -> tuple[float, float]:
+    """The ratio with one half of the test split in the place of the samples."""
+    order = torch.randperm(len(real), generator=generator(seed, 8))
+    half = len(real) // 2
+    return memorization_ratio(real[order[:half]], real[order[half:]], seen)

@@ -1,16 +1,24 @@
 """Sweeps of dynamic programming over outcomes in rows: native, and their reference in numpy."""
 
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from phosphene.core.errors import KernelError
-from phosphene.kernels.declaration import Array, Flag, Kernel, Out, Range, Real, Rule, Size, Whole
+from phosphene.kernels.decision_process import (
+    RISE,
+    SPACE,
+    TABLES,
+    Floats,
+    Integers,
+    Process,
+    dense,
+    tensor_of,
+)
+from phosphene.kernels.declaration import Array, Flag, Kernel, Out, Range, Real, Rule, Whole
 from phosphene.kernels.gate import gate
 
 __all__ = [
@@ -26,38 +34,15 @@ __all__ = [
     "well_formed",
 ]
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 _INFINITY = float("inf")
-_SPACE = (Size("S"), Size("A"))
-_TABLES = (
-    *_SPACE,
-    Array("indptr", ("S*A + 1",), "int64"),
-    Array("next", ("K",), "int32"),
-    Array("weight", ("K",), "float64"),
-    Array("rewards", ("S", "A"), "float64"),
-    Real("gamma", -1e30, 1e30),
-)
 _PASSED = "S A indptr next weight rewards gamma "
-_rise = "int(indptr[0]) == 0 and int(indptr[-1]) == K and bool((indptr[1:] {} indptr[:-1]).all())"
-_process = gate(
-    Kernel(
-        "dp",
-        _TABLES,
-        rules=(
-            Rule(_rise.format(">"), "indptr must rise from 0 to {K}, and no row be empty"),
-            Range("next", "0", "S"),
-        ),
-    ),
-    "dp_process",
-)
 _VALUES = Array("v", ("S",), "float64")
 _STATS = Out("stats", (4,), "float64")
 _sweeps = gate(
     Kernel(
         "dp_sweeps",
         (
-            *_TABLES,
+            *TABLES,
             _VALUES,
             Array("policy", ("S",), "int64", optional=True),
             Whole("count", 1, 1 << 31),
@@ -78,7 +63,7 @@ _gauss_seidel = gate(
     Kernel(
         "dp_gauss_seidel",
         (
-            *_TABLES,
+            *TABLES,
             _VALUES,
             Whole("first", 0, 1 << 62),
             Whole("count", 1, 1 << 31),
@@ -95,7 +80,7 @@ _greedy = gate(
     Kernel(
         "dp_greedy",
         (
-            *_TABLES,
+            *TABLES,
             _VALUES,
             Array("policy", ("S",), "int64"),
             Real("slack", 0.0, _INFINITY),
@@ -114,65 +99,17 @@ _check = gate(
     Kernel(
         "dp_check",
         (
-            *_SPACE,
+            *SPACE,
             Array("indptr", ("S*A + 1",), "int64"),
             Array("next", ("K",), "int32"),
             Array("probability", ("K",), "float64"),
             Out("stats", (5,), "float64"),
         ),
         "S A K indptr next probability threads stats",
-        (Rule(_rise.format(">="), "indptr must rise from 0 to {K}", inside=True),),
+        (Rule(RISE.format(">="), "indptr must rise from 0 to {K}", inside=True),),
         suffix="f64",
     )
 )
-
-
-@dataclass(frozen=True)
-class Process:
-    """A finite decision process, its outcomes in rows s * actions + a; no row is empty.
-
-    Args:
-        states: How many.
-        actions: How many.
-        indptr: (states * actions + 1,), int64.
-        next: int32, one for each outcome.
-        weight: Its probability, 0 where nothing follows.
-        rewards: (states, actions).
-        gamma: The discount.
-
-    What is given is looked at once, here: the process holds it read-only.
-
-    Raises:
-        KernelError: A shape or a type is not as said here, or a next state does not exist.
-    """
-
-    states: int
-    actions: int
-    indptr: Integers
-    next: NDArray[np.int32]
-    weight: Floats
-    rewards: Floats
-    gamma: float
-    arguments: tuple[Any, ...] = field(init=False, repr=False, compare=False)
-    """As kernels take them."""
-
-    def __post_init__(self) -> None:
-        tables = []
-        for name in ("indptr", "next", "weight", "rewards"):
-            array = _dense(getattr(self, name)).view()
-            tables.append(_tensor(array))
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
-        arguments = (self.states, self.actions, *tables, self.gamma)
-        _process(*arguments)
-        for name, kind in (("states", int), ("actions", int), ("gamma", float)):
-            object.__setattr__(self, name, kind(getattr(self, name)))
-        object.__setattr__(self, "arguments", arguments)
-
-    def q(self, v: Floats) -> Floats:
-        """(states, actions): r + gamma sum of weight times v, in numpy."""
-        total = np.add.reduceat(self.weight * v[self.next], self.indptr[:-1])
-        return self.rewards + self.gamma * total.reshape(self.states, self.actions)
 
 
 @dataclass(frozen=True)
@@ -375,7 +312,7 @@ def well_formed(
     if np.size(probability) == 0:
         return False
     tables: tuple[NDArray[Any], ...] = (indptr, after, probability)
-    stats = _check(states, actions, *map(_tensor, tables))
+    stats = _check(states, actions, *map(tensor_of, tables))
     if stats is None:
         return False
     least, most, first, last, off = stats.tolist()
@@ -390,31 +327,16 @@ def _swept(values: Tensor, changes: Tensor, stats: Tensor) -> Swept:
 
 
 def _floats(values: Floats) -> Tensor:
-    array = _dense(values)
+    array = dense(values)
     if array.dtype.kind not in "fiu":
         raise KernelError(f"values must be numbers, got {array.dtype}")
-    return _tensor(array.astype(np.float64, copy=False))
+    return tensor_of(array.astype(np.float64, copy=False))
 
 
 def _integers(policy: Integers | None) -> Tensor | None:
     if policy is None:
         return None
-    array = _dense(policy)
+    array = dense(policy)
     if array.dtype.kind not in "iu":
         raise KernelError(f"a policy must be integers, got {array.dtype}")
-    return _tensor(array.astype(np.int64, copy=False))
-
-
-def _dense(array: Any) -> NDArray[Any]:
-    given = np.asarray(array)
-    return np.ascontiguousarray(given).reshape(given.shape)  # alone it makes a row of a number
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    """The array's memory as a tensor; kernels write only to arrays that were made for them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        try:
-            return torch.from_numpy(array)
-        except (TypeError, ValueError) as error:
-            raise KernelError(f"tables must be arrays of numbers: {error}") from None
+    return tensor_of(array.astype(np.int64, copy=False))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from phosphene.core.errors import UnknownNameError
 
-__all__ = ["ACTIVATIONS", "activation_named"]
+__all__ = ["ACTIVATIONS", "IN_PLACE", "activation_named"]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": F.elu,
@@ -21,6 +21,13 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softplus": F.softplus,
     "tanh": torch.tanh,
 }
+
+IN_PLACE: dict[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] = {
+    torch.relu: torch.relu_,
+    torch.tanh: torch.tanh_,
+    torch.sigmoid: torch.sigmoid_,
+}
+"""What does the same to a tensor that belongs to nobody else."""
 
 
 def activation_named(name: str) -> Callable[[Tensor], Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError
-from phosphene.core.protocols import Encodes
+from phosphene.core.protocols import Encodes, Posterior
 from phosphene.core.rng import generator as seeded_generator
 
 __all__ = ["LatentPrior", "fit_prior"]
@@ -201,7 +201,7 @@ def fit_prior(
     for first in range(0, len(x), rows):
         part = slice(first, first + rows)
         c = None if context is None else context[part]
-        if hasattr(model, "posterior"):
+        if isinstance(model, Posterior):
             mu, logvar = model.posterior(x[part], c)
             eps = torch.randn(mu.shape, generator=g, dtype=mu.dtype)
             latents.append(mu + torch.exp(0.5 * logvar) * eps.to(mu.device))

@@ -8,9 +8,8 @@ values given the same uniform numbers, and the laws hold them to it.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -18,13 +17,13 @@ from torch import Tensor
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
 from phosphene.core.draws_per_context import each_row
-from phosphene.core.errors import EventError
 from phosphene.core.model import Model
 from phosphene.core.moments import Moments
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
-from phosphene.generative.autoregressive.completion import STATES, Known, computable, settled
+from phosphene.generative.autoregressive.completion import Known, computable, refuse_mask, settled
 from phosphene.generative.autoregressive.settings import ConditionalSettings
+from phosphene.generative.autoregressive.teacher_forcing import free_running, teacher_forcing
 from phosphene.nn.choosing import Choosing
 from phosphene.nn.noise import Uniform
 from phosphene.nn.scalar_distributions import Conditional, build_conditional
@@ -241,7 +240,7 @@ class Autoregressive(ConditionalSettings, Model):
         """Draw what must be known before the rest can be drawn in turn: label, member, values."""
         can = computable(self, known.mask)
         if not bool(can.any(1).all()):
-            self._refuse_mask(known.mask[~can.any(1)])
+            refuse_mask(self, known.mask[~can.any(1)])
         return settled(self, known, can, generator)
 
     def generate(
@@ -382,49 +381,3 @@ class Autoregressive(ConditionalSettings, Model):
         shape = (n, self.event.dimensions, self.conditional.uniforms)
         u = torch.rand(shape, generator=generator, dtype=self.dtype, device=self.device)
         return member, u
-
-    def _refuse_mask(self, known: Tensor) -> NoReturn:
-        """Say which known value the order has too many unknown ones before."""
-        order = self.order_of(0).tolist()
-        ranked = known[:, order]
-        _, k = (ranked[:, 1:] & ~ranked[:, :-1]).nonzero()[0].tolist()
-        raise EventError(
-            f"the mask knows {self._place(order[k + 1])} and asks for {self._place(order[k])}, "
-            "which this model generates first; known values must come first in its order, "
-            f"or unknown ones of {STATES:,} states at most before them "
-            "(order-agnostic-nade and conv-nade condition on any mask)"
-        )
-
-    def _place(self, i: int) -> str:
-        if not self.event.has_image_shape:
-            return f"value {i}"
-        _, height, width = self.event.shape
-        return f"pixel ({i // width % height}, {i % width})"
-
-
-def teacher_forcing(model: Autoregressive, x: Tensor, context: Context | None = None) -> Tensor:
-    """Parameters (n, D, size) of all conditionals, each given the true values before it.
-
-    Williams and Zipser (1989): the true prefix is fed in place of the model's own output, so all
-    conditionals are trained in one parallel pass.
-    """
-    model.event.check(x)
-    return model.conditionals(x, model.context.check(context, len(x), model.device))
-
-
-def free_running(
-    model: Autoregressive, n: int, context: Context | None = None, *, generator: torch.Generator
-) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Generate with the model's own output fed back: rank by rank (dimension, parameters, values).
-
-    Scored by teacher forcing, what is generated has the parameters that are yielded here.
-    """
-    context = model._settled(n, model.given(context, n), generator)
-    _, u = model._draws(n, generator)
-    step = model.stepper(n, context)
-    x = torch.zeros(n, model.event.dimensions, dtype=model.value_dtype, device=model.device)
-    with torch.no_grad():
-        for k, i in enumerate(model.order.tolist()):
-            params = step(k, x)
-            x[:, i] = model.conditional.draw(params, u[:, i], Choosing(), i)
-            yield i, params, x[:, i].clone()

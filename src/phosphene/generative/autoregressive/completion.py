@@ -14,17 +14,19 @@ drawn from its terms.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import torch
 from torch import Tensor
 
 from phosphene.core.context import Context
+from phosphene.core.errors import EventError
+from phosphene.core.event import Event
 
 if TYPE_CHECKING:
     from phosphene.generative.autoregressive.autoregressive import Autoregressive
 
-__all__ = ["STATES", "Known", "computable", "joined", "settled"]
+__all__ = ["STATES", "Known", "computable", "joined", "refuse_mask", "settled"]
 
 STATES = 1024
 """The most states of earlier unknown values that are summed over."""
@@ -221,3 +223,24 @@ def _score(
 def _draw(log_weights: Tensor, generator: torch.Generator | None) -> Tensor:
     """One index of each row (n,) with probability proportional to exp of its weights."""
     return torch.multinomial(log_weights.softmax(1), 1, generator=generator)[:, 0]
+
+
+def refuse_mask(model: "Autoregressive", known: Tensor) -> NoReturn:
+    """Say which known value the order has too many unknown ones before."""
+    order = model.order_of(0).tolist()
+    ranked = known[:, order]
+    _, k = (ranked[:, 1:] & ~ranked[:, :-1]).nonzero()[0].tolist()
+    asked, after = (_place(model.event, order[j]) for j in (k, k + 1))
+    raise EventError(
+        f"the mask knows {after} and asks for {asked}, "
+        "which this model generates first; known values must come first in its order, "
+        f"or unknown ones of {STATES:,} states at most before them "
+        "(order-agnostic-nade and conv-nade condition on any mask)"
+    )
+
+
+def _place(event: Event, i: int) -> str:
+    if not event.has_image_shape:
+        return f"value {i}"
+    _, height, width = event.shape
+    return f"pixel ({i // width % height}, {i % width})"

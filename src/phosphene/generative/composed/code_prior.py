@@ -14,7 +14,7 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.protocols import Tokenizes, available_if
+from phosphene.core.protocols import Density, Tokenizes, available_if
 from phosphene.core.settings import setting
 from phosphene.core.stages import Part
 
@@ -89,7 +89,7 @@ class CodePrior(Model):
         self.prior = _build(
             self.prior_system, self.codes.code_event, self.context_spec, self.prior_settings
         )
-        if not hasattr(self.prior, "log_prob"):
+        if not isinstance(self.prior, Density):
             raise ConfigError(
                 f"prior_system {self.prior_system!r} has no exact likelihood of tokens"
             )
