@@ -1,5 +1,6 @@
 """The examples run, and what the documents show is true: commands, code, tables, names."""
 
+import ast
 import importlib.util
 import re
 import runpy
@@ -13,7 +14,8 @@ import torch
 
 import phosphene as ph
 from phosphene import catalog
-from phosphene.catalog import System
+from tests.helpers.own_systems import SYSTEMS
+from tests.laws.agents import AGENT_LAWS, agent_laws
 from tests.laws.counted import asserting
 from tests.laws.library import LAWS, ROW_LAWS, cases, row_laws
 
@@ -22,7 +24,8 @@ EXAMPLES = {
     "train_and_sample": ["20steps"],
     "own_data": ["", "10steps"],
     "evaluate_any_model": [],
-    "custom_model": ["50steps"],
+    "custom_model": [],
+    "custom_agent": [],
     "resume": [],
     "conditional": ["20steps"],
     "variational_inference": ["20steps"],
@@ -66,18 +69,45 @@ def test_example(name, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
-def custom() -> System:
-    from examples.custom_model import SYSTEMS
-
-    return SYSTEMS[0]
+MODEL, AGENT = SYSTEMS
 
 
-@pytest.mark.parametrize("name", row_laws(custom()))
+@pytest.mark.parametrize("row", SYSTEMS, ids=lambda row: row.name)
+def test_one_of_your_own_takes_forty_lines_and_six_concepts(row):
+    """The concepts are what its class needs of phosphene; the page for newcomers names each."""
+    path = ROOT / f"{row.target.split(':')[0].replace('.', '/')}.py"
+    text = path.read_text()
+    assert len(text.splitlines()) <= 40
+    tree = ast.parse(text)
+    imported = {
+        name.name
+        for line in tree.body
+        if isinstance(line, ast.ImportFrom) and str(line.module).startswith("phosphene.")
+        for name in line.names
+    }
+    (own,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    named = {n.id for n in ast.walk(own) if isinstance(n, ast.Name)} & imported
+    named |= {
+        n.attr
+        for n in ast.walk(own)
+        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == "ph"
+    }
+    page = (ROOT / "docs" / "reference" / "model-of-your-own.md").read_text()
+    listed = page[page.index(f"custom_{row.kind}.py") :]
+    concepts = re.findall(r"^\d\. \*\*`(\w+)`\*\*", listed, re.M)[:6]
+    assert len(concepts) == 6
+    assert named <= set(concepts)
+
+
+HOUSE = {"law_docstring_cites"}  # what the house asks of its own documents
+
+
+@pytest.mark.parametrize("name", [name for name in row_laws(MODEL) if name not in HOUSE])
 def test_row_laws_of_the_custom_model(name):
-    ROW_LAWS[name](custom())
+    ROW_LAWS[name](MODEL)
 
 
-@pytest.mark.parametrize("case", list(cases(custom())), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(cases(MODEL)), ids=lambda case: case.name)
 def test_laws_of_the_custom_model(case):
     for name in case.laws():
         asserting(LAWS[name], case.make, case.row)
@@ -90,12 +120,19 @@ def installed(tmp_path, monkeypatch):
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mixture\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[phosphene.systems]\nmixture = examples.custom_model:SYSTEMS\n"
+        "[phosphene.systems]\nmixture = tests.helpers.own_systems:SYSTEMS\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     catalog._table.cache_clear()
     yield
     catalog._table.cache_clear()
+
+
+@pytest.mark.parametrize("kind", AGENT.events)
+def test_laws_of_the_custom_agent(installed, kind, tmp_path):
+    for name in agent_laws(AGENT, kind):
+        (tmp_path / name).mkdir()
+        asserting(AGENT_LAWS[name], AGENT, kind, tmp_path / name)
 
 
 def test_the_custom_model_by_its_entry_point(installed, tmp_path):

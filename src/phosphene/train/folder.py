@@ -12,6 +12,7 @@ from torch import Tensor
 from phosphene.catalog.kind import Kind, kind_of_record, kinds
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError, listed, nearest
 from phosphene.core.paths import expanded
+from phosphene.core.rng import seeded
 from phosphene.core.trainable import load_tensors
 from phosphene.train.describing import allowance, build_from, weights_of
 from phosphene.train.files import full, refuse_links, replacing
@@ -167,6 +168,18 @@ class Run:
         if self._given is None:
             return load(self.path)
         return load(self.path, into=self._given)
+
+    def another(self, weights: Weights) -> Any:
+        """A second model beside :attr:`model`, with the weights of that name.
+
+        Raises:
+            RunError: The run has no such weights, or they are damaged.
+        """
+        if self._given is None:
+            return load(self.path, weights)
+        with seeded(0):
+            fresh = type(self._given)(**self._given.config)
+        return load(self.path, weights, into=fresh.to(self._given.device))
 
     @property
     def metrics(self) -> list[dict[str, Any]]:

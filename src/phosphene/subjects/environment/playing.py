@@ -24,7 +24,7 @@ from phosphene.decision.playing import Played, play
 from phosphene.subjects.environment.judge import evaluation_seed
 from phosphene.subjects.environment.opening import env_of
 from phosphene.train.files import destination, replacing, write_atomically
-from phosphene.train.folder import Run, Weights, load
+from phosphene.train.folder import Run, Weights
 
 __all__ = ["Film", "film", "play_run", "random_returns", "write_film"]
 
@@ -68,7 +68,7 @@ def play_run(
         weights: ``best`` or ``last``; None for those that the run hands out.
     """
     played, env = _agent(run)
-    agent = played if weights is None else cast(Agent, load(run.path, weights))
+    agent = played if weights is None else cast(Agent, run.another(weights))
     if episodes < 1:
         raise ConfigError(f"episodes must be at least 1, got {episodes}")
     begun = evaluation_seed(mix(run.config["seed"], seed))
