@@ -1,16 +1,12 @@
 """Tables and help texts of the documentation, written from the code so that they cannot go stale.
 
-``conf.py`` calls :func:`write_all` before every build; pages include the files. The README cannot
-include anything, so its table of systems is written into it:
-
-    python docs/_generate.py --readme
+``conf.py`` calls :func:`write_all` before every build; pages include the files.
 """
 
 import io
 import json
 import os
 import re
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
@@ -19,7 +15,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "_build" / "generated"
-MARKS = ("<!-- systems: begin -->", "<!-- systems: end -->")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -66,6 +61,38 @@ def kind_pages() -> dict[str, str]:
     pages = {f"learners-{kind.name}": learners_table(kind) for kind in kinds()}
     known = {kind.name: kind.addresses() for kind in kinds()}
     return pages | {f"addresses-{name}": table(*found) for name, found in known.items() if found}
+
+
+def api_pages() -> dict[str, str]:
+    """Of each family's package: a section for every module that holds systems, in their order."""
+    from phosphene.catalog import families, systems
+
+    rooms = families()
+    found: dict[str, dict[str, str]] = {room: {} for room in rooms}
+    for row in systems():
+        if row.kind == "proof":
+            continue
+        module = row.target.partition(":")[0]
+        room = next((r for r in rooms if module.startswith(f"{r}.")), _room_of(row.family))
+        if room is not None:
+            found[room].setdefault(module, re.split(r"[:,(]", row.title)[0].strip())
+    section = "## {title}\n\n```{{eval-rst}}\n.. automodule:: {module}\n```\n"
+    return {
+        f"api-{room.rpartition('.')[2]}": "\n".join(
+            section.format(title=title, module=module) for module, title in modules.items()
+        )
+        for room, modules in found.items()
+    }
+
+
+def _room_of(family: str) -> str | None:
+    """The first package whose rows are of a family; None for a family of another distribution."""
+    from importlib import import_module
+
+    from phosphene.catalog import families
+
+    rows = {room: import_module(f"{room}.systems").SYSTEMS for room in families()}
+    return next((room for room, own in rows.items() if own[0].family == family), None)
 
 
 def adapters_table() -> str:
@@ -236,7 +263,7 @@ def write_all(out: Path = OUT) -> None:
         "commands": commands(),
         "extras": extras_table(),
     }
-    pages |= figures() | kind_pages()
+    pages |= figures() | kind_pages() | api_pages()
     learning = [kind.trains for kind in kinds()]
     pages |= {f"recipes-{s.name}": recipes_list(s.name) for s in systems() if s.kind in learning}
     for name, text in pages.items():
@@ -246,15 +273,5 @@ def write_all(out: Path = OUT) -> None:
             path.write_text(text)
 
 
-def readme_with_table(text: str) -> str:
-    """The README with its table of systems replaced by the catalogue's."""
-    begin, end = (text.index(mark) for mark in MARKS)
-    return text[: begin + len(MARKS[0])] + "\n" + systems_table() + text[end:]
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--readme"]:
-        readme = ROOT / "README.md"
-        readme.write_text(readme_with_table(readme.read_text()))
-    else:
-        write_all()
+    write_all()

@@ -147,13 +147,14 @@ def test_the_custom_model_by_its_entry_point(installed, tmp_path):
 # -- documents -----------------------------------------------------------------------------------
 
 
-def test_readme_lists_the_catalogue():
+def test_readme_leads_to_every_family_and_its_page_to_every_system():
     text = (ROOT / "README.md").read_text()
-    assert part_of_docs("_generate").readme_with_table(text) == text, (
-        "run: python docs/_generate.py --readme"
-    )
-    for row in ph.systems():
-        assert f"`{row.name}`" in text
+    for family in {row.family for row in ph.systems()}:
+        assert f"docs/families/{family}.md" in text
+        page = (ROOT / "docs" / "families" / f"{family}.md").read_text()
+        for row in ph.systems(family):
+            if row.kind in ("model", "agent", "solver"):
+                assert f"`{row.name}`" in page or f"phosphene train {row.name}" in page, row.name
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -49,7 +49,7 @@ SYSTEMS: tuple[System, ...] = (
     System(
         name="linear-programming",
         family="decision",
-        title="The least values that no action exceeds, by HiGHS",
+        title="Linear programming: the least V with V >= T V, by HiGHS",
         kind="solver",
         rows=(90, 91),
         paper="d'Epenoux, 1963",
