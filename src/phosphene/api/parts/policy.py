@@ -11,19 +11,19 @@ __all__: list[str] = []
 
 
 class _Policy(nn.Module):
-    """Observations (n, ...) to an agent's best actions."""
+    """Observations (n, ...) to the best actions."""
 
-    def __init__(self, agent: Acts) -> None:
+    def __init__(self, model: Acts) -> None:
         super().__init__()
-        self.agent = agent
+        self.model = model
 
     def forward(self, observation: Tensor) -> Tensor:
-        action: Tensor = self.agent.act(observation)
+        action: Tensor = self.model.act(observation)
         return action
 
 
-def _policy(agent: Any, rows: int) -> Made:
-    return _Policy(agent).eval(), (agent.spec.observation_example(rows),)
+def _policy(model: Any, rows: int) -> Made:
+    return _Policy(model).eval(), (model.spec.observation_example(rows),)
 
 
 PARTS.add(
