@@ -19,9 +19,9 @@ import sys
 import tempfile
 
 WORK = {
-    "vae": "'vae', data='mnist-binary', budget='1500steps'",
-    "maf": "'maf', data='moons', budget='1500steps'",
-    "ppo": "'ppo', env='CartPole-v1', budget='60000steps'",
+    "vae": "'vae', data='mnist-binary', budget='300steps'",
+    "maf": "'maf', data='moons', budget='600steps'",
+    "ppo": "'ppo', env='CartPole-v1', budget='24000steps'",
 }
 STARTS = {
     "start: phosphene systems": ["systems"],
