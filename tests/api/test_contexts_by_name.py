@@ -56,11 +56,12 @@ def train(row: System, event: ph.Event, context: str, folder: Path) -> ph.Run:
 @pytest.mark.parametrize("row", TOLD, ids=[row.name for row in TOLD])
 def test_it_trains_with_what_it_claims(row: System, tmp_path: Path) -> None:
     taken = set()
-    for kind in row.events:
-        event = small.events(row)[kind][0]
+    events = [small.events(row)[kind][0] for kind in row.events]
+    # One of each: codes and reals, images and others.
+    for event in {(e.discrete, e.has_image_shape): e for e in events}.values():
         for context in ("label", "vector", "image"):
             try:
-                run = train(row, event, context, tmp_path / kind)
+                run = train(row, event, context, tmp_path / str(event).replace(" ", "-"))
             except (ConfigError, EventError):  # an event that takes no such context
                 continue
             assert run.model.context.names == (context,)

@@ -11,7 +11,9 @@ from phosphene.core.errors import UnknownNameError
 from phosphene.proofs.proof import Proof, above, below, equal
 from tests.helpers.proved import proved
 
-TRAINING = {"adding-problem", "copy-memory", "reverse-kl"}
+TRAINING = {
+    "adding-problem", "autoencoder-latent", "copy-memory", "posterior-regularisation", "reverse-kl",
+}  # fmt: skip
 """Proofs that train a network for more than a few seconds."""
 
 

@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     from phosphene.api.evaluate import evaluate, read_scores
     from phosphene.api.report import report
 
+    run.place("report.html")  # refused before anything is computed, where it leads out of the run
     scores = {} if arguments.again or run.said is not None else read_scores(run)
     if not scores:
         with ScoringConsole() as told:
