@@ -4,7 +4,7 @@ from phosphene.catalog import Kind, System
 
 KIND = Kind(
     name="mesh", option="data", trains="surface", called="a mesh", learner="a surface",
-    target="toy_mesh.mesh:Meshs", options="toy_mesh.options",
+    target="toy_mesh.mesh:Meshes", options="toy_mesh.options",
 )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ class Mesh(Subject):
         return Corners(plan.record["seed"])
 
 
-class Meshs(Handling):
+class Meshes(Handling):
     kind = KIND
 
     def open(self, ask) -> Mesh:

@@ -4,7 +4,7 @@ from phosphene.catalog import Kind, System
 
 KIND = Kind(
     name="pairs", option="data", trains="translator", called="pairs", learner="a translator",
-    target="toy_pairs.pairs:Pairss", options="toy_pairs.options",
+    target="toy_pairs.pairs:PairsOfImages", options="toy_pairs.options",
 )  # fmt: skip
 
 

@@ -111,7 +111,7 @@ class Pairs(Subject):
         return Couples(plan.record["seed"])
 
 
-class Pairss(Handling):
+class PairsOfImages(Handling):
     kind = KIND
 
     def open(self, ask) -> Pairs:
