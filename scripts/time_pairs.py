@@ -19,9 +19,9 @@ import sys
 import tempfile
 
 WORK = {
-    "vae": "'vae', data='mnist-binary', budget='300steps'",
-    "maf": "'maf', data='moons', budget='600steps'",
-    "ppo": "'ppo', env='CartPole-v1', budget='24000steps'",
+    "vae": "'vae', data='mnist-binary', budget='80steps'",
+    "maf": "'maf', data='moons', budget='200steps'",
+    "ppo": "'ppo', env='CartPole-v1', budget='20000steps'",
 }
 STARTS = {
     "start: phosphene systems": ["systems"],
@@ -32,26 +32,37 @@ TRAIN = """
 import json, sys, time
 import phosphene as ph
 
-seen = []
-def listen(event):
-    if type(event).__name__ == "StepEnd":
-        seen.append((event.step, time.process_time()))
-
-ph.train({what}, folder=sys.argv[1], name="timed", threads=1, train={{"validation_share": 0.01}},
-         listeners=[listen])
-(a, begun), (b, ended) = seen[0], seen[-1]
-print(json.dumps((ended - begun) / (b - a)))
+found = {}
+for name, train in (TRAININGS):
+    seen = []
+    def listen(event):
+        if type(event).__name__ == "StepEnd":
+            seen.append((event.step, time.process_time()))
+    train(folder=sys.argv[1], name=name, threads=1, listeners=[listen],
+          train={"validation_share": 0.01, "log_every": 5})
+    (a, begun), (b, ended) = seen[0], seen[-1]
+    found[name] = (ended - begun) / (b - a)
+print(json.dumps(found))
 """
 
 
-def step(python: str, what: str) -> float:
-    """Processor seconds of a step."""
+def steps(python: str) -> dict[str, float]:
+    """Processor seconds of a step of each model, trained one after another in one process."""
+    trainings = "".join(
+        f"({name!r}, lambda **told: ph.train({what}, **told)), " for name, what in WORK.items()
+    )
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [python, "-c", TRAIN.format(what=what), folder],
+            [python, "-c", TRAIN.replace("TRAININGS", trainings), folder],
             capture_output=True, text=True, check=True, env=environment(), cwd=folder,
         )  # fmt: skip
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def starts(python: str) -> dict[str, float]:
+    """Processor seconds of whole processes."""
+    return {name: start(python, words) for name, words in STARTS.items()}
 
 
 def start(python: str, words: list[str]) -> float:
@@ -86,27 +97,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("other")
     parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--only", choices=[*WORK, "start"])
     told = parser.parse_args()
-    jobs = {name: (step, what) for name, what in WORK.items() if told.only in (None, name)}
-    if told.only in (None, "start"):
-        jobs |= {name: (start, words) for name, words in STARTS.items()}
-    for name, (time, what) in jobs.items():
-        time(sys.executable, what), time(told.other, what)  # a first time, for the file system
-        ratios, ours, theirs = [], [], []
+    for job in (steps, starts):
+        job(sys.executable), job(told.other)  # a first time, for the file system
+        ours, theirs = [], []
         for k in range(told.pairs):
-            pair = {}
-            for python in (sys.executable, told.other)[:: 1 if k % 2 == 0 else -1]:
-                pair[python] = time(python, what)
-            ours.append(pair[sys.executable])
-            theirs.append(pair[told.other])
-            ratios.append(ours[-1] / theirs[-1])
-        low, high = interval(ratios)
-        print(
-            f"{name}: ratio {statistics.median(ratios):.3f} [{low:.3f}, {high:.3f}], here "
-            f"{1000 * statistics.median(ours):.3f} ms, there "
-            f"{1000 * statistics.median(theirs):.3f} ms, {told.pairs} pairs", flush=True,
-        )  # fmt: skip
+            turns = [(sys.executable, ours), (told.other, theirs)]
+            for python, found in turns if k % 2 == 0 else reversed(turns):
+                found.append(job(python))
+        for name in ours[0]:
+            here, there = [one[name] for one in ours], [one[name] for one in theirs]
+            ratios = [a / b for a, b in zip(here, there, strict=True)]
+            low, high = interval(ratios)
+            print(
+                f"{name}: ratio {statistics.median(ratios):.3f} [{low:.3f}, {high:.3f}], here "
+                f"{1000 * statistics.median(here):.2f} ms, there "
+                f"{1000 * statistics.median(there):.2f} ms, {told.pairs} pairs", flush=True,
+            )  # fmt: skip
 
 
 if __name__ == "__main__":
