@@ -1,5 +1,7 @@
 """A folder of images is decoded once for all that is done with it, and again where it changed."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,25 @@ def test_what_has_changed_is_decoded_again(photos, decoded):
     again = ph.data.load(name, "train")
     assert len(decoded) == 2 * n
     assert not torch.equal(again.x, first.x)
+
+
+@pytest.mark.parametrize("what", ["changed", "written again in the same second"])
+def test_times_tell_a_file_of_the_same_size(tmp_path, decoded, what):
+    """Bitmaps are of one size whatever they show."""
+    folder = tmp_path / "bitmaps"
+    folder.mkdir()
+    for k in range(10):
+        Image.new("L", (9, 9), 20 * k).save(folder / f"{k}.bmp")
+    before = ph.data.load(f"folder:{folder}?size=8", "train").x
+    told = os.stat(folder / decoded[0])
+    with (folder / decoded[0]).open("r+b") as file:  # the same file, so that its number stays
+        file.seek(-99, os.SEEK_END)
+        file.write(bytes([250] * 99))
+    if what == "changed":
+        os.utime(folder / decoded[0], ns=(told.st_atime_ns, told.st_mtime_ns + 10**9))
+    else:  # by a copy that keeps dates: what changed the file's record is all that tells
+        os.utime(folder / decoded[0], ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert not torch.equal(ph.data.load(f"folder:{folder}?size=8", "train").x, before)
 
 
 def test_other_sizes_are_others(photos, decoded):

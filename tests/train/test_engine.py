@@ -109,6 +109,16 @@ class TwoLevels(OnePhase):
         return Loss(value + 0.0 * sum(p.sum() for p in self.parameters()))
 
 
+def test_what_is_logged_is_the_mean_since_the_last_line(tmp_path):
+    each, two = [], []
+    make(OnePhase, tmp_path / "1", "4steps", [each.append], validate=False).run()
+    make(OnePhase, tmp_path / "2", "4steps", [two.append], validate=False, log_every=2).run()
+    one, mean = ([e.terms for e in found if isinstance(e, StepEnd)] for found in (each, two))
+    for name in ("loss", "error"):
+        a, b, c, d = (terms[name] for terms in one)
+        assert [terms[name] for terms in mean] == pytest.approx([(a + b) / 2, (c + d) / 2])
+
+
 def test_the_loss_of_a_step_is_the_sum_over_phases_of_their_last_turns(tmp_path):
     steps = []
     make(TwoLevels, tmp_path, "4steps", [steps.append], validate=False, log_every=2).run()

@@ -72,7 +72,7 @@ def compare(
     if threads is not None:
         check_threads(threads)
     option = handling.kind.option
-    address = told.pop(option)
+    address = told.pop(option, None)
     called = handling.called(address)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     runs: list[list[Run]] = []

@@ -1,11 +1,11 @@
 """The base of every model: an event, a context, a likelihood kind, a loss, phases."""
 
-from typing import NoReturn
+from typing import Any, NoReturn, get_args
 
 from torch import Tensor
 
 from phosphene.core.context import Context, ContextSpec
-from phosphene.core.errors import EventError
+from phosphene.core.errors import EventError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.moments import Moments
 from phosphene.core.protocols import Likelihood
@@ -26,6 +26,13 @@ class Claims:
     """Whether the particles of a bound weight one another, so that more of them tighten it."""
     bound_note: str = ""
     """What the reader of a bound should know of how it comes about."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """A likelihood is of one of the kinds that scores know."""
+        super().__init_subclass__(**more)
+        said = cls.__dict__.get("likelihood")
+        if isinstance(said, str) and said not in get_args(Likelihood):
+            raise UnknownNameError(f"likelihood of {cls.__name__}", said, get_args(Likelihood))
 
 
 class Model(Claims, Trainable):

@@ -37,7 +37,9 @@ class Trainable(Configured, nn.Module):
 
     def loss(self, batch: Batch) -> Loss:
         """The loss of a batch: its total is a mean over examples."""
-        raise NotImplementedError(f"{type(self).__name__} declares phases of its own")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no loss: it needs loss(batch), or phases with their own"
+        )
 
     keeps_last: ClassVar[bool] = False
     """Whether the last weights are handed out, whatever validation says: where each step leads

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from phosphene.catalog import System, systems
 from phosphene.catalog.kind import Kind, kind_of_record, kinds
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError, listed, nearest
 from phosphene.core.paths import expanded
@@ -130,6 +131,21 @@ class Run:
         """The name of what it was trained on, or of what the caller put in its place."""
         name: str = self.kind.load().subject(self)
         return name
+
+    @property
+    def title(self) -> str:
+        """What the system is called: in the catalogue, or as the class of the caller's own."""
+        row = self._row()
+        return self.config["system"] if row is None else row.title
+
+    @property
+    def paper(self) -> str:
+        """The paper of the system; "" of a class of the caller's own."""
+        row = self._row()
+        return "" if row is None else row.paper
+
+    def _row(self) -> System | None:
+        return next((row for row in systems() if row.name == self.config["system"]), None)
 
     @property
     def data(self) -> str:

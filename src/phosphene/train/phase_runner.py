@@ -152,8 +152,9 @@ class PhaseRunner:
         raise DivergedError(
             f"the loss of phase {self.phase.name!r} is {value} at step {step}"
             + (f", in the term {bad[0]!r}" if bad else "")
-            + f", with learning rate {lr:g}; the last good checkpoint is kept. "
-            "Try a smaller --train.lr or --train.clip 1"
+            + f", with learning rate {lr:g}; "
+            + ("the last good checkpoint is kept. " if step else "nothing was learned before. ")
+            + "Try a smaller --train.lr or --train.clip 1"
         )
 
 

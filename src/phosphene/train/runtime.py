@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 import torch
 from torch import Tensor, nn
 
 from phosphene.core.batch import Batch
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, brief
 from phosphene.core.phase import Loss
 
 __all__ = ["Runtime", "Turn", "choose_device", "make_contiguous"]
@@ -45,7 +45,18 @@ class Turn(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The total and the terms; wrappers find tensors in tuples and dictionaries."""
         loss = self.function(batch)
+        if not isinstance(loss, Loss):
+            self._refuse(f"gives {brief(type(loss).__name__)}, and must give a phosphene.Loss")
+        if loss.total.ndim > 0:
+            shape = tuple(loss.total.shape)
+            self._refuse(f"has a total of shape {shape}, and must be one number, a mean")
+        if torch.is_grad_enabled() and not loss.total.requires_grad:
+            self._refuse("depends on no parameter: its total has no gradient")
         return loss.total, loss.terms
+
+    def _refuse(self, why: str) -> NoReturn:
+        name = getattr(self.function, "__name__", "loss")
+        raise ConfigError(f"{name} of {type(self.model).__name__} {why}")
 
 
 class Runtime:

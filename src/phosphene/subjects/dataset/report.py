@@ -5,7 +5,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from phosphene import catalog
 from phosphene.core.model import Model
 from phosphene.data.dataset import Dataset
 from phosphene.evaluate import page
@@ -44,7 +43,7 @@ def write_report(
     test = test or data_of(run, "test")
     train = train or data_of(run, "train")
     model = run.model
-    title = f"{catalog.find(run.config['system']).title} on {run.data}"
+    title = f"{run.title} on {run.data}"
     shown = Shown(model=model, test=test, train=train, seed=seed, scores=scores, run=run)
     sections = [section.html(shown) for section in SECTIONS]
     versions = ", ".join(f"{k} {v}" for k, v in run.config.get("versions", {}).items())
@@ -56,7 +55,6 @@ def write_report(
 
 def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -> str:
     config = run.config
-    row = catalog.find(config["system"])
     last: dict[str, Any] = next((m for m in reversed(run.metrics) if "step" in m), {})
     seconds = last.get("seconds")
     threads = config.get("threads")
@@ -75,5 +73,5 @@ def _header(run: Run, model: Model, test: Dataset, train: Dataset, title: str) -
     command = escape(str(config.get("command", "")))
     return (
         f'<p class="kicker">phosphene run · {escape(run.path.name)}</p><h1>{escape(title)}</h1>'
-        f'<p class="lead">{escape(row.paper)}</p>{page.facts(items)}<pre>{command}</pre>'
+        f'<p class="lead">{escape(run.paper)}</p>{page.facts(items)}<pre>{command}</pre>'
     )

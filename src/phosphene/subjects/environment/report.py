@@ -9,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from phosphene import catalog
 from phosphene.core.agent import Agent
 from phosphene.decision.environments.pixels import NoPictureError
 from phosphene.decision.environments.table import make
@@ -56,7 +55,7 @@ def write_agent_report(
         The file's path.
     """
     env = env_of(run)
-    title = f"{catalog.find(run.config['system']).title} in {run.subject}"
+    title = f"{run.title} in {run.subject}"
     agent = cast(Agent, run.model)
     sections = [
         headline(scores),
@@ -76,7 +75,7 @@ def write_agent_report(
 
 
 def _header(run: Run, agent: Agent, title: str) -> str:
-    config, row = run.config, catalog.find(run.config["system"])
+    config = run.config
     last: dict[str, Any] = next((m for m in reversed(run.metrics) if "environment_steps" in m), {})
     threads = config.get("threads")
     limit, validated = agent.spec.limit, steps_of(run).get("validation")
@@ -99,7 +98,7 @@ def _header(run: Run, agent: Agent, title: str) -> str:
     command = escape(str(config.get("command", "")))
     return (
         f'<p class="kicker">phosphene run · {escape(run.path.name)}</p><h1>{escape(title)}</h1>'
-        f'<p class="lead">{escape(row.paper)}</p>{page.facts(items)}<pre>{command}</pre>'
+        f'<p class="lead">{escape(run.paper)}</p>{page.facts(items)}<pre>{command}</pre>'
     )
 
 
