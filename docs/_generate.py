@@ -184,9 +184,9 @@ def _reaches(recipe: Any) -> str:
 
 def proofs_table() -> str:
     """Every statement that can be proved by running it."""
-    from phosphene.proofs import PROOFS
+    from phosphene.proofs import names
 
-    return table(("proof", "command"), [(f"`{n}`", f"`phosphene prove {n}`") for n in PROOFS])
+    return table(("proof", "command"), [(f"`{n}`", f"`phosphene prove {n}`") for n in names()])
 
 
 def help_of(*arguments: str) -> str:

@@ -125,9 +125,10 @@ def help_of(*arguments: str) -> str:
 @pytest.mark.parametrize("command", COMMANDS, ids=[" ".join(c) for c in COMMANDS])
 def test_commands_in_documents_exist(command):
     """Each command, system, data set, proof and option of the documents is known."""
+    from phosphene.api.learn import lessons
     from phosphene.cli.main import COMMANDS as known
     from phosphene.data.table import adapters, names
-    from phosphene.proofs import PROOFS
+    from phosphene.proofs import names as proofs
 
     if not command or command[0].startswith("-"):
         assert not command or command[0] in help_of()
@@ -135,11 +136,13 @@ def test_commands_in_documents_exist(command):
     name, *rest = command
     assert name in known
     words = [w for k, w in enumerate(rest) if not w.startswith("-")]
-    page = (name, words[0]) if name == "train" else (name,)
+    page = (name, words[0]) if name in ("train", "learn") and words else (name,)
     if name == "train":
         catalog.find(words[0])
     if name == "prove" and words:
-        assert words[0] in PROOFS
+        assert words[0] in proofs()
+    if name == "learn" and words:
+        assert words[0] in lessons()
     for k, word in enumerate(rest):
         if word.startswith("--"):
             flag = word.split("=")[0]
@@ -166,10 +169,10 @@ def test_every_model_has_a_section():
 
 
 def test_every_proof_is_explained():
-    from phosphene.proofs import PROOFS
+    from phosphene.proofs import names
 
     text = "".join(page.read_text() for page in (ROOT / "docs" / "theory").glob("*.md"))
-    for name in PROOFS:
+    for name in names():
         assert f"phosphene prove {name}" in text, name
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 __all__ = ["RUN_BY", "System"]
 
-RUN_BY = {"proof": "prove", "solver": "solve"}
+RUN_BY = {"lesson": "learn", "proof": "prove", "solver": "solve"}
 """Kinds of systems that are not trained, and the command that runs them."""
 
 
@@ -19,8 +19,8 @@ class System:
         family: The room it lives in.
         title: What it is, in a few words.
         kind: What a kind of subject trains (:class:`~phosphene.catalog.kind.Kind`): ``model``,
-            ``agent``, ...; ``solver``, ``tool`` (functions) or ``proof`` (a statement that is
-            checked by running it).
+            ``agent``, ...; ``solver``, ``tool`` (functions), ``lesson`` (a demonstration) or
+            ``proof`` (a statement that is checked by running it).
         events: Examples of the kinds of event it takes, for the laws: ``binary``, ``image``,
             ``real``, ``tokens``, ``audio``, ``binary-image``; of an agent, the environments that it
             acts in: ``states``, ``discrete``, ``continuous``, ``pixels``.

@@ -12,7 +12,7 @@ from phosphene.cli.parsing import mentioned
 from phosphene.core.settings import argument_help
 from phosphene.subjects.flags import Flag
 
-__all__ = ["arguments_for", "options_said", "quiet", "subject_options"]
+__all__ = ["arguments_for", "extended", "options_said", "quiet", "subject_options"]
 
 
 def quiet(default: str) -> str:
@@ -44,7 +44,7 @@ def arguments_for(
         parts.setdefault(
             name, (Annotated[p.annotation, note], dataclasses.field(default=p.default))
         )
-    return _extended(base, parts)
+    return extended(base, parts)
 
 
 def subject_options(base: type, *only: Kind) -> Any:
@@ -55,7 +55,7 @@ def subject_options(base: type, *only: Kind) -> Any:
         known = dict(_fields(cls)) if cls is not None else {}
         if each.option in known:
             parts.setdefault(each.option, known[each.option])
-    return _extended(base, parts)
+    return extended(base, parts)
 
 
 def options_said(cls: Any, base: type, value: Any, argv: Sequence[str]) -> dict[str, Any]:
@@ -100,7 +100,8 @@ def _fields(cls: Any) -> list[tuple[str, tuple[Any, Any]]]:
     return found
 
 
-def _extended(base: type, parts: dict[str, Any]) -> Any:
+def extended(base: type, parts: dict[str, Any]) -> Any:
+    """The arguments of a command, with more fields: name to a noted type and a field."""
     taken = {f.name for f in dataclasses.fields(base)}
     fields: list[Any] = [(name, *part) for name, part in parts.items() if name not in taken]
     made = dataclasses.make_dataclass(

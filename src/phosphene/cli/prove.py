@@ -1,5 +1,6 @@
 """``phosphene prove``: statements of the theory, checked by running them."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from phosphene.cli.output import print_json, print_table, screen
 from phosphene.cli.parsing import parse
 from phosphene.cli.text import written
+from phosphene.core.errors import ConfigError
 from phosphene.core.ranges import SEED
 
 if TYPE_CHECKING:
@@ -22,47 +24,70 @@ class Arguments:
     Args:
         name: Which one; nothing lists them.
         all: Check every one.
+        broken: Put a plausible wrong formula in the place of the right one, print it, and run the
+            same check: it must fail.
         seed: Seed of its random numbers.
         json: Print JSON.
     """
 
     name: Positional[Annotated[str, arg(metavar="NAME", help_behavior_hint="")]] = ""
     all: FlagCreatePairsOff[bool] = False
+    broken: Annotated[FlagCreatePairsOff[bool], arg(name="break")] = False
     seed: Annotated[int, SEED] = 0
     json: FlagCreatePairsOff[bool] = False
 
 
 def main(argv: Sequence[str]) -> int:
     """List the proofs, or run some."""
-    from phosphene.catalog import systems
-    from phosphene.proofs import PROOFS, run
+    from phosphene import proofs
 
     arguments = parse(Arguments, argv, "phosphene prove")
+    if arguments.name and arguments.all:
+        raise ConfigError(f"--all runs every proof: leave {arguments.name!r} out, or --all")
     if not arguments.name and not arguments.all:
+        if arguments.broken:
+            raise ConfigError("--break needs the name of a proof, or --all")
         if arguments.json:
-            print_json(sorted(PROOFS))
+            print_json(sorted(proofs.names()))
         else:
-            titles = {row.name: row.title for row in systems()}
-            print_table(("proof", "what it states"), [(n, titles.get(n, "")) for n in PROOFS])
+            print_table(("proof", "what it states"), list(proofs.names().items()))
         return 0
-    proofs = [
-        run(name, seed=arguments.seed)
-        for name in (list(PROOFS) if arguments.all else [arguments.name])
-    ]
+    wanted = list(proofs.names()) if arguments.all else [arguments.name]
+    found, described = [], []
+    for name in wanted:
+        began = time.process_time()
+        proof = proofs.run(name, seed=arguments.seed, broken=arguments.broken)
+        spent = time.process_time() - began
+        wrong = proofs.module_of(name).WRONG.formula if arguments.broken else None
+        found.append(proof.holds)
+        described.append(proof.describe() | {"cpu_seconds": spent, "broken": wrong})
+        if not arguments.json:
+            _show(proof, wrong)
     if arguments.json:
-        described = [proof.describe() for proof in proofs]
         print_json(described if arguments.all else described[0])
-    else:
-        for proof in proofs:
-            _show(proof)
-    return 0 if all(proof.holds for proof in proofs) else 1
+    elif arguments.all:
+        _sum_up(wanted, found, described, arguments.broken)
+    return 0 if all(found) else 1
 
 
-def _show(proof: "Proof") -> None:
+def _sum_up(
+    wanted: Sequence[str], found: Sequence[bool], described: Sequence[Any], broken: bool
+) -> None:
+    """How many held, in how much time, and which did not."""
+    total = sum(row["cpu_seconds"] for row in described)
+    unlike = [name for name, holds in zip(wanted, found, strict=True) if holds is broken]
+    done = "noticed its wrong formula" if broken else "held"
+    text = f"{len(wanted) - len(unlike)} of {len(wanted)} {done}, in {total:.0f} CPU seconds"
+    screen().print(text + (f"; not: {', '.join(unlike)}" if unlike else ""), style="bold")
+
+
+def _show(proof: "Proof", wrong: str | None) -> None:
     out = screen()
     out.print()
     out.print(written(proof.title), style="bold")
     out.print(written(proof.statement))
+    if wrong is not None:
+        out.print(written(f"Broken on purpose: {wrong}"), style="bold")
     print_table(
         ("what is compared", "predicted", "found", "tolerance", ""),
         [

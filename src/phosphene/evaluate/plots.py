@@ -32,7 +32,7 @@ INK, MUTED, FAINT, ACCENT, SECOND = "#1f2430", "#6b7280", "#d9dce3", "#4f5bd5", 
 """Colors of a figure on white. In SVG they become variables of the page."""
 
 _VARIABLES = {INK: "ink", MUTED: "muted", FAINT: "line", ACCENT: "accent", SECOND: "second"}
-_CLASSES = (
+CLASSES = (
     "#4f5bd5", "#d9822b", "#2a9d70", "#c8443f", "#8f63c7",
     "#9a6b45", "#d86bab", "#7f8694", "#a3a32b", "#2fa3bd",
 )  # fmt: skip
@@ -62,7 +62,7 @@ def waves(
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     time = np.arange(series.shape[1]) / (rate or 1)
     for k, panel in enumerate(panels.reshape(-1)):
-        _plain(panel)
+        plain_axes(panel)
         if k < len(series):
             panel.plot(time, series[k], color=ACCENT, linewidth=0.8)
             panel.margins(x=0)
@@ -78,14 +78,14 @@ def _axes(width: float, height: float) -> tuple["Figure", Any]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
-    _plain(axes)
+    plain_axes(axes)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(MUTED)
         label.set_fontsize(9)
     return figure, axes
 
 
-def _plain(axes: Any) -> None:
+def plain_axes(axes: Any) -> None:
     """Axes without a frame, with a faint grid."""
     axes.set_facecolor("none")
     for side in ("top", "right"):
@@ -200,7 +200,7 @@ def _by_class(axes: Any, p: Any, labels: Any, classes: Sequence[str]) -> None:
     marks = {"s": 13, "alpha": 0.75, "linewidths": 0, "rasterized": True}
     for c in sorted(set(labels.tolist())):
         here = p[labels == c]
-        color = FAINT if c < 0 else _CLASSES[c % len(_CLASSES)]
+        color = FAINT if c < 0 else CLASSES[c % len(CLASSES)]
         axes.scatter(here[:, 0], here[:, 1], color=color, **marks)
         if c >= 0:
             name = classes[c] if c < len(classes) else str(c)
@@ -269,7 +269,7 @@ def bands(
     """
     figure, axes = _axes(*size)
     for k, (name, (xs, middle, low, high)) in enumerate(lines.items()):
-        color = _CLASSES[k % len(_CLASSES)]
+        color = CLASSES[k % len(CLASSES)]
         axes.fill_between(xs, low, high, color=color, alpha=0.18, linewidth=0)
         axes.plot(xs, middle, color=color, linewidth=1.8, label=name)
     axes.set_xlabel(x)
@@ -296,11 +296,11 @@ def compare_figure(
     panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     first: Any = None
     for k, (panel, (title, entries)) in enumerate(zip(panels, groups.items(), strict=True)):
-        _plain(panel)
+        plain_axes(panel)
         panel.grid(False, axis="y")
         panel.set_title(title, color=MUTED, fontsize=9, loc="left")
         for row, (_, value, error) in enumerate(entries):
-            marks = {"color": _CLASSES[k % len(_CLASSES)], "markersize": 7, "elinewidth": 1.6}
+            marks = {"color": CLASSES[k % len(CLASSES)], "markersize": 7, "elinewidth": 1.6}
             panel.errorbar(value, row, xerr=error, fmt="o", capsize=3, **marks)
             label = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
             panel.annotate(f"{value:.4g}", (value, row), color=INK, fontsize=9, **label)

@@ -1,61 +1,57 @@
 """Statements of the course that are proved by running them: ``phosphene prove NAME``.
 
-Every proof is a function ``prove(seed=0) -> Proof`` of a module of this folder, takes under 20
-seconds on one core (the adding problem a minute), and trains, where it must, in a plain loop in
-memory: it leaves nothing behind.
+A proof is a row of kind ``proof`` in a family's ``systems.py`` and a module here, with a function
+``prove(seed=0, ...) -> Proof`` and ``WRONG``, a plausible wrong formula. What ``prove`` takes beside
+the seed is the formula that is checked, with the library's own as its default: ``WRONG`` puts
+another in its place, and the same check, run to its end, must then fail. A proof takes under 20
+seconds on one core (the adding problem a minute), trains, where it must, in a plain loop in memory,
+and leaves nothing behind.
 """
 
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phosphene.proofs.proof import Proof
 
-__all__ = ["PROOFS", "run"]
-
-PROOFS: dict[str, str] = {
-    "kl-divergence": "kl_divergence",
-    "reparametrisation": "reparametrisation",
-    "elbo-decomposition": "elbo_decomposition",
-    "linear-autoencoder-is-pca": "linear_autoencoder_is_pca",
-    "linear-beta-vae": "linear_beta_vae",
-    "autoencoder-latent": "autoencoder_latent",
-    "posterior-regularisation": "posterior_regularisation",
-    "teacher-forcing": "teacher_forcing",
-    "second-order": "second_order",
-    "generative-classifier": "generative_classifier",
-    "blind-spot": "blind_spot",
-    "receptive-field": "receptive_field",
-    "copy-memory": "copy_memory",
-    "adding-problem": "adding_problem",
-    "attention": "attention",
-    "causal-mask": "causal_mask",
-    "multi-head": "multi_head",
-    "positional-encoding": "positional_encoding",
-    "reverse-kl": "reverse_kl",
-    "random-walk": "random_walk",
-    "batch-td": "batch_td",
-    "exploration": "exploration",
-    "cliff-walking": "cliff_walking",
-    "windy-gridworld": "windy_gridworld",
-    "maximization-bias": "maximization_bias",
-    "policy-gradient": "policy_gradient",
-    "baseline": "baseline",
-    "generalized-advantage": "gae",
-    "linear-quadratic": "lqr",
-}
-"""Name on the command line to module of this folder."""
+__all__ = ["module_of", "names", "run"]
 
 
-def run(name: str, seed: int = 0) -> "Proof":
-    """Run the proof of that name.
+@cache
+def names() -> dict[str, str]:
+    """The proofs of the catalogue: the name on the command line, and what it states, briefly."""
+    from phosphene.catalog import systems
+
+    return {row.name: row.title.removeprefix("Proof: ") for row in systems() if row.kind == "proof"}
+
+
+def module_of(name: str) -> Any:
+    """The module of a proof, with its ``prove`` and its ``WRONG``.
 
     Raises:
         UnknownNameError: There is no such proof; the nearest name is offered.
     """
+    from phosphene.catalog import find
     from phosphene.core.errors import UnknownNameError
 
-    if name not in PROOFS:
-        raise UnknownNameError("proof", name, PROOFS)
-    proof: Proof = import_module(f"{__name__}.{PROOFS[name]}").prove(seed=seed)
+    if name not in names():
+        raise UnknownNameError("proof", name, names())
+    return import_module(find(name).target.partition(":")[0])
+
+
+def run(name: str, seed: int = 0, *, broken: bool = False) -> "Proof":
+    """Run the proof of that name.
+
+    Args:
+        name: Of the proof.
+        seed: Of its random numbers.
+        broken: Put the proof's wrong formula in the place of the right one: a check that is worth
+            anything then fails.
+
+    Raises:
+        UnknownNameError: There is no such proof; the nearest name is offered.
+    """
+    module = module_of(name)
+    proof: Proof = module.prove(seed=seed, **(module.WRONG.put if broken else {}))
     return proof

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Proof", "Row", "above", "below", "equal"]
+__all__ = ["Proof", "Row", "Wrong", "above", "below", "equal"]
 
 Row = dict[str, Any]
 """quantity, relation (``=``, ``<`` or ``>``), expected, found, tolerance, holds."""
@@ -49,6 +49,20 @@ class Proof:
             "holds": self.holds,
             "rows": [dict(row) for row in self.rows],
         }
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A plausible mistake, put in the place of the formula that a proof checks.
+
+    Args:
+        formula: The wrong formula, as one would write it down, and what is wrong with it. Where the
+            course notes have the mistake, it is theirs.
+        put: Keyword arguments of ``prove`` that put it in place.
+    """
+
+    formula: str
+    put: Mapping[str, Any]
 
 
 def equal(quantity: str, found: float | Tensor, expected: float | Tensor, tolerance: float) -> Row:

@@ -1,0 +1,125 @@
+"""The figure of a lesson: its panels beside one another."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from phosphene.core.lesson import Bars, Curves, Heat, Images, Lesson, Points
+from phosphene.evaluate.plots import CLASSES, INK, MUTED, plain_axes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["lesson_figure"]
+
+_COLUMNS, _WIDTH, _HEIGHT = 3, 4.2, 3.5
+_MOST_WRITTEN = 100  # values of a matrix that are written into it
+
+
+def lesson_figure(lesson: Lesson) -> "Figure":
+    """All panels, at most three in a row.
+
+    Args:
+        lesson: With one panel or more.
+    """
+    from matplotlib.figure import Figure
+
+    n = len(lesson.panels)
+    columns = min(n, _COLUMNS)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows), layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).reshape(-1)
+    for place, panel in zip(places, lesson.panels, strict=False):
+        plain_axes(place)
+        _DRAW[type(panel)](place, panel)
+        place.set_title(panel.title, fontsize=10, color=INK)
+    for place in places[n:]:
+        place.set_axis_off()
+    return figure
+
+
+def _label(axes: Any, x: str, y: str) -> None:
+    axes.set_xlabel(x, color=MUTED, fontsize=9)
+    axes.set_ylabel(y, color=MUTED, fontsize=9)
+
+
+def _curves(axes: Any, panel: Curves) -> None:
+    for k, (name, (xs, ys)) in enumerate(panel.lines.items()):
+        style = "--" if name in panel.dashed else "-"
+        axes.plot(xs, ys, style, color=CLASSES[k % len(CLASSES)], linewidth=1.6, label=name)
+    if "x" in panel.log:
+        axes.set_xscale("log")
+    if "y" in panel.log:
+        axes.set_yscale("log")
+    _label(axes, panel.x, panel.y)
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+
+
+def _points(axes: Any, panel: Points) -> None:
+    for k, (name, points) in enumerate(panel.sets.items()):
+        p = points.double().numpy()
+        axes.scatter(p[:, 0], p[:, 1], s=12, color=CLASSES[k % len(CLASSES)], alpha=0.7, label=name)
+    for k, (name, points) in enumerate(panel.lines.items()):
+        p = points.double().numpy()
+        color = CLASSES[(len(panel.sets) + k) % len(CLASSES)]
+        axes.plot(p[:, 0], p[:, 1], color=color, linewidth=1.4, label=name)
+    _label(axes, panel.x, panel.y)
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+
+
+def _images(axes: Any, panel: Images) -> None:
+    axes.set_axis_off()
+    n = len(panel.images)
+    columns = panel.columns or n
+    rows = -(-n // columns)
+    for k in range(n):
+        row, column = divmod(k, columns)
+        height = 1 / rows
+        inset = axes.inset_axes(
+            (column / columns, 1 - (row + 1) * height, 0.94 / columns, 0.86 * height)
+        )
+        inset.imshow(panel.images[k].double().numpy(), cmap="gray", interpolation="nearest")
+        inset.set_xticks([])
+        inset.set_yticks([])
+        if k < len(panel.names):
+            inset.set_xlabel(panel.names[k], fontsize=8, color=MUTED)
+
+
+def _heat(axes: Any, panel: Heat) -> None:
+    axes.grid(False)
+    values = panel.values.double().numpy()
+    most = max(abs(values).max(), 1e-12)
+    axes.imshow(values, cmap="coolwarm", vmin=-most, vmax=most, interpolation="nearest")
+    if values.size <= _MOST_WRITTEN:
+        for (i, j), value in _entries(values):
+            axes.text(j, i, f"{value:.3g}", ha="center", va="center", fontsize=7, color=INK)
+    _label(axes, panel.x, panel.y)
+
+
+def _entries(values: Any) -> Any:
+    import numpy as np
+
+    return np.ndenumerate(values)
+
+
+def _bars(axes: Any, panel: Bars) -> None:
+    names, values = list(panel.values), list(panel.values.values())
+    axes.barh(range(len(names)), values, color=CLASSES[0], alpha=0.85)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    for row, value in enumerate(values):
+        axes.annotate(
+            f"{value:.4g}", (value, row), xytext=(3, 0), textcoords="offset points",
+            va="center", fontsize=8, color=INK,
+        )  # fmt: skip
+    axes.margins(x=0.18)
+    _label(axes, panel.x, "")
+
+
+_DRAW: dict[type, Callable[[Any, Any], None]] = {
+    Bars: _bars,
+    Curves: _curves,
+    Heat: _heat,
+    Images: _images,
+    Points: _points,
+}

@@ -1,0 +1,1 @@
+"""Mathematics behind the course."""

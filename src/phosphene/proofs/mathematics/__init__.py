@@ -1,0 +1,1 @@
+"""Proofs of the mathematics behind the course."""
