@@ -1,7 +1,8 @@
 """What a lesson shows: a few sentences, numbers, and panels that are drawn beside one another.
 
-A lesson is a row of kind ``lesson`` in a family's ``systems.py`` and a function ``demonstrate(seed=0,
-...) -> Lesson``. Its other keyword arguments, with defaults, become options of ``phosphene learn``.
+A lesson is a row of kind ``lesson`` in a family's ``systems.py`` and a function
+``demonstrate(*, seed=0, ...) -> Lesson``. Its other keyword arguments, which have defaults, become
+options of ``phosphene learn``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,11 +1,11 @@
 """Statements of the course that are proved by running them: ``phosphene prove NAME``.
 
 A proof is a row of kind ``proof`` in a family's ``systems.py`` and a module here, with a function
-``prove(seed=0, ...) -> Proof`` and ``WRONG``, a plausible wrong formula. What ``prove`` takes beside
-the seed is the formula that is checked, with the library's own as its default: ``WRONG`` puts
-another in its place, and the same check, run to its end, must then fail. A proof takes under 20
-seconds on one core (the adding problem a minute), trains, where it must, in a plain loop in memory,
-and leaves nothing behind.
+``prove(seed=0, ...) -> Proof`` and ``WRONG``, a plausible wrong formula. What ``prove`` takes
+beside the seed is the formula that is checked, with the library's own as its default: ``WRONG``
+puts another in its place, and the same check, run to its end, must then fail. A proof takes under
+20 seconds on one core (the adding problem a minute), trains, where it must, in a plain loop in
+memory, and leaves nothing behind.
 """
 
 from functools import cache
