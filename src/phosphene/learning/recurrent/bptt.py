@@ -33,7 +33,7 @@ def backprop_through_time(layer: "Recurrent", dy: Tensor, dc: Tensor | None = No
     Raises:
         DataError: dy has another shape than what forward gave.
     """
-    layer.check_gradient(dy)
+    layer.check_gradient(dy, dc)
     d = [torch.zeros_like(dy[0]) for _ in layer.names]
     if dc is not None:
         d[layer.names.index("c")] += dc
