@@ -4,8 +4,8 @@
 
 Fifty tensors, 25 matrices and 25 vectors, of three sizes, on one thread in float32. The peer is
 torch.optim with ``foreach=True``, which is built as ours is, of one call for a list of tensors; of
-Adam also with ``fused=True``, one kernel for all of a step, which ours has not. One time is a time of
-ten steps; the gradients stay. Before anything is timed both take 30 steps in float64 with the
+Adam also with ``fused=True``, one kernel for all of a step, which ours has not. One time is of ten
+steps; the gradients stay. Before anything is timed both take 30 steps in float64 with the
 same gradients, new ones at each step, and must then be at the same point to 1e-12.
 """
 

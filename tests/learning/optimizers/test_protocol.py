@@ -102,13 +102,13 @@ def test_closures_groups_and_schedulers(kind):
 @every
 def test_it_learns(kind):
     model = network()
-    before = float(loss_of(model))
+    before = loss_of(model).item()
     optimizer = kind(model.parameters(), lr=0.05)
     for _ in range(60):
         optimizer.zero_grad()
         loss_of(model).backward()
         optimizer.step()
-    assert float(loss_of(model)) < 0.8 * before
+    assert loss_of(model).item() < 0.8 * before
 
 
 @every

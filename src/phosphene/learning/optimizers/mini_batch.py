@@ -1,4 +1,4 @@
-"""Mini-batches: an unbiased gradient for a part of the work, and how it varies."""
+"""Mini-batches: an unbiased gradient for a part of the work (Robbins and Monro, 1951)."""
 
 from itertools import combinations
 from math import comb

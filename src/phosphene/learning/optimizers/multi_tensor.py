@@ -74,7 +74,7 @@ class MultiTensor(torch.optim.Optimizer):
                 loss = closure()
         for group in self.param_groups:
             for t, rows in self._together(group):
-                for part in _pieces(rows):
+                for part in _pieces(rows) if self.kept else (rows,):
                     self.move(group, t, *map(list, zip(*part, strict=True)))
         return loss
 

@@ -33,7 +33,7 @@ def demonstrate(
         length: Steps of the network.
         steps: Of training.
     """
-    weights = torch.linspace(4.7, 5.0, 400, dtype=torch.float64)
+    weights = torch.linspace(4.7, 5.0, 399, dtype=torch.float64)
     landscape = [_loss(_unit(float(w), _BIAS), length) for w in weights]
     runs = {
         "clipped": _descend(threshold, length, lr, steps),

@@ -62,9 +62,10 @@ def demonstrate(
         "back over its own last kappa times. Chunks: the sequence is cut, and the state between "
         "two pieces is detached; the first loss of a piece then goes back over one time only, the "
         "last over all of them. The panels on the right show which loss (row) reaches which time "
-        "(column). Chunks of kappa lose more than a window of kappa, and cost less: one pass "
-        "instead of kappa. Both lose nothing once kappa is the whole sequence; what is lost falls "
-        "as fast as the network forgets, which --scale changes."
+        "(column). What a window misses falls as fast as the network forgets, which --scale "
+        "changes. What chunks miss falls only with the number of cuts, since a loss just after a "
+        "cut loses all of its past, and depends on where they fall; but chunks cost one pass "
+        "where a window costs kappa. Both miss nothing once kappa is the whole sequence."
     )
     panels = [
         Curves(
