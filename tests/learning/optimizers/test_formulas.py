@@ -51,7 +51,10 @@ def descend(kind, settings, *, steps=STEPS, schedule=None, dtype=torch.float64):
     for step in range(steps):
         optimizer.zero_grad()
         total = sum(p.sum() for p in params)
-        loss = sum(((p - 0.3).cosh() * (1 + k)).sum() for k, p in enumerate(params)) + (total / 10) ** 2
+        loss = (
+            sum(((p - 0.3).cosh() * (1 + k)).sum() for k, p in enumerate(params))
+            + (total / 10) ** 2
+        )
         loss.backward()
         if step % 7 == 3:
             params[1].grad = None

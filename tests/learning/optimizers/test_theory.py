@@ -42,7 +42,9 @@ def test_momentum_falls_at_polyaks_rate_and_descent_does_not(kappa):
     lr, momentum, best = best_for_quadratics(1.0, kappa)
     assert best == pytest.approx((kappa**0.5 - 1) / (kappa**0.5 + 1))
     steps = int(20 * kappa**0.5) + 100
-    assert rate(Momentum, curvatures, steps, lr=lr, momentum=momentum) == pytest.approx(best, rel=0.02)
+    assert rate(Momentum, curvatures, steps, lr=lr, momentum=momentum) == pytest.approx(
+        best, rel=0.02
+    )
     plain = rate(SGD, curvatures, steps, lr=2 / (1 + kappa))
     assert plain == pytest.approx((kappa - 1) / (kappa + 1), rel=1e-3)
 

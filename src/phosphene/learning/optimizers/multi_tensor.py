@@ -146,7 +146,9 @@ class MultiTensor(torch.optim.Optimizer):
         params = [p for group in self.param_groups for p in group["params"]]
         ids = [i for group in groups for i in group["params"]]
         return next(
-            filter(None, (self._damage(p, states.get(i)) for p, i in zip(params, ids, strict=True))),
+            filter(
+                None, (self._damage(p, states.get(i)) for p, i in zip(params, ids, strict=True))
+            ),
             "",
         )
 

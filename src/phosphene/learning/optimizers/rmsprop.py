@@ -27,7 +27,14 @@ def root(r: Tensor, eps: float, place: str = "outside") -> Tensor:
 
 
 def rmsprop_step(
-    theta: Tensor, r: Tensor, g: Tensor, *, lr: float, rho: float, eps: float, place: str = "outside"
+    theta: Tensor,
+    r: Tensor,
+    g: Tensor,
+    *,
+    lr: float,
+    rho: float,
+    eps: float,
+    place: str = "outside",
 ) -> tuple[Tensor, Tensor]:
     """r <- rho r + (1 - rho) g^2;  theta <- theta - lr g / root(r, eps). Returns both."""
     r = rho * r + (1 - rho) * g * g

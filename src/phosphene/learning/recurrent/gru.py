@@ -14,8 +14,8 @@ __all__ = ["GRU", "gru_step"]
 def gru_step(a: Tensor, u: Tensor, h: Tensor) -> Tensor:
     """One step from a = W_xh x + b and u = W_hh h + b_n, in the order r, z, n, and the h before.
 
-        n = tanh(a_n + sigmoid(a_r + u_r) u_n);   z = sigmoid(a_z + u_z)
-        h_t = (1 - z) n + z h_(t-1)
+    n = tanh(a_n + sigmoid(a_r + u_r) u_n);   z = sigmoid(a_z + u_z)
+    h_t = (1 - z) n + z h_(t-1)
     """
     (a_r, a_z, a_n), (u_r, u_z, u_n) = a.chunk(3, -1), u.chunk(3, -1)
     n = (a_n + (a_r + u_r).sigmoid() * u_n).tanh()

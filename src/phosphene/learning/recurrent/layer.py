@@ -198,7 +198,9 @@ class Recurrent:
         """
         if not isinstance(module, cls.module):
             name = f"torch.nn.{cls.module.__name__}"
-            raise ConfigError(f"{cls.__name__} takes weights of {name}, got {type(module).__name__}")
+            raise ConfigError(
+                f"{cls.__name__} takes weights of {name}, got {type(module).__name__}"
+            )
         for name, plain in (("num_layers", 1), ("bidirectional", False), ("proj_size", 0)):
             if getattr(module, name) != plain:
                 raise ConfigError(f"{name} must be {plain}, got {getattr(module, name)}")

@@ -96,6 +96,8 @@ class LSTM(Recurrent):
         """dc_t = dc_t + dh_t o (1 - tanh^2 c_t), then each gate's part; dc_(t-1) = f dc_t."""
         i, f, _, g = self.gate[t].chunk(4, -1)
         cell = torch.addcmul(dc[0], dh, self.into_cell[t])
-        da = torch.cat([cell * g, cell * self.states["c"][:-1][t], dh * self.tanh_c[t], cell * i], -1)
+        da = torch.cat(
+            [cell * g, cell * self.states["c"][:-1][t], dh * self.tanh_c[t], cell * i], -1
+        )
         da *= self.slope[t]
         return da, (da @ self.parameters["W_hh"], f * cell)

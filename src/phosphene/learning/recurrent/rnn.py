@@ -83,9 +83,7 @@ class RNN(Recurrent):
     def _torch_layer(self) -> nn.RNNBase:
         if self.activation == "sigmoid":
             raise ConfigError("torch.nn.RNN has no activation 'sigmoid', only 'tanh' and 'relu'")
-        return nn.RNN(
-            self.inputs, self.hidden, nonlinearity=self.activation, dtype=self.dtype
-        )
+        return nn.RNN(self.inputs, self.hidden, nonlinearity=self.activation, dtype=self.dtype)
 
     @classmethod
     def from_torch(cls, module: nn.RNNBase, **settings: Any) -> Self:
