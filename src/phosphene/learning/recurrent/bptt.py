@@ -33,7 +33,7 @@ def backprop_through_time(layer: "Recurrent", dy: Tensor, dc: Tensor | None = No
     Raises:
         DataError: dy has another shape than what forward gave.
     """
-    layer.check_gradient(dy)
+    layer.check_gradient(dy, dc)
     d = [torch.zeros_like(dy[0]) for _ in layer.names]
     if dc is not None:
         d[layer.names.index("c")] += dc
@@ -61,7 +61,9 @@ def total_gradient(of_each: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(of_each)).sum(0)
 
 
-def gradient_by_paths(layer: "RNN", dy: Tensor, t: int) -> Tensor:
+def gradient_by_paths(
+    layer: "RNN", dy: Tensor, t: int, kappa: int | None = None
+) -> Tensor:
     """dL_t/dW_hh as the sum over all earlier times k, as a proof writes it.
 
         dL_t/dW = sum_(k <= t) dL_t/dh_t (prod_(k < j <= t) dh_j/dh_(j-1)) d+h_k/dW
@@ -72,10 +74,11 @@ def gradient_by_paths(layer: "RNN", dy: Tensor, t: int) -> Tensor:
         layer: After its forward pass.
         dy: dL_t/dh_t of each time (T, n, hidden).
         t: Which loss, from 0.
+        kappa: Of the times k only the last so many; None for all.
     """
     total = torch.zeros_like(layer.parameters["W_hh"])
     row = dy[t][:, None]  # dL_t/dh_k (n, 1, hidden), from k = t on
-    for k in range(t, -1, -1):
+    for k in range(t, max(t - (kappa or t + 1), -1), -1):
         through = row[:, 0] * layer.slopes[k]  # dL_t/da_k
         total += through.T @ layer.states["h"][k]
         row = row @ layer.jacobian(k)

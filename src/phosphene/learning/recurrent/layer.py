@@ -70,6 +70,7 @@ class Recurrent:
 
     # -- forward and backward ----------------------------------------------------------------
 
+    @torch.no_grad()
     def forward(self, x: Tensor, h0: Tensor | None = None, c0: Tensor | None = None) -> Tensor:
         """Run over a sequence, and keep what the backward pass needs.
 
@@ -105,6 +106,7 @@ class Recurrent:
 
     __call__ = forward
 
+    @torch.no_grad()
     def backward(self, dy: Tensor, dc: Tensor | None = None) -> Tensor:
         """Gradients by backpropagation through time, of the pass that :meth:`forward` kept.
 
@@ -158,11 +160,15 @@ class Recurrent:
         """The gradient of W_hh h, given that of the sums."""
         return da
 
-    def check_gradient(self, dy: Tensor) -> None:
-        """Refuse a gradient that is not of the last forward pass."""
+    def check_gradient(self, dy: Tensor, dc: Tensor | None = None) -> None:
+        """Refuse gradients that are not of the last forward pass."""
         if self.x is None:
             raise DataError("backward needs a forward pass before it")
         self._check("dy", dy, tuple(self.states["h"][1:].shape))
+        if dc is not None:
+            if "c" not in self.names:
+                raise DataError(f"{type(self).__name__} has no cell c that a gradient could be of")
+            self._check("dc", dc, tuple(self.states["c"][0].shape))
 
     def _check(self, name: str, value: Tensor, shape: tuple[int | None, ...]) -> None:
         fits = value.ndim == len(shape) and all(

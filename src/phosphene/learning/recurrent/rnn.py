@@ -1,5 +1,6 @@
 """The plain recurrent network."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from phosphene.core.errors import ChoiceError, ConfigError
 from phosphene.learning.recurrent.layer import At, Recurrent
 
-__all__ = ["RNN"]
+__all__ = ["RNN", "rnn_step"]
 
 Activation = Literal["tanh", "relu", "sigmoid"]
 _FUNCTIONS = {"tanh": torch.tanh_, "relu": torch.relu_, "sigmoid": torch.sigmoid_}
@@ -18,6 +19,18 @@ _SLOPES = {
     "sigmoid": lambda h: h * (1 - h),
 }
 """f'(a) as a function of h = f(a)."""
+
+
+def rnn_step(
+    x: Tensor,
+    h: Tensor,
+    W_xh: Tensor,
+    W_hh: Tensor,
+    b: Tensor,
+    f: Callable[[Tensor], Tensor] = torch.tanh,
+) -> Tensor:
+    """h_t = f(W_xh x_t + W_hh h_(t-1) + b), of x (n, inputs) and h (n, hidden)."""
+    return f(x @ W_xh.T + h @ W_hh.T + b)
 
 
 class RNN(Recurrent):

@@ -48,6 +48,9 @@ def windowed(layer: "Recurrent", dy: Tensor, kappa: int) -> Tensor:
 def chunked(layer: "Recurrent", dy: Tensor, k1: int, k2: int) -> Tensor:
     """Every k1 times, the losses of the last k1 go back over the last k2 (BPTT(k2; k1)).
 
+    A backward pass ends k2 - k1 times before its losses begin, also the last one, which may have
+    fewer losses.
+
     k1 = k2 is what a training loop does that cuts a sequence into chunks and detaches the state
     between them: the first loss of a chunk reaches one time, the last all k2. k1 = 1 is
     :func:`windowed` with kappa = k2.
@@ -73,7 +76,7 @@ def chunked(layer: "Recurrent", dy: Tensor, k1: int, k2: int) -> Tensor:
     for begin in range(0, time, k1):
         end = min(begin + k1, time)
         d: tuple[Tensor, ...] = tuple(torch.zeros_like(dy[0]) for _ in layer.names)
-        for t in range(end - 1, max(end - k2, 0) - 1, -1):
+        for t in range(end - 1, max(begin + k1 - k2, 0) - 1, -1):
             dh = d[0] + dy[t] if t >= begin else d[0]
             part, d = layer.back(t, dh, *d[1:])
             da[t] += part
