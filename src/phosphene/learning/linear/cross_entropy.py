@@ -4,7 +4,8 @@
     several  -sum_k t_k log y_k = sum_k t_k (log sum_j exp a_j - a_k),   y = softmax(a)
 
 with s(a) = 1 / (1 + exp -a). On the right nothing overflows, and nothing is a logarithm of 0. The
-gradient with respect to the logits is what is predicted minus what is: s(a) - y, or y - t.
+gradient with respect to the logits is what is predicted minus what is: s(a) - y, or y - t. The
+logarithm is the one score that a forecast of a single probability earns fairly (Good, 1952).
 """
 
 import torch

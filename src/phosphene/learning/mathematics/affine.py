@@ -1,6 +1,7 @@
 """Affine maps: a linear map and a translation, x -> A x + t, as one matrix.
 
-In homogeneous coordinates (x, 1) an affine map is linear, and composing is multiplying:
+In homogeneous coordinates (x, 1) an affine map is linear, and composing is multiplying (Moebius,
+1827):
 
     [A t] [x]   [A x + t]        [A2 t2] [A1 t1]   [A2 A1   A2 t1 + t2]
     [0 1] [1] = [   1   ]        [0  1 ] [0  1 ] = [  0          1    ]

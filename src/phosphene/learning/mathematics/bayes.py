@@ -1,4 +1,7 @@
-"""Bayes' rule on a table: p(h | e) = p(h) p(e | h) / sum_h' p(h') p(e | h')."""
+"""Bayes' rule on a table: p(h | e) = p(h) p(e | h) / sum_h' p(h') p(e | h').
+
+(Bayes, 1763; Laplace, 1774.)
+"""
 
 from torch import Tensor
 

@@ -3,8 +3,8 @@
     (f g)' = f' g + f g'            (f / g)' = (f' g - f g') / g^2
     (f(g))' = f'(g) g'              (f^-1)'(y) = 1 / f'(f^-1(y))          (log f)' = f' / f
 
-The last is the "log-derivative trick" of policy gradients when it is read from right to left:
-f' = f (log f)'.
+(Leibniz, 1684, for the first two.) The last is the "log-derivative trick" of policy gradients when
+it is read from right to left: f' = f (log f)'.
 """
 
 from torch import Tensor

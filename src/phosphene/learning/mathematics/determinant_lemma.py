@@ -1,7 +1,7 @@
 """The matrix determinant lemma: det(A + U V^T) = det(I_k + V^T A^-1 U) det A.
 
-With k = 1: det(A + u v^T) = (1 + v^T A^-1 u) det A. A change of rank k costs a k x k determinant;
-planar and Sylvester flows live on it.
+(Harville, 1997; Sylvester, 1851, for A = I.) With k = 1: det(A + u v^T) = (1 + v^T A^-1 u) det A. A
+change of rank k costs a k x k determinant; planar and Sylvester flows live on it.
 """
 
 import torch

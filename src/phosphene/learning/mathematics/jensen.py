@@ -2,7 +2,7 @@
 
     log p(x) = log E_q[p(x, z) / q(z)] >= E_q[log p(x, z) - log q(z)]
 
-is the evidence lower bound, and the gap is KL(q || p(z | x)).
+(Jensen, 1906) is the evidence lower bound, and the gap is KL(q || p(z | x)).
 """
 
 from collections.abc import Callable

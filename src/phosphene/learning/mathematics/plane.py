@@ -1,4 +1,7 @@
-"""The plane through three points: n . p + k = 0 with n = (b - a) x (c - a) and k = -n . a."""
+"""The plane through three points: n . p + k = 0 with n = (b - a) x (c - a) and k = -n . a.
+
+The cross product is that of Gibbs (1881).
+"""
 
 import torch
 from torch import Tensor

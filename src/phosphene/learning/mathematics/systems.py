@@ -113,10 +113,10 @@ SYSTEMS: tuple[System, ...] = (
         "plane",
         "The plane through three points",
         (178,),
-        "Euler, 1748",
+        "Gibbs, 1881",
         "plane:plane_through",
     ),
-    _proof("plane-from-points", "n . p + k = 0 with k = -n . a", (178,), "Euler, 1748"),
+    _proof("plane-from-points", "n . p + k = 0 with k = -n . a", (178,), "Gibbs, 1881"),
     _tool(
         "torus",
         "The signed distance and the volume of a torus",

@@ -3,7 +3,8 @@
 The nearest point of the circle of radius R in the plane z = 0 is sqrt((rho - R)^2 + z^2) away, with
 rho = sqrt(x^2 + y^2), and the surface is r away from that circle. A distance has a gradient of
 length 1 (the eikonal equation), away from the circle and the axis. The volume is 2 pi^2 R r^2: the
-disk's area times the way of its center (Pappus).
+disk's area times the way of its center (Pappus). Distances let a ray take long steps safely (Hart,
+1996).
 """
 
 import math

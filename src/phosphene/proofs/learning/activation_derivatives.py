@@ -1,4 +1,7 @@
-"""Activations, their derivatives by hand, and where these are next to 0."""
+"""Activations, their derivatives by hand, and where these are next to 0.
+
+(Glorot and Bengio, 2010; Hendrycks and Gimpel, 2016.)
+"""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,7 @@
-"""Cross-entropy is a negative log-likelihood, and its slope the prediction minus the target."""
+"""Cross-entropy is a negative log-likelihood, and its slope the prediction minus the target.
+
+(Good, 1952.)
+"""
 
 from collections.abc import Callable
 

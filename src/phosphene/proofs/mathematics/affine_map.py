@@ -1,4 +1,7 @@
-"""An affine map is a linear one and a translation, and one matrix in homogeneous coordinates."""
+"""An affine map is a linear one and a translation, and one matrix in homogeneous coordinates.
+
+(Moebius, 1827.)
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Bayes' rule on tables."""
+"""Bayes' rule on tables (Bayes, 1763; Laplace, 1774)."""
 
 from collections.abc import Callable
 

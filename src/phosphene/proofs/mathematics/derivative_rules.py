@@ -1,4 +1,4 @@
-"""The product, quotient, chain, inverse and log rules."""
+"""The product, quotient, chain, inverse and log rules (Leibniz, 1684)."""
 
 from collections.abc import Callable
 

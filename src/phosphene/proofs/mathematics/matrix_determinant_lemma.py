@@ -1,4 +1,4 @@
-"""The determinant after a change of rank 1, and of rank k."""
+"""The determinant after a change of rank 1, and of rank k (Sylvester, 1851; Harville, 1997)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Three points that are not on one line have one plane."""
+"""Three points that are not on one line have one plane, by a cross product (Gibbs, 1881)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A torus by its signed distance: slope 1, and the volume of Pappus."""
+"""A torus by its signed distance: slope 1 (Hart, 1996), and the volume of Pappus."""
 
 from collections.abc import Callable
 

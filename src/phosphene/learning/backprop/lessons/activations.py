@@ -1,4 +1,4 @@
-"""Activations, their slopes, and what they leave of a gradient."""
+"""Activations, their slopes, and what they leave of a gradient (Glorot and Bengio, 2010)."""
 
 from typing import Annotated
 

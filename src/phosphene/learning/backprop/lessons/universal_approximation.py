@@ -1,4 +1,4 @@
-"""One hidden layer, wider and wider."""
+"""One hidden layer, wider and wider (Leshno, Lin, Pinkus and Schocken, 1993)."""
 
 from typing import Annotated, Literal
 

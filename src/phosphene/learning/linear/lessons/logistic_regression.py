@@ -1,4 +1,4 @@
-"""Logistic regression by Newton's method."""
+"""Logistic regression by Newton's method (Cox, 1958)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""How estimates scatter, and how fast they find the truth."""
+"""How estimates scatter, and how fast they find the truth (Fisher, 1922)."""
 
 import math
 from collections.abc import Callable

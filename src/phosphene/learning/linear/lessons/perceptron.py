@@ -1,4 +1,4 @@
-"""A perceptron between two classes."""
+"""A perceptron between two classes (Rosenblatt, 1958)."""
 
 from typing import Annotated
 

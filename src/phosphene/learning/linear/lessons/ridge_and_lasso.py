@@ -1,4 +1,7 @@
-"""What two priors do to the weights of a regression."""
+"""What two priors do to the weights of a regression.
+
+(Hoerl and Kennard, 1970; Tibshirani, 1996.)
+"""
 
 from collections.abc import Sequence
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What a positive test says."""
+"""What a positive test says (Bayes, 1763)."""
 
 from typing import Annotated
 

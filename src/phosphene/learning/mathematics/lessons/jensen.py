@@ -1,4 +1,4 @@
-"""The chord of a convex function lies above it."""
+"""The chord of a convex function lies above it (Jensen, 1906)."""
 
 from typing import Annotated, Literal
 
