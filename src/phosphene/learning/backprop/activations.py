@@ -80,6 +80,7 @@ class Activation(ABC):
         return delta * self.derivative(x)
 
     def __call__(self, x: Tensor) -> Tensor:
+        """f(x)."""
         return self.value(x)
 
     def __repr__(self) -> str:

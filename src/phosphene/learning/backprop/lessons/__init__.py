@@ -1,1 +1,1 @@
-"""Lessons on backpropagation."""
+"""Backpropagation at work."""
