@@ -66,19 +66,19 @@ def prove(seed: int = 0, steps: int = 1000, *, model: type[VAE] = VAE) -> Proof:
     inside = slice(1, -1)
     rows = [
         below(
-            "mean nearest-neighbor distance along paths: VAE, against the autoencoder's",
-            paths["VAE"][inside].mean(),
-            paths["autoencoder"][inside].mean(),
+            "mean nearest-neighbor distance along paths: the VAE's, part of the autoencoder's",
+            paths["VAE"][inside].mean() / paths["autoencoder"][inside].mean(),
+            0.97,
         ),
         below(
-            "mean nearest-neighbor distance of random codes: VAE, against the autoencoder's",
-            random["VAE"],
-            random["autoencoder"],
+            "mean nearest-neighbor distance of random codes: the VAE's, part of the autoencoder's",
+            random["VAE"] / random["autoencoder"],
+            0.9,
         ),
         below(
-            "rise along the path, middle over ends: VAE, against the autoencoder's",
-            paths["VAE"][4] / paths["VAE"][[0, -1]].mean(),
-            paths["autoencoder"][4] / paths["autoencoder"][[0, -1]].mean(),
+            "rise along the path, middle over ends: the VAE's, part of the autoencoder's",
+            _rise(paths["VAE"]) / _rise(paths["autoencoder"]),
+            0.97,
         ),
     ]
     figure = {"x": _STEPS} | {f"nearest-neighbor distance, {k}": v for k, v in paths.items()}
@@ -95,6 +95,10 @@ def _path(model: _Coded, a: Tensor, b: Tensor, reference: Tensor) -> Tensor:
     start, end = model.encode(a), model.encode(b)
     decoded = [model.decode(torch.lerp(start, end, float(t))) for t in _STEPS]
     return torch.stack([_nearest(x, reference) for x in decoded])
+
+
+def _rise(path: Tensor) -> Tensor:
+    return path[len(path) // 2] / path[[0, -1]].mean()
 
 
 def _random(model: _Coded, x: Tensor, reference: Tensor, seed: int) -> Tensor:
