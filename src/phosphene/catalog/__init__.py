@@ -12,8 +12,9 @@ from pathlib import Path
 
 from phosphene.catalog.kind import Kind, kinds
 from phosphene.catalog.system import RUN_BY, System
+from phosphene.catalog.taxonomy import Leaf
 
-__all__ = ["RUN_BY", "Kind", "System", "able", "families", "find", "kinds", "systems"]
+__all__ = ["RUN_BY", "Kind", "Leaf", "System", "able", "families", "find", "kinds", "systems"]
 
 
 @cache
