@@ -51,15 +51,28 @@ def prove(
         each = gradients_of_each_loss(layer, dy)
         layer.backward(dy)
         whole = layer.grads["W_hh"]
-        rows.append(equal(f"{name}: one pass less the sum over losses", _gap(whole, formula(each)), 0, 1e-12))
+        rows.append(
+            equal(
+                f"{name}: one pass less the sum over losses", _gap(whole, formula(each)), 0, 1e-12
+            )
+        )
         if isinstance(layer, RNN):
             paths = [gradient_by_paths(layer, dy, t) for t in range(_T)]
-            rows.append(equal(f"{name}: less the sum over losses and paths", _gap(whole, formula(paths)), 0, 1e-12))
+            rows.append(
+                equal(
+                    f"{name}: less the sum over losses and paths",
+                    _gap(whole, formula(paths)),
+                    0,
+                    1e-12,
+                )
+            )
         if not isinstance(layer, RNN) or layer.activation != "sigmoid":
             peer = layer.to_torch()
             (peer(x)[0] * dy).sum().backward()  # type: ignore[no-untyped-call]
             found = layer.torch_names(layer.grads)
-            gap = max(_gap(found[n], p.grad) for n, p in peer.named_parameters() if p.grad is not None)
+            gap = max(
+                _gap(found[n], p.grad) for n, p in peer.named_parameters() if p.grad is not None
+            )
             rows.append(equal(f"{name}: all gradients less autograd's", gap, 0, 1e-12))
     return Proof("bptt", "Backpropagation through time", _STATEMENT, rows)
 

@@ -44,7 +44,9 @@ def prove(seed: int = 0, *, formula: Bound = growth_bound) -> Proof:
     """
     rows: list[Row] = []
     for name in ("tanh", "sigmoid", "relu"):
-        rows.append(below(f"{name}: worst |dh_t/dh_k| / bound", _worst(name, seed, formula), 1, 1e-9))
+        rows.append(
+            below(f"{name}: worst |dh_t/dh_k| / bound", _worst(name, seed, formula), 1, 1e-9)
+        )
     # Not normal: both eigenvalues 1/2, and yet a stretch in the first steps.
     W = torch.tensor([[0.5, 4.0], [0.0, 0.5]], dtype=torch.float64)
     layer = _still(W)
@@ -63,7 +65,9 @@ def prove(seed: int = 0, *, formula: Bound = growth_bound) -> Proof:
         above("saturated: gamma s", growth(saturated.parameters["W_hh"]), 2.5),
         below("saturated: |dh_20/dh_0|", _norm(saturated, _T), 1e-12),
     ]
-    small = _still(0.9 * torch.linalg.qr(torch.randn(4, 4, generator=generator(seed), dtype=torch.float64))[0])
+    small = _still(
+        0.9 * torch.linalg.qr(torch.randn(4, 4, generator=generator(seed), dtype=torch.float64))[0]
+    )
     rows.append(below("gamma s = 0.9: |dh_20/dh_0|", _norm(small, _T), 0.9**_T, 1e-9))
     figure = {"x": torch.arange(1, _T + 1), "|dh_t/dh_0|, not normal": torch.tensor(lengths)}
     return Proof("bptt-divergence", "Vanishing and exploding gradients", _STATEMENT, rows, figure)

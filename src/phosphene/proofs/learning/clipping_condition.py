@@ -44,8 +44,18 @@ def prove(seed: int = 0, *, formula: Callable[[Tensor, float], Tensor] = clip_fa
         clip_gradient_norm(own, _C)
         rows += [
             equal(f"|g| = {length:g}: less torch's", (found - peer.grad).norm() / length, 0, 1e-12),
-            equal(f"|g| = {length:g}: clip_gradient_norm less torch's", (own[0] - peer.grad).norm(), 0, 0),
-            equal(f"|g| = {length:g}: cosine of the angle", torch.cosine_similarity(found, gradient, 0), 1, 1e-12),
+            equal(
+                f"|g| = {length:g}: clip_gradient_norm less torch's",
+                (own[0] - peer.grad).norm(),
+                0,
+                0,
+            ),
+            equal(
+                f"|g| = {length:g}: cosine of the angle",
+                torch.cosine_similarity(found, gradient, 0),
+                1,
+                1e-12,
+            ),
             below(f"|g| = {length:g}: norm after", found.norm(), min(length, _C), 1e-12),
         ]
     return Proof("clipping-condition", "Clipping of gradients", _STATEMENT, rows)

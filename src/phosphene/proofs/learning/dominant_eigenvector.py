@@ -53,10 +53,22 @@ def prove(
         off = _sine(linear_states(W, h, 120), Q[:, 0])
         rows += [
             equal(f"{name}: W less its form", gap, 0, 1e-12),
-            equal(f"{name}: W^10 h less its form", (linear_states(W, h, 10)[-1] - tenth).abs().max(), 0, 1e-10),
+            equal(
+                f"{name}: W^10 h less its form",
+                (linear_states(W, h, 10)[-1] - tenth).abs().max(),
+                0,
+                1e-10,
+            ),
             equal(f"{name}: eigenvalue found", value, 1.1, 1e-10),
-            equal(f"{name}: angle to the eigenvector, sine", _sine(vector[None], Q[:, 0])[0], 0, 1e-7),
-            equal(f"{name}: factor of the angle a step", (off[120] / off[80]) ** (1 / 40), 0.9 / 1.1, 1e-3),
+            equal(
+                f"{name}: angle to the eigenvector, sine", _sine(vector[None], Q[:, 0])[0], 0, 1e-7
+            ),
+            equal(
+                f"{name}: factor of the angle a step",
+                (off[120] / off[80]) ** (1 / 40),
+                0.9 / 1.1,
+                1e-3,
+            ),
         ]
         gap = normality_gap(W)
         rows.append(

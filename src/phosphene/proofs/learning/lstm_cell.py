@@ -51,11 +51,21 @@ def prove(seed: int = 0, *, formula: Step = lstm_step) -> Proof:
     gradients = layer.torch_names(layer.grads)
     gap = max(float((gradients[n] - p.grad).abs().max()) for n, p in peer.named_parameters())
     rows = [
-        equal("the step less torch.nn.LSTM, 20 times", (torch.stack(states) - expected).abs().max(), 0, 1e-12),
+        equal(
+            "the step less torch.nn.LSTM, 20 times",
+            (torch.stack(states) - expected).abs().max(),
+            0,
+            1e-12,
+        ),
         equal("the layer less torch.nn.LSTM", (found - expected).abs().max(), 0, 1e-12),
         equal("all its gradients less autograd's", gap, 0, 1e-12),
         equal("f = 1, i = 0: dc_100/dc_0", _kept(formula, 1e3, -1e3), 1, 0),
-        equal("f = sigmoid(1): dc_100/dc_0", _kept(formula, 1.0, -1e3), torch.sigmoid(torch.tensor(1.0)).double() ** _T, 1e-18),
+        equal(
+            "f = sigmoid(1): dc_100/dc_0",
+            _kept(formula, 1.0, -1e3),
+            torch.sigmoid(torch.tensor(1.0)).double() ** _T,
+            1e-18,
+        ),
         below("f = sigmoid(0): dc_100/dc_0", _kept(formula, 0.0, -1e3), 1e-30),
     ]
     return Proof("lstm-cell", "The cell of an LSTM", _STATEMENT, rows)

@@ -60,7 +60,9 @@ def prove(seed: int = 0, *, formula: Cut = windowed) -> Proof:
         paths = torch.stack([gradient_by_paths(layer, dy, t, kappa) for t in range(_T)]).sum(0)
         rows += [
             equal(f"windowed, kappa = {kappa}: less the paths", off(cut(kappa), paths), 0, 1e-12),
-            equal(f"chunked (1, {kappa}): less windowed", off(chunks(1, kappa), cut(kappa)), 0, 1e-12),
+            equal(
+                f"chunked (1, {kappa}): less windowed", off(chunks(1, kappa), cut(kappa)), 0, 1e-12
+            ),
         ]
     windows = [off(cut(k)) for k in (1, 2, 4, 8, 16)]
     pieces = [off(chunks(k, k)) for k in (1, 2, 4, 8, 16)]

@@ -55,12 +55,16 @@ def demonstrate(
     opened = LSTM(2, hidden, seed=seed, dtype=double)
     for name in ("W_xh", "W_hh"):
         opened.parameters[name].zero_()
-    opened.parameters["b"][: 2 * hidden] = torch.tensor([-1e3, 1e3], dtype=double).repeat_interleave(
-        hidden
-    )
+    opened.parameters["b"][: 2 * hidden] = torch.tensor(
+        [-1e3, 1e3], dtype=double
+    ).repeat_interleave(hidden)
     opened.forward(x)
-    opened.backward(torch.zeros(length, 8, hidden, dtype=double), torch.ones(8, hidden, dtype=double))
-    numbers = {f"{name}: part left after {length - 1} steps": v[-1] for name, (_, v) in reach.items()}
+    opened.backward(
+        torch.zeros(length, 8, hidden, dtype=double), torch.ones(8, hidden, dtype=double)
+    )
+    numbers = {
+        f"{name}: part left after {length - 1} steps": v[-1] for name, (_, v) in reach.items()
+    }
     numbers["f = 1, i = 0: dc_T/dc_0"] = float(opened.state_grads["c"].max())
     text = (
         "A gradient of length 1 is given to the last state, and its length at earlier inputs is "
