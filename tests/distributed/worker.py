@@ -126,7 +126,7 @@ def forked(jobs: list[dict], rank: int, ranks: int, port: int) -> int:
 
 def launch(jobs: list[dict], ranks: int = 1, dies: bool = False) -> None:
     """Run jobs on ranks; where one dies, the others are stopped, as torchrun does."""
-    port, limit = free_port(), time.monotonic() + 100
+    port, limit = free_port(), time.monotonic() + 400
     left, stopped, codes = {forked(jobs, rank, ranks, port) for rank in range(ranks)}, set(), []
     while left:
         child, status = os.waitpid(-1, os.WNOHANG)
