@@ -1,4 +1,4 @@
-"""Backpropagation through time: the gradients of all losses, carried from the last time to the first."""
+"""Backpropagation through time: gradients of all losses, carried from last time to first."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

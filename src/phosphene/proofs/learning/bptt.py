@@ -20,9 +20,10 @@ from phosphene.proofs.proof import Proof, Row, Wrong, equal
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "L = sum_t L_t, so that dL/dW = sum_t dL_t/dW, and dL_t/dW = sum_(k<=t) dL_t/dh_t (prod_(k<j<=t) "
-    "dh_j/dh_(j-1)) d+h_k/dW with dh_j/dh_(j-1) = diag(f'(a_j)) W_hh. One pass from the last time to "
-    "the first adds all of it up: dL/dh_t = dL_t/dh_t + W_hh^T dL/da_(t+1), dL/da_t = dL/dh_t f'(a_t)."
+    "L = sum_t L_t, so that dL/dW = sum_t dL_t/dW, and dL_t/dW = sum_(k<=t) dL_t/dh_t "
+    "(prod_(k<j<=t) dh_j/dh_(j-1)) d+h_k/dW with dh_j/dh_(j-1) = diag(f'(a_j)) W_hh. One pass "
+    "from the last time to the first adds all of it up: dL/dh_t = dL_t/dh_t + W_hh^T dL/da_(t+1), "
+    "dL/da_t = dL/dh_t f'(a_t)."
 )
 _T, _N = 8, 3
 
@@ -68,7 +69,7 @@ def prove(
             )
         if not isinstance(layer, RNN) or layer.activation != "sigmoid":
             peer = layer.to_torch()
-            (peer(x)[0] * dy).sum().backward()  # type: ignore[no-untyped-call]
+            (peer(x)[0] * dy).sum().backward()
             found = layer.torch_names(layer.grads)
             gap = max(
                 _gap(found[n], p.grad) for n, p in peer.named_parameters() if p.grad is not None

@@ -20,10 +20,11 @@ from phosphene.proofs.proof import Proof, Row, Wrong, above, below
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "|dh_t/dh_k| <= (gamma s)^(t-k), s the largest singular value of W_hh, gamma = max f': 1 for tanh, "
-    "1/4 for sigmoid. So gamma s < 1 is sufficient for gradients to vanish, and gamma s > 1 is "
-    "necessary for them to explode, not sufficient: where f is saturated they vanish all the same. "
-    "The largest |eigenvalue| bounds nothing at a finite t: W that is not normal may stretch first."
+    "|dh_t/dh_k| <= (gamma s)^(t-k), s the largest singular value of W_hh, gamma = max f': 1 for "
+    "tanh, 1/4 for sigmoid. So gamma s < 1 is sufficient for gradients to vanish, and gamma s > 1 "
+    "is necessary for them to explode, not sufficient: where f is saturated they vanish all the "
+    "same. The largest |eigenvalue| bounds nothing at a finite t: W that is not normal may "
+    "stretch first."
 )
 Bound = Callable[[Tensor, float, int], Tensor]
 _T = 20
@@ -99,7 +100,8 @@ def _still(W: Tensor, bias: float = 0.0) -> RNN:
 
 
 def _norm(layer: RNN, lag: int) -> Tensor:
-    return torch.linalg.matrix_norm(jacobian_product(layer, 0, lag), 2)
+    found: Tensor = torch.linalg.matrix_norm(jacobian_product(layer, 0, lag), 2)
+    return found
 
 
 def _by_eigenvalues(W: Tensor, gamma: float, lag: int) -> Tensor:

@@ -12,8 +12,8 @@ from phosphene.proofs.proof import Proof, Wrong, below, equal
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "If |g| > c: g <- c g / |g|. Else g stays. So g <- min(1, c / (|g| + 1e-6)) g: never longer than "
-    "before nor than c, and of the same direction. 1e-6 is torch's."
+    "If |g| > c: g <- c g / |g|. Else g stays. So g <- min(1, c / (|g| + 1e-6)) g: never longer "
+    "than before nor than c, and of the same direction. 1e-6 is torch's."
 )
 _C = 1.0
 

@@ -18,8 +18,8 @@ __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "W = Q L Q^-1 for any diagonalizable W, so that h_t = W^t h_1 = Q L^t Q^-1 h_1 turns into the "
-    "eigenvector of the largest |lambda|; the angle falls by |lambda_2 / lambda_1| a step. Q^-1 = Q^T "
-    "only where W is normal, W W^T = W^T W, as symmetric W are."
+    "eigenvector of the largest |lambda|; the angle falls by |lambda_2 / lambda_1| a step. Q^-1 = "
+    "Q^T only where W is normal, W W^T = W^T W, as symmetric W are."
 )
 
 
@@ -82,7 +82,8 @@ def prove(
 def _sine(states: Tensor, direction: Tensor) -> Tensor:
     """Of the angle to a direction of length 1, from what is left at right angles to it."""
     along = (states @ direction)[:, None] * direction
-    return (states - along).norm(dim=1) / states.norm(dim=1)
+    sine: Tensor = (states - along).norm(dim=1) / states.norm(dim=1)
+    return sine
 
 
 def _transposed(values: Tensor, vectors: Tensor) -> Tensor:
