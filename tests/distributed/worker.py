@@ -134,8 +134,8 @@ def launch(jobs: list[dict], ranks: int = 1, dies: bool = False) -> None:
             left.remove(child)
             if child not in stopped:
                 codes.append(os.waitstatus_to_exitcode(status))
-        else:
-            time.sleep(0.01)
+            continue  # one that ended by itself, after another, is not taken for stopped
+        time.sleep(0.01)
         if any(codes) or time.monotonic() > limit:
             for other in left - stopped:
                 os.kill(other, signal.SIGKILL)
