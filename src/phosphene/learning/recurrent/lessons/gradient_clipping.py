@@ -1,0 +1,128 @@
+"""A cliff in the loss of a recurrent network, and descent that comes near it."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from phosphene.core.lesson import Curves, Lesson
+from phosphene.core.ranges import Within
+from phosphene.learning.optimizers.sgd import SGD
+from phosphene.learning.recurrent.clipping import clip_factor, clip_gradient_norm
+from phosphene.learning.recurrent.rnn import RNN
+
+__all__ = ["demonstrate"]
+
+
+def demonstrate(
+    *,
+    seed: int = 0,
+    threshold: Annotated[float, Within(0, above=True)] = 1.0,
+    lr: Annotated[float, Within(0.0001, 10)] = 0.05,
+    length: Annotated[int, Within(2, 500)] = 50,
+    steps: Annotated[int, Within(1, 1000)] = 150,
+) -> Lesson:
+    """Train a network of one unit that must be low after many steps.
+
+    Pascanu, Mikolov and Bengio (2013), figure 6.
+
+    Args:
+        seed: Nothing here is random.
+        threshold: The most that the gradient's norm may be.
+        lr: Of descent.
+        length: Steps of the network.
+        steps: Of training.
+    """
+    weights = torch.linspace(2.0, 8.0, 601, dtype=torch.float64)
+    landscape = [_loss(_unit(float(w), _BIAS), length) for w in weights]
+    runs = {
+        "clipped": _descend(threshold, length, lr, steps),
+        "as it is": _descend(float("inf"), length, lr, steps),
+        "scaled always": _descend(-threshold, length, lr, steps),
+    }
+    losses = {name: (range(len(v["loss"])), v["loss"]) for name, v in runs.items()}
+    norms = {name: (range(len(v["norm"])), v["norm"]) for name, v in runs.items()}
+    numbers: dict[str, float] = {"largest slope of the cliff": max(g for _, g in landscape)}
+    for name, values in runs.items():
+        numbers[f"{name}: loss at the end"] = values["loss"][-1]
+        numbers[f"{name}: largest norm met"] = max(values["norm"])
+        numbers[f"{name}: longest step, in units of lr"] = max(values["step"])
+    text = (
+        f"One unit, h <- sigmoid(w h + b), {length} times from 0.5; the loss is (h - 0.2)^2. Where the "
+        "unit falls from its upper to its lower resting point, the loss has a cliff, and the gradient "
+        "there is far longer than anywhere else. Descent as it is takes one step of that length "
+        "and lands far off. Clipping makes the step short and keeps its direction. Scaling every "
+        "gradient to the threshold, which is what clipping is without its condition, never comes to "
+        "rest: where the gradient is short, the step is made as long as at the cliff."
+    )
+    panels = [
+        Curves(
+            title=f"the loss along w, at b = {_BIAS:g}", x="w", y="loss",
+            lines={"loss": (weights.tolist(), [f for f, _ in landscape])},
+        ),
+        Curves(
+            title="the gradient along w", x="w", y="norm", log="y",
+            lines={
+                "norm": (weights.tolist(), [max(g, 1e-12) for _, g in landscape]),
+                "after clipping": (
+                    weights.tolist(),
+                    [
+                        max(g * float(clip_factor(torch.tensor(g), threshold)), 1e-12)
+                        for _, g in landscape
+                    ],
+                ),
+            },
+            dashed=("after clipping",),
+        ),
+        Curves(title="training: loss", x="step", y="loss", lines=losses),
+        Curves(title="training: norm of the gradient", x="step", y="norm", log="y", lines=norms),
+    ]  # fmt: skip
+    return Lesson(title="Gradient clipping", text=text, numbers=numbers, panels=panels)
+
+
+_BIAS, _GOAL, _START = -2.4, 0.2, 6.0
+
+
+def _unit(w: float, b: float) -> RNN:
+    layer = RNN(1, 1, activation="sigmoid", dtype=torch.float64)
+    layer.parameters["W_hh"].fill_(w)
+    layer.parameters["b"].fill_(b)
+    return layer
+
+
+def _loss(layer: RNN, length: int) -> tuple[float, float]:
+    """(h_T - goal)^2 and the norm of its gradient in w and b, which stay in ``layer.grads``."""
+    y = layer.forward(
+        torch.zeros(length, 1, 1, dtype=torch.float64), torch.full((1, 1), 0.5, dtype=torch.float64)
+    )
+    dy = torch.zeros_like(y)
+    dy[-1] = 2 * (y[-1] - _GOAL)
+    layer.backward(dy)
+    norm = torch.stack([g.norm() for g in _moved(layer.grads)]).norm()
+    return float((y[-1] - _GOAL).square()), float(norm)
+
+
+def _moved(values: dict[str, Tensor]) -> list[Tensor]:
+    return [values["W_hh"], values["b"]]
+
+
+def _descend(threshold: float, length: int, lr: float, steps: int) -> dict[str, list[float]]:
+    """Losses, norms before clipping and lengths of steps; a negative threshold has no condition."""
+    layer = _unit(_START, _BIAS)
+    weights = _moved(layer.parameters)
+    optimizer = SGD(weights, lr=lr)
+    found: dict[str, list[float]] = {"loss": [], "norm": [], "step": []}
+    for _ in range(steps):
+        loss, norm = _loss(layer, length)
+        gradients = _moved(layer.grads)
+        if threshold < 0:
+            torch._foreach_mul_(gradients, -threshold / max(norm, 1e-300))
+        elif threshold < float("inf"):
+            clip_gradient_norm(gradients, threshold)
+        for w, g in zip(weights, gradients, strict=True):
+            w.grad = g
+        optimizer.step()
+        found["loss"].append(loss)
+        found["norm"].append(max(norm, 1e-12))
+        found["step"].append(float(torch.stack([g.norm() for g in gradients]).norm()))
+    return found
