@@ -34,6 +34,15 @@ def systems_table() -> str:
     )
 
 
+def systems_tree() -> str:
+    """Every generative model at its branch."""
+    from phosphene.catalog import systems
+    from phosphene.catalog.taxonomy import tree
+
+    standing = [(row.name, row.leaf) for row in systems() if row.leaf is not None]
+    return "```text\n" + "\n".join(tree(standing, width=84)) + "\n```\n"
+
+
 def learners_table(kind: Any) -> str:
     """What the systems of one kind of subject take, and their classes."""
     from phosphene.catalog import systems
@@ -256,6 +265,7 @@ def write_all(out: Path = OUT) -> None:
     out.mkdir(parents=True, exist_ok=True)
     pages = {
         "systems": systems_table(),
+        "systems-tree": systems_tree(),
         "metrics": metrics_table(),
         "adapters": adapters_table(),
         "recipes": recipes_list(),

@@ -171,7 +171,7 @@ def test_every_model_has_a_section():
 def test_every_proof_is_explained():
     from phosphene.proofs import names
 
-    text = "".join(page.read_text() for page in (ROOT / "docs" / "theory").glob("*.md"))
+    text = "".join(page.read_text() for page in (ROOT / "docs" / "theory").rglob("*.md"))
     for name in names():
         assert f"phosphene prove {name}" in text, name
 

@@ -224,22 +224,6 @@ def test_doctor_finds_the_machine_and_intact_data(phosphene):
     assert "phosphene[track]" in phosphene("doctor").out or "wandb" in found["optional packages"]
 
 
-def test_prove_runs_lists_and_fails_with_1(phosphene, monkeypatch):
-    from phosphene import proofs
-    from phosphene.proofs.proof import Proof, equal
-
-    assert "kl-divergence" in phosphene("prove").out
-    assert phosphene("prove", "kl-divergence").code == 0
-    wrong = Proof("sum", "Sum", "1 + 1 = 3", [equal("1 + 1", 2.0, 3.0, 0.1)])
-    monkeypatch.setattr(proofs, "run", lambda name, seed: wrong)
-    done = phosphene("prove", "sum")
-    assert done.code == 1
-    assert "DOES NOT HOLD" in done.out
-    assert phosphene("prove", "sum", "--json").json["holds"] is False
-    monkeypatch.undo()
-    assert phosphene("prove", "kl").code == 2
-
-
 def test_demo_ends_in_a_report(phosphene, here):
     done = phosphene("demo", "--budget", "5steps", "--data", "digits-binary", "--name", "d")
     assert done.code == 0, done.err

@@ -4,6 +4,8 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from phosphene.catalog.taxonomy import Leaf
+
 __all__ = ["RUN_BY", "System"]
 
 RUN_BY = {"lesson": "learn", "proof": "prove", "solver": "solve"}
@@ -30,6 +32,7 @@ class System:
         paper: Authors and year.
         target: ``module:Class``.
         requires: Optional packages it needs.
+        leaf: Of a generative model: its place in the tree of them; None for everything else.
     """
 
     name: str
@@ -42,6 +45,7 @@ class System:
     events: tuple[str, ...] = ()
     context: Literal["none", "optional", "required"] = "none"
     requires: tuple[str, ...] = ()
+    leaf: Leaf | None = None
 
     def load(self) -> Any:
         """Import the class or function."""

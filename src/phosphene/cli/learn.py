@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     from phosphene.api.learn import default_folder, learn, lessons
 
     first = parse(Arguments, [a for a in argv if a not in ("-h", "--help")], _PROG, strict=False)
-    if not first.topic:
+    if first.topic in ("", "[]"):  # the latter: an unknown option came before the name
         arguments = parse(Arguments, argv, _PROG)
         if arguments.json:
             print_json(lessons())

@@ -76,7 +76,7 @@ def _sum_up(
     """How many held, in how much time, and which did not."""
     total = sum(row["cpu_seconds"] for row in described)
     unlike = [name for name, holds in zip(wanted, found, strict=True) if holds is broken]
-    done = "noticed its wrong formula" if broken else "held"
+    done = "noticed their wrong formulas" if broken else "held"
     text = f"{len(wanted) - len(unlike)} of {len(wanted)} {done}, in {total:.0f} CPU seconds"
     screen().print(text + (f"; not: {', '.join(unlike)}" if unlike else ""), style="bold")
 
@@ -102,3 +102,7 @@ def _show(proof: "Proof", wrong: str | None) -> None:
         ],
         right=("predicted", "found", "tolerance"),
     )
+    if wrong is not None:
+        failed = sum(not row["holds"] for row in proof.rows)
+        said = "the wrong formula is noticed" if failed else "the wrong formula is NOT noticed"
+        out.print(f"{failed} of {len(proof.rows)} comparisons fail: {said}", style="bold")

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import FlagCreatePairsOff, arg
 
-from phosphene.cli.output import print_json, print_table
+from phosphene.cli.output import print_json, print_table, screen
 from phosphene.cli.parsing import parse
+from phosphene.cli.text import written
+
+if TYPE_CHECKING:
+    from phosphene.catalog import System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +20,12 @@ class Arguments:
 
     Args:
         family: Only the systems of this family.
-        json: Print the rows as JSON.
+        tree: Draw the generative models as a tree, by their density and how they are sampled.
+        json: Print the rows, or the branches of the tree, as JSON.
     """
 
     family: Annotated[str | None, arg(metavar="FAMILY", help_behavior_hint="")] = None
+    tree: FlagCreatePairsOff[bool] = False
     json: FlagCreatePairsOff[bool] = False
 
 
@@ -29,6 +35,9 @@ def main(argv: Sequence[str]) -> int:
 
     arguments = parse(Arguments, argv, "phosphene systems")
     rows = systems(arguments.family)
+    if arguments.tree:
+        _tree(rows, arguments)
+        return 0
     if arguments.json:
         print_json([asdict(row) for row in rows])
         return 0
@@ -41,3 +50,29 @@ def main(argv: Sequence[str]) -> int:
         optional=("family", "models", "paper"),
     )
     return 0
+
+
+def _tree(rows: Sequence["System"], arguments: Arguments) -> None:
+    """Each generative model at its branch; what stands in no tree is counted."""
+    from phosphene.catalog.taxonomy import BRANCHES, tree
+
+    standing = [(row.name, row.leaf) for row in rows if row.leaf is not None]
+    if arguments.json:
+        print_json([
+            {
+                "branch": branch,
+                "path": path,
+                "systems": [
+                    {"name": name, "sampling": leaf.sampling}
+                    for name, leaf in standing
+                    if leaf.branch == branch
+                ],
+            }
+            for branch, path in BRANCHES.items()
+        ])  # fmt: skip
+        return
+    out = screen()
+    for line in tree(standing, empty=arguments.family is None, width=out.width):
+        out.print(written(line), soft_wrap=True)
+    apart = len(rows) - len(standing)
+    out.print(f"{len(standing)} generative models; of other kinds, and in no tree: {apart}")

@@ -22,6 +22,10 @@ _PLAIN = {
     "\N{UPWARDS ARROW}": "^",
     "\N{DOWNWARDS ARROW}": "v",
     "\N{REPLACEMENT CHARACTER}": "?",
+    "\N{BOX DRAWINGS LIGHT HORIZONTAL}": "-",
+    "\N{BOX DRAWINGS LIGHT VERTICAL}": "|",
+    "\N{BOX DRAWINGS LIGHT VERTICAL AND RIGHT}": "|",
+    "\N{BOX DRAWINGS LIGHT UP AND RIGHT}": "`",
 }
 """What stands for characters of ours where an output lacks them."""
 

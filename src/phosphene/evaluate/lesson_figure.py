@@ -24,7 +24,7 @@ def lesson_figure(lesson: Lesson) -> "Figure":
     from matplotlib.figure import Figure
 
     n = len(lesson.panels)
-    columns = min(n, _COLUMNS)
+    columns = 2 if n == 4 else min(n, _COLUMNS)
     rows = -(-n // columns)
     figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows), layout="constrained")
     places = figure.subplots(rows, columns, squeeze=False).reshape(-1)
@@ -50,6 +50,8 @@ def _curves(axes: Any, panel: Curves) -> None:
         axes.set_xscale("log")
     if "y" in panel.log:
         axes.set_yscale("log")
+    if panel.log:
+        axes.tick_params(which="both", colors=MUTED, labelsize=8, length=0)
     _label(axes, panel.x, panel.y)
     axes.legend(frameon=False, fontsize=8, labelcolor=INK)
 
@@ -75,7 +77,7 @@ def _images(axes: Any, panel: Images) -> None:
         row, column = divmod(k, columns)
         height = 1 / rows
         inset = axes.inset_axes(
-            (column / columns, 1 - (row + 1) * height, 0.94 / columns, 0.86 * height)
+            (column / columns, 1 - (row + 1) * height, 0.94 / columns, 0.82 * height)
         )
         inset.imshow(panel.images[k].double().numpy(), cmap="gray", interpolation="nearest")
         inset.set_xticks([])

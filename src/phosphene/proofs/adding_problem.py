@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoregressive.layers.temporal import TemporalNetwork
 from phosphene.learning.recurrent.adding import adding_problem
-from phosphene.proofs.proof import Proof, above, below
+from phosphene.proofs.proof import Proof, Wrong, above, below
+from phosphene.proofs.undilated import Undilated
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "Of T = 200 numbers, uniform on [0, 1], two are marked; what is asked for is their sum. Saying "
@@ -22,7 +23,9 @@ _STATEMENT = (
 LENGTH = 200
 
 
-def prove(seed: int = 0, steps: int = 3000) -> Proof:
+def prove(
+    seed: int = 0, steps: int = 3000, *, network: type[TemporalNetwork] = TemporalNetwork
+) -> Proof:
     """Train a temporal convolutional network on fresh sequences, and test it on others.
 
     The error stays at 1/6 for some 500 steps, until the markers are found; in all it takes about
@@ -31,6 +34,7 @@ def prove(seed: int = 0, steps: int = 3000) -> Proof:
     Args:
         seed: Seeds the weights and the sequences.
         steps: Batches of 32 sequences.
+        network: What reads the sequences.
 
     Example:
         >>> proof = prove(steps=2)
@@ -38,15 +42,15 @@ def prove(seed: int = 0, steps: int = 3000) -> Proof:
         (True, 2)
     """
     with seeded(seed):
-        network = TemporalNetwork(2, 24, blocks=6, kernel=3)
+        body = network(2, 24, blocks=6, kernel=3)
         readout = nn.Linear(24, 1)
-    parameters = [*network.parameters(), *readout.parameters()]
+    parameters = [*body.parameters(), *readout.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=4e-3, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
     def answer(x: Tensor) -> Tensor:
         n = x.shape[1]
-        last: Tensor = readout(network.last(x.reshape(-1, 2), n))
+        last: Tensor = readout(body.last(x.reshape(-1, 2), n))
         return last[:, 0]
 
     losses = []
@@ -64,9 +68,15 @@ def prove(seed: int = 0, steps: int = 3000) -> Proof:
     with torch.no_grad():
         error = F.mse_loss(answer(x), y)
     rows = [
-        above("values that an answer sees", network.receptive_field, LENGTH),
+        above("values that an answer sees", body.receptive_field, LENGTH),
         above("mean squared error of saying 1 (1/6)", F.mse_loss(torch.ones_like(y), y), 0.15),
         below("mean squared error of the network on 1,000 new sequences", error, 1e-3),
     ]
     figure = {"x": torch.arange(steps), "mean squared error in training": torch.stack(losses)}
     return Proof("adding-problem", "The adding problem", _STATEMENT, rows, figure)
+
+
+WRONG = Wrong(
+    "dilations 1, 1, 1, ... in the place of 1, 2, 4, ...: RF = 1 + 2 (k - 1) B = 25 < T = 200",
+    {"network": Undilated},
+)

@@ -8,7 +8,7 @@ from torch import Tensor
 from phosphene.core.rng import generator
 from phosphene.decision.deep.reinforce import REINFORCE
 from phosphene.decision.deep.whole_episodes import EpisodeBatch
-from phosphene.proofs.proof import Proof, above, below, equal
+from phosphene.proofs.proof import Proof, Wrong, above, below, equal
 from phosphene.proofs.tiny_mdp import (
     HORIZON,
     SPEC,
@@ -21,7 +21,7 @@ from phosphene.proofs.tiny_mdp import (
     total_variance,
 )
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "E[b(s) grad log pi(a | s)] = b(s) grad sum_a pi(a | s) = 0: a baseline that does not look at "
@@ -32,7 +32,7 @@ _STATEMENT = (
 _GAMMA, _LIFT = 0.7, 2.0
 
 
-def prove(seed: int = 0, steps: int = 200) -> Proof:
+def prove(seed: int = 0, steps: int = 200, *, agent: type[REINFORCE] = REINFORCE) -> Proof:
     """Exact means and variances of the estimate, by baseline.
 
     Williams (1992); Greensmith, Bartlett and Baxter (2004) for the constant of least variance.
@@ -40,6 +40,7 @@ def prove(seed: int = 0, steps: int = 200) -> Proof:
     Args:
         seed: Of the decision problem, the weights and the episodes that the value is fitted to.
         steps: Gradient steps of the value.
+        agent: What credits actions with what they earned, less a baseline.
 
     Example:
         >>> prove().holds
@@ -48,8 +49,9 @@ def prove(seed: int = 0, steps: int = 200) -> Proof:
     mdp = TinyMDP(seed, _GAMMA)
     mdp.r += _LIFT  # where all that is done is paid for, a baseline matters most
     paths = mdp.trajectories()
-    plain, whole = _agent(seed, baseline="none"), _agent(seed, baseline="none", reward_to_go=False)
-    valued = _agent(seed, baseline="value")
+    plain = _agent(agent, seed, baseline="none")
+    whole = _agent(agent, seed, baseline="none", reward_to_go=False)
+    valued = _agent(agent, seed, baseline="value")
     exact = flat(mdp.objective(plain), plain)
     untaught = expected_gradient(valued, paths)
     _fit(valued, paths, seed, steps)
@@ -83,9 +85,9 @@ def prove(seed: int = 0, steps: int = 200) -> Proof:
     return Proof("baseline", "Baselines", _STATEMENT, rows, figure)
 
 
-def _agent(seed: int, **settings: Any) -> REINFORCE:
+def _agent(agent: type[REINFORCE], seed: int, **settings: Any) -> REINFORCE:
     kept: dict[str, Any] = {"gamma": _GAMMA, "hidden": (5,), "discounted_states": True}
-    return prepared(REINFORCE(SPEC, **kept, **settings), seed)
+    return prepared(agent(SPEC, **kept, **settings), seed)
 
 
 def _bias(
@@ -119,3 +121,15 @@ def _best_constant(agent: REINFORCE, paths: Trajectories) -> Tensor:
     g = torch.einsum("nt,ntp->np", credit, own)
     h = torch.einsum("t,ntp->np", discount, own)
     return (p @ (g * h).sum(1)) / (p @ h.square().sum(1))
+
+
+class _OneStepLate(REINFORCE):
+    def credit(self, x: Tensor, reward: Tensor, lived: Tensor) -> tuple[Tensor, Tensor]:
+        """The value of where the action led to."""
+        return super().credit(torch.cat([x[:, 1:], x[:, -1:]], 1), reward, lived)
+
+
+WRONG = Wrong(
+    "G_t - b(s_{t+1}): the baseline of the state that the action led to, which depends on it",
+    {"agent": _OneStepLate},
+)

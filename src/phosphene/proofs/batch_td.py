@@ -1,5 +1,6 @@
 """What TD and Monte Carlo make of the same few episodes, gone over until nothing changes."""
 
+from collections.abc import Callable
 from itertools import product
 
 import torch
@@ -15,9 +16,9 @@ from phosphene.decision.tabular.episodes import (
 from phosphene.decision.tabular.examples import random_walk
 from phosphene.decision.tabular.learner import Learner
 from phosphene.decision.tabular.td import lambda_returns
-from phosphene.proofs.proof import Proof, Row, below, equal
+from phosphene.proofs.proof import Proof, Row, Wrong, below, equal
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "Over a fixed set of episodes TD(0) rests at V = (I - gamma P)^-1 r of the process with the "
@@ -28,20 +29,30 @@ _STATEMENT = (
 )
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(
+    seed: int = 0,
+    *,
+    rest: Callable[[Episodes, int], Tensor] = batch_td,
+    mean: Callable[[Episodes, int], Tensor] = batch_monte_carlo,
+) -> Proof:
     """Example 6.4 of Sutton and Barto (2018), a random walk, biases by enumeration, both views.
+
+    Args:
+        seed: Of the walks.
+        rest: Where TD(0) rests, of episodes and the number of states.
+        mean: Where Monte Carlo rests.
 
     Example:
         >>> prove().holds
         True
     """
     eight = Episodes.of([[0, 1]] + [[1]] * 7, [[0, 0]] + [[1]] * 6 + [[0]])
-    td, mean = batch_td(eight, 2), batch_monte_carlo(eight, 2)
+    td, mc = rest(eight, 2), mean(eight, 2)
     rows = [
         equal("A, B once; B, 1 six times; B, 0 once: V(A) by TD", td[0], 0.75, 1e-9),
-        equal("V(A) by Monte Carlo", mean[0], 0.0, 0.0),
-        equal("V(B) by both", (td[1] + mean[1]) / 2, 0.75, 1e-9),
-        *_walk(seed),
+        equal("V(A) by Monte Carlo", mc[0], 0.0, 0.0),
+        equal("V(B) by both", (td[1] + mc[1]) / 2, 0.75, 1e-9),
+        *_walk(rest, mean, seed),
         *_bias(),
         below(
             "backward against forward view, lambda 0, 0.5, 0.9, 1, worst gap", _views(seed), 1e-12
@@ -50,11 +61,13 @@ def prove(seed: int = 0) -> Proof:
     return Proof("batch-td", "The same episodes again", _STATEMENT, rows, _curves(seed))
 
 
-def _walk(seed: int) -> list[Row]:
+def _walk(
+    rest: Callable[[Episodes, int], Tensor], mean: Callable[[Episodes, int], Tensor], seed: int
+) -> list[Row]:
     only, gap, excess = torch.ones(7, 1), 0.0, 0.0
     for run in range(10):
         kept = generate_episodes(random_walk(5), only, 30, seed=seed + run)
-        rests, means = batch_td(kept, 7), batch_monte_carlo(kept, 7)
+        rests, means = rest(kept, 7), mean(kept, 7)
         solved = certainty_equivalence(kept, 7)
         gap = max(gap, float((rests - solved).abs().max()))
         g = kept.returns()
@@ -121,3 +134,9 @@ def _curves(seed: int) -> dict[str, Tensor]:
                 curves[i, k] += (values[:5] - truth).square().mean().sqrt() / runs
     x = torch.tensor(sizes, dtype=torch.float64)
     return {"x": x, "batch TD": curves[0], "batch Monte Carlo": curves[1]}
+
+
+WRONG = Wrong(
+    "TD(0) rests at the mean of returns: that is where Monte Carlo rests",
+    {"rest": batch_monte_carlo},
+)

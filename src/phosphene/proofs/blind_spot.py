@@ -9,11 +9,12 @@ from torch import Tensor
 from phosphene.core.event import Event
 from phosphene.core.rng import seeded
 from phosphene.generative.autoregressive.gated_pixelcnn import GatedPixelCNN
+from phosphene.generative.autoregressive.layers.masked_conv import MaskedConv2d, odd
 from phosphene.generative.autoregressive.pixel_model import PixelModel
 from phosphene.generative.autoregressive.pixelcnn import PixelCNN
-from phosphene.proofs.proof import Proof, above, equal
+from phosphene.proofs.proof import Proof, Wrong, above, equal
 
-__all__ = ["prove", "reach", "seen"]
+__all__ = ["WRONG", "prove", "reach", "seen"]
 
 _STATEMENT = (
     "The conditional of pixel (i, j) depends on an earlier pixel where its derivative there is "
@@ -25,13 +26,16 @@ _STATEMENT = (
 )
 
 
-def prove(seed: int = 0, size: int = 11, layers: int = 3) -> Proof:
+def prove(
+    seed: int = 0, size: int = 11, layers: int = 3, *, model: type[GatedPixelCNN] = GatedPixelCNN
+) -> Proof:
     """Take autograd's Jacobian of the conditional of one pixel by all pixels, in both models.
 
     Args:
         seed: Seeds the weights and the image.
         size: Side of the image.
         layers: 3x3 layers in all, 2 or more, the first being of type A.
+        model: The two stacks.
 
     Example:
         >>> [row["holds"] for row in prove(size=7, layers=2).rows]
@@ -43,10 +47,10 @@ def prove(seed: int = 0, size: int = 11, layers: int = 3) -> Proof:
         plain = PixelCNN(
             event, channels=16, blocks=layers - 1, first_kernel=3, residual=False, head=0
         )
-        stacks = GatedPixelCNN(event, channels=16, layers=layers - 1, first_kernel=3, head=0)
+        stacks = model(event, channels=16, layers=layers - 1, first_kernel=3, head=0)
         x = torch.rand(64, *event.shape, dtype=torch.float64)
     within = reach(size, middle, layers)
-    by_masks, by_stacks = (seen(model.double(), x, middle) for model in (plain, stacks))
+    by_masks, by_stacks = (seen(m.double(), x, middle) for m in (plain, stacks))
     blind = within & (torch.arange(size) > middle[1] + middle[0] - torch.arange(size)[:, None])
     either = by_masks | by_stacks
     rows = [
@@ -97,3 +101,19 @@ def _after(size: int, pixel: tuple[int, int]) -> Tensor:
 
 def _count(where: Tensor) -> int:
     return int(where.sum())
+
+
+class _NotShifted(GatedPixelCNN):
+    def setup(self) -> None:
+        """The first vertical windows end with the pixel's own row."""
+        super().setup()
+        r = odd("first_kernel", self.first_kernel, 3)
+        self.first_vertical = MaskedConv2d(
+            self.colors, self.channels, "row", above=r, left=r, right=r
+        )
+
+
+WRONG = Wrong(
+    "the vertical stack without its shift down by one row: it sees all of the pixel's own row",
+    {"model": _NotShifted},
+)

@@ -1,5 +1,8 @@
 """SARSA keeps away from the cliff, Q-learning walks along its edge and falls."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,9 +12,9 @@ from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.tabular.exploration import epsilon_greedy
 from phosphene.decision.tabular.learner import Learner
 from phosphene.decision.tabular.problems import Problem, as_problem
-from phosphene.proofs.proof import Proof, below, equal
+from phosphene.proofs.proof import Proof, Wrong, below, equal
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "Q(s, a) += alpha [r + gamma Q(s', a') - Q(s, a)] learns what acting with its own exploration "
@@ -23,8 +26,12 @@ _START, _RUNS = 36, 50
 _METHODS = ("q-learning", "sarsa", "expected-sarsa", "double-q-learning")
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(seed: int = 0, *, learner: Callable[..., Learner] = Learner) -> Proof:
     """Fifty learners of each kind, 500 episodes, alpha = 0.5; and what no soft policy exceeds.
+
+    Args:
+        seed: Of the learners.
+        learner: Learns by the method of a name.
 
     Example:
         >>> prove().holds
@@ -34,12 +41,12 @@ def prove(seed: int = 0) -> Proof:
     problem = as_problem(mdp, seed)
     returns, online, greedy = {}, {}, {}
     for method in _METHODS:
-        returns[method], greedy[method] = _learn(problem, method, seed)
+        returns[method], greedy[method] = _learn(learner, problem, method, seed)
         online[method] = returns[method][:, -100:].mean()
     bound, best = _best_soft(mdp), MDP.from_grid("cliff")
-    late = Learner(problem, "expected-sarsa", alpha=0.5, seed=seed, history=30_000)
+    late = learner(problem, "expected-sarsa", alpha=0.5, seed=seed, history=30_000)
     late.advance(episodes=40_000)
-    along = Learner(problem, "q-learning", alpha=0.5, seed=seed)
+    along = learner(problem, "q-learning", alpha=0.5, seed=seed)
     along.advance(episodes=2000)
     q, sarsa, expected = (online[m] for m in _METHODS[:3])
     rows = [
@@ -66,14 +73,16 @@ def prove(seed: int = 0) -> Proof:
     return Proof("cliff-walking", "Along a cliff", _STATEMENT, rows, figure)
 
 
-def _learn(problem: Problem, method: str, seed: int) -> tuple[Tensor, Tensor]:
+def _learn(
+    learner: Callable[..., Learner], problem: Problem, method: str, seed: int
+) -> tuple[Tensor, Tensor]:
     """Returns while learning (runs, 500), and of the greedy policy afterwards (runs,)."""
     returns, greedy = [], []
     for run in range(_RUNS):
-        learner = Learner(problem, method, alpha=0.5, epsilon=0.1, seed=seed + run)
-        learner.advance(episodes=500)
-        returns.append(learner.returns)
-        follow = Learner(problem, "follow", policy=learner.policy, limit=200)
+        one = learner(problem, method, alpha=0.5, epsilon=0.1, seed=seed + run)
+        one.advance(episodes=500)
+        returns.append(one.returns)
+        follow = Learner(problem, "follow", policy=one.policy, limit=200)
         follow.advance(episodes=1)
         greedy.append(follow.returns[0])
     return torch.stack(returns), torch.stack(greedy)
@@ -94,3 +103,13 @@ def _best_soft(mdp: MDP) -> Tensor:
         worth = mdp.probability * (mdp.outcome_reward + values[mdp.next] * ~mdp.ends)
         q = torch.from_numpy(np.bincount(rows, worth).reshape(mdp.states, mdp.actions))
     return _soft(mdp, q)[_START]
+
+
+def _greedy(problem: Problem, method: str, **told: Any) -> Learner:
+    return Learner(problem, {"sarsa": "q-learning"}.get(method, method), **told)
+
+
+WRONG = Wrong(
+    "SARSA with r + gamma max Q(s', .) in the place of r + gamma Q(s', a')",
+    {"learner": _greedy},
+)

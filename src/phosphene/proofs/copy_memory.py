@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoregressive.layers.temporal import TemporalNetwork
-from phosphene.proofs.proof import Proof, above, below, equal
+from phosphene.proofs.proof import Proof, Wrong, above, below, equal
+from phosphene.proofs.undilated import Undilated
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "Ten of eight symbols come first, T blanks follow, then a sign to repeat the symbols. Without "
@@ -23,12 +24,15 @@ _STATEMENT = (
 BLANKS, SYMBOLS, SIGN = 100, 10, 9
 
 
-def prove(seed: int = 0, steps: int = 2000) -> Proof:
+def prove(
+    seed: int = 0, steps: int = 2000, *, network: type[TemporalNetwork] = TemporalNetwork
+) -> Proof:
     """Train a temporal convolutional network on fresh sequences, and test it on others.
 
     Args:
         seed: Seeds the weights and the sequences.
         steps: Batches of 32 sequences.
+        network: What reads the sequences.
 
     Example:
         >>> proof = prove(steps=2)
@@ -36,15 +40,15 @@ def prove(seed: int = 0, steps: int = 2000) -> Proof:
         (True, 2)
     """
     with seeded(seed):
-        network = TemporalNetwork(10, 24, blocks=6, kernel=2)
+        body = network(10, 24, blocks=6, kernel=2)
         readout = nn.Linear(24, 10)
-    parameters = [*network.parameters(), *readout.parameters()]
+    parameters = [*body.parameters(), *readout.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=4e-3, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
     def logits(x: Tensor) -> Tensor:
         rows = F.one_hot(x.reshape(-1), 10).float()
-        out: Tensor = readout(network(rows, x.shape[1]))
+        out: Tensor = readout(body(rows, x.shape[1]))
         return out
 
     losses = []
@@ -66,7 +70,7 @@ def prove(seed: int = 0, steps: int = 2000) -> Proof:
     guessed = F.cross_entropy(known, y[-SYMBOLS:].reshape(-1)) * SYMBOLS / len(y)
     recalled = (found.argmax(-1).view_as(y) == y)[-SYMBOLS:].float().mean()
     rows = [
-        above("values that an output sees", network.receptive_field, BLANKS + SYMBOLS),
+        above("values that an output sees", body.receptive_field, BLANKS + SYMBOLS),
         equal("loss of guessing the ten symbols, 10 ln 8 / (T + 20)", guessed, guess, 1e-6),
         below(
             "loss of the network on 500 new sequences", F.cross_entropy(found, y.flatten()), guess
@@ -85,3 +89,9 @@ def _sequences(n: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
     x[:SYMBOLS], y[-SYMBOLS:] = symbols, symbols
     x[-SYMBOLS - 1 :] = SIGN
     return x, y
+
+
+WRONG = Wrong(
+    "dilations 1, 1, 1, ... in the place of 1, 2, 4, ...: RF = 1 + 2 (k - 1) B = 13 < T + 10 = 110",
+    {"network": Undilated},
+)

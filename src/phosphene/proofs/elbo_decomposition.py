@@ -4,6 +4,7 @@ z ~ N(0, I),   x | z ~ N(W z + m, s2 I),   so   log p(x) = log N(x; m, W W^T + s
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,9 @@ from torch.distributions import MultivariateNormal
 
 from phosphene.core.rng import generator
 from phosphene.nn.gaussian import kl_full, log_normal, log_standard_normal
-from phosphene.proofs.proof import Proof, above, below
+from phosphene.proofs.proof import Proof, Wrong, above, below
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "log p(x) = E_q log p(x|z) - KL(q(z) || p(z)) + KL(q(z) || p(z|x)) for every q "
@@ -52,11 +53,15 @@ class _Model:
         return -0.5 * ((residual + spread) / self.s2 + normalizer)
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(seed: int = 0, *, kl: Callable[..., Tensor] = kl_full) -> Proof:
     """Check the identity for random q, the equality at the posterior, and importance weighting.
 
     Kingma and Welling (2014); importance weighting by Burda, Grosse and Salakhutdinov (2016). The
     model is linear and Gaussian, so that log p(x) and the posterior are known exactly.
+
+    Args:
+        seed: Of the model, the data and the q.
+        kl: KL(q || p), of the means and covariances of q and p: the rate and the gap.
 
     Example:
         >>> prove().holds
@@ -77,9 +82,9 @@ def prove(seed: int = 0) -> Proof:
     mu = posterior_mu + 0.5 * torch.randn(n, k, generator=g, dtype=torch.float64)
     root = torch.randn(n, k, k, generator=g, dtype=torch.float64)
     cov = 0.1 * root @ root.mT + 0.05 * torch.eye(k, dtype=torch.float64)
-    elbo = _elbo(model, data, mu, cov)
-    gap = kl_full(mu, cov, posterior_mu, posterior_cov)
-    tight = _elbo(model, data, posterior_mu, posterior_cov.expand(n, k, k))
+    elbo = _elbo(model, data, mu, cov, kl)
+    gap = kl(mu, cov, posterior_mu, posterior_cov)
+    tight = _elbo(model, data, posterior_mu, posterior_cov.expand(n, k, k), kl)
     rows = [
         below(
             "worst |ELBO + KL(q || posterior) - log p| over 200 random q",
@@ -106,11 +111,11 @@ def prove(seed: int = 0) -> Proof:
     return Proof("elbo-decomposition", "The ELBO and its gap", _STATEMENT, rows, figure)
 
 
-def _elbo(model: _Model, x: Tensor, mu: Tensor, cov: Tensor) -> Tensor:
+def _elbo(model: _Model, x: Tensor, mu: Tensor, cov: Tensor, kl: Callable[..., Tensor]) -> Tensor:
     """E_q log p(x|z) - KL(q || N(0, I)) for q = N(mu, cov): (n,)."""
     k = mu.shape[-1]
     zero, eye = torch.zeros(k, dtype=mu.dtype), torch.eye(k, dtype=mu.dtype)
-    rate = kl_full(mu, cov, zero.expand_as(mu), eye.expand_as(cov))
+    rate = kl(mu, cov, zero.expand_as(mu), eye.expand_as(cov))
     return model.reconstruction(x, mu, cov) - rate
 
 
@@ -123,3 +128,9 @@ def _importance(
     noise = torch.full_like(x, math.log(model.s2))
     log_joint = log_normal(x, model.m + z @ model.W.T, noise) + log_standard_normal(z)
     return (log_joint - log_normal(z, mu, var.log())).logsumexp(0) - math.log(particles)
+
+
+WRONG = Wrong(
+    "KL(p(z) || q(z)) in the place of KL(q(z) || p(z)): the wrong way round",
+    {"kl": lambda mu_q, cov_q, mu_p, cov_p: kl_full(mu_p, cov_p, mu_q, cov_q)},
+)

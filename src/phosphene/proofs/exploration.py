@@ -1,17 +1,19 @@
 """Exploration: how often each action is chosen, and what that leads to."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from phosphene.decision.mdp.mdp import MDP
 from phosphene.decision.mdp.value_iteration import value_iteration
-from phosphene.decision.tabular.exploration import epsilon_greedy, softmax
+from phosphene.decision.tabular.exploration import epsilon_greedy, greedy, softmax
 from phosphene.decision.tabular.learner import Learner
 from phosphene.decision.tabular.problems import as_problem
 from phosphene.decision.tabular.schedules import harmonic
-from phosphene.proofs.proof import Proof, Row, above, below, equal
+from phosphene.proofs.proof import Proof, Row, Wrong, above, below, equal
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "epsilon-greedy: p(a) = epsilon / A + (1 - epsilon) [a is best], for the random action may be "
@@ -24,8 +26,14 @@ _CRITICAL = {1: 10.83, 2: 13.82, 3: 16.27}
 """The 99.9th percentile of chi squared, by degrees of freedom."""
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(
+    seed: int = 0, *, probability: Callable[[Tensor, float], Tensor] = epsilon_greedy
+) -> Proof:
     """Frequencies by chi squared, optimism on a bandit, Q-learning on the frozen lake.
+
+    Args:
+        seed: Of the learners.
+        probability: p(a) of epsilon-greedy, of q and epsilon.
 
     Example:
         >>> prove().holds
@@ -35,7 +43,7 @@ def prove(seed: int = 0) -> Proof:
     rows = []
     for epsilon in (0.1, 0.5, 1.0):
         counts = _counts(q, seed, epsilon=epsilon)
-        rows.append(_fits(f"epsilon {epsilon:g}, two best", counts, epsilon_greedy(q, epsilon)))
+        rows.append(_fits(f"epsilon {epsilon:g}, two best", counts, probability(q, epsilon)))
     for temperature in (0.5, 2.0):
         counts = _counts(q, seed, temperature=temperature)
         rows.append(_fits(f"softmax, T = {temperature:g}", counts, softmax(q, temperature)))
@@ -96,3 +104,15 @@ def _lake(seed: int) -> list[Row]:
         below("|Q - Q*| after 10 million steps, alpha = n^-0.7, worst of 3 runs", max(gaps), 0.02),
         above("the same with alpha = 0.5 for ever", (fixed.q - exact).abs().max(), 0.1),
     ]
+
+
+def _others(q: Tensor, epsilon: float) -> Tensor:
+    best = greedy(q)
+    return (1 - epsilon) * best + epsilon * (1 - best) / (q.shape[-1] - 1)
+
+
+WRONG = Wrong(
+    "p(a) = (1 - epsilon) g(a) + epsilon (1 - g(a)) / (A - 1), g the greedy policy: as if the "
+    "random action were drawn from the others",
+    {"probability": _others},
+)

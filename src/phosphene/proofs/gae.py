@@ -1,5 +1,9 @@
 """Generalized advantage estimation: its limits, and what lambda trades."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -7,7 +11,7 @@ from phosphene.decision.deep.a2c import A2C
 from phosphene.decision.deep.ppo import generalized_advantage
 from phosphene.decision.deep.rollouts import RolloutBatch
 from phosphene.kernels.returns import advantages
-from phosphene.proofs.proof import Proof, above, below, equal
+from phosphene.proofs.proof import Proof, Wrong, above, below, equal
 from phosphene.proofs.tiny_mdp import (
     ACTIONS,
     HORIZON,
@@ -19,7 +23,7 @@ from phosphene.proofs.tiny_mdp import (
     prepared,
 )
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "A_t = sum_k (gamma lambda)^k (r_{t+k} + gamma V(s_{t+k+1}) - V(s_{t+k})). With lambda = 1 the "
@@ -29,16 +33,18 @@ _STATEMENT = (
     "gradient is biased for lambda < 1 and exact for lambda = 1. Over all trajectories."
 )
 _GAMMA = 0.7
+_NATIVE = partial(advantages, formula=generalized_advantage)
 _LAMBDAS = torch.linspace(0, 1, 11, dtype=torch.float64)
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(seed: int = 0, *, formula: Callable[..., Tensor] = _NATIVE) -> Proof:
     """Put the advantages of the library into the loss of the agent ``a2c``.
 
     Schulman, Moritz, Levine, Jordan and Abbeel (2016).
 
     Args:
         seed: Of the decision problem and of the policy's weights.
+        formula: A, of rewards, values, values of what followed, ends, gamma and lambda.
 
     Example:
         >>> prove().holds
@@ -51,17 +57,18 @@ def prove(seed: int = 0) -> Proof:
     right = mdp.values(agent).detach().gather(1, paths.state.T)  # V_t(s_t) (HORIZON + 1, n)
     wrong = torch.zeros_like(right)  # a critic that has learned nothing
 
-    rows = _limits(paths, right + paths.state.T)
+    rows = _limits(formula, paths, right + paths.state.T)
     curves: dict[str, list[Tensor]] = {name: [] for name in ("right", "wrong", "variance")}
     for value in _LAMBDAS.tolist():
         for name, v in (("right", right), ("wrong", wrong)):
-            found = _gradient(agent, paths, _advantage(paths, v, value))
+            found = _gradient(agent, paths, _advantage(formula, paths, v, value))
             curves[name].append((found - exact).abs().max())
-        curves["variance"].append(_variance(agent, paths, _advantage(paths, right, value)[0]))
+        first = _advantage(formula, paths, right, value)[0]
+        curves["variance"].append(_variance(agent, paths, first))
     bias, variance = torch.stack(curves["wrong"]), torch.stack(curves["variance"])
     predicted = sum(
         (_GAMMA * _LAMBDAS) ** (2 * k) * _variance(agent, paths, residual)
-        for k, residual in enumerate(_advantage(paths, right, 0.0))
+        for k, residual in enumerate(_advantage(formula, paths, right, 0.0))
     )
     rows += [
         equal("right V, any lambda: |E[estimate] - grad J|", torch.stack(curves["right"]).max(),
@@ -78,7 +85,7 @@ def prove(seed: int = 0) -> Proof:
     return Proof("generalized-advantage", "Advantages by lambda", _STATEMENT, rows, figure)
 
 
-def _limits(paths: Trajectories, v: Tensor) -> list[dict[str, object]]:
+def _limits(formula: Callable[..., Tensor], paths: Trajectories, v: Tensor) -> list[dict[str, Any]]:
     reward = paths.reward.T
     to_go = torch.zeros_like(reward)
     for t in range(HORIZON):  # every sum written out, as a witness that shares no code
@@ -86,25 +93,31 @@ def _limits(paths: Trajectories, v: Tensor) -> list[dict[str, object]]:
     last = torch.zeros(HORIZON, 1, dtype=torch.float64)
     last[-1] = 1
     residual = reward + _GAMMA * (1 - last) * v[1:] - v[:-1]
-    cut = _advantage(paths, v, 1.0, truncated=True)
+    cut = _advantage(formula, paths, v, 1.0, truncated=True)
     left = _GAMMA ** (HORIZON - torch.arange(HORIZON, dtype=torch.float64))[:, None]
     return [
         equal("lambda = 1: |A - (G - V)|",
-              (_advantage(paths, v, 1.0) - (to_go - v[:-1])).abs().max(), 0, 1e-12),
+              (_advantage(formula, paths, v, 1.0) - (to_go - v[:-1])).abs().max(), 0, 1e-12),
         equal("lambda = 0: |A - residual|",
-              (_advantage(paths, v, 0.0) - residual).abs().max(), 0, 1e-12),
+              (_advantage(formula, paths, v, 0.0) - residual).abs().max(), 0, 1e-12),
         equal("cut off by a limit: |A - (G + gamma^(T - t) V(s_T) - V)|",
               (cut - (to_go + left * v[-1] - v[:-1])).abs().max(), 0, 1e-12),
     ]  # fmt: skip
 
 
-def _advantage(paths: Trajectories, v: Tensor, lambda_: float, truncated: bool = False) -> Tensor:
-    """(HORIZON, n) by the library's kernel, of values (HORIZON + 1, n)."""
+def _advantage(
+    formula: Callable[..., Tensor],
+    paths: Trajectories,
+    v: Tensor,
+    lambda_: float,
+    truncated: bool = False,
+) -> Tensor:
+    """(HORIZON, n) by the formula, of values (HORIZON + 1, n)."""
     done = torch.zeros(HORIZON, v.shape[1], dtype=torch.bool)
     done[-1] = True
-    return advantages(
+    return formula(
         paths.reward.T, v[:-1], v[1:], done & (not truncated), done, gamma=_GAMMA,
-        lambda_=lambda_, formula=generalized_advantage,
+        lambda_=lambda_,
     )  # fmt: skip
 
 
@@ -132,3 +145,13 @@ def _variance(agent: A2C, paths: Trajectories, value: Tensor) -> Tensor:
         torch.zeros(groups, dtype=p.dtype).index_add(0, where, w) for w in (p, p * value)
     )
     return p @ (value - (mean / weight)[where]).square()
+
+
+def _without_lambda(*told: Tensor, gamma: float, lambda_: float) -> Tensor:
+    return generalized_advantage(*told, gamma=gamma, lambda_=1.0)
+
+
+WRONG = Wrong(
+    "A_t = delta_t + gamma A_{t+1}: lambda is forgotten",
+    {"formula": _without_lambda},
+)

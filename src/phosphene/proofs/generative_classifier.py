@@ -1,5 +1,7 @@
 """A model of images given their class is a classifier, and needs no label to score an image."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -9,9 +11,9 @@ from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.generative.autoregressive.fvsbn import FVSBN
 from phosphene.proofs.fitting import fit
-from phosphene.proofs.proof import Proof, Row, above, below
+from phosphene.proofs.proof import Proof, Row, Wrong, above, below
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "A discriminative model learns p(y | x); a generative one learns p(x, y) = p(y) p(x | y), "
@@ -22,7 +24,7 @@ _PENALTY = 1e-3  # chosen by validation
 _LABELS = ContextSpec(label=10)
 
 
-def prove(seed: int = 0, steps: int = 400) -> Proof:
+def prove(seed: int = 0, steps: int = 400, *, model: type[FVSBN] = FVSBN) -> Proof:
     """Train a belief network for each class of the binary 8x8 digits, and ask it for the class.
 
     Ng and Jordan (2002). The second half gives a model the labels of 200 digits, and then the other
@@ -31,16 +33,17 @@ def prove(seed: int = 0, steps: int = 400) -> Proof:
     Args:
         seed: Names the batches.
         steps: Steps of training with all labels.
+        model: p(x | y), and what follows from it by Bayes' rule.
     """
     train, test = data.load("digits-binary", "train"), data.load("digits-binary", "test")
     assert train.y is not None
     assert test.y is not None
-    whole = _fitted(train.event, train.x, train.y, steps, seed)
+    whole = _fitted(model, train.event, train.x, train.y, steps, seed)
     with torch.no_grad():
         chosen = whole.classify(test.x).argmax(1)
-    few, more = _few_labels(train.event, train.x, train.y, seed)
+    few, more = _few_labels(model, train.event, train.x, train.y, seed)
     with torch.no_grad():
-        labeled, both = (-float(model.log_prob(test.x).mean()) for model in (few, more))
+        labeled, both = (-float(m.log_prob(test.x).mean()) for m in (few, more))
     rows = [
         above("test accuracy of argmax_y log p(x, y)", (chosen == test.y).double().mean(), 0.95),
         *_marginal(whole.double(), test.x, test.y),
@@ -49,19 +52,21 @@ def prove(seed: int = 0, steps: int = 400) -> Proof:
     return Proof("generative-classifier", "A generative classifier", _STATEMENT, rows)
 
 
-def _fitted(event: Event, x: Tensor, y: Tensor, steps: int, seed: int) -> FVSBN:
-    model = FVSBN(event, penalty=_PENALTY, weights="per-class", context=_LABELS)
+def _fitted(kind: type[FVSBN], event: Event, x: Tensor, y: Tensor, steps: int, seed: int) -> FVSBN:
+    model = kind(event, penalty=_PENALTY, weights="per-class", context=_LABELS)
     context = Context(label=y)
     fit(model, x, steps=steps, lr=0.03, batch_size=256, cosine=True, seed=seed, context=context)
     return model
 
 
-def _few_labels(event: Event, x: Tensor, y: Tensor, seed: int) -> tuple[FVSBN, FVSBN]:
+def _few_labels(
+    kind: type[FVSBN], event: Event, x: Tensor, y: Tensor, seed: int
+) -> tuple[FVSBN, FVSBN]:
     """The model of 200 labeled digits, and the same trained on with all digits."""
     known = torch.zeros(len(y), dtype=torch.bool)
     known[:200] = True  # the split is in random order
-    few = _fitted(event, x[known], y[known], 200, seed)
-    more = FVSBN(event, penalty=_PENALTY, weights="per-class", context=_LABELS)
+    few = _fitted(kind, event, x[known], y[known], 200, seed)
+    more = kind(event, penalty=_PENALTY, weights="per-class", context=_LABELS)
     more.load_state_dict(few.state_dict())
     optimizer = torch.optim.Adam(more.parameters(), lr=3e-3)
     context = Context(label=torch.where(known, y, -1))
@@ -98,3 +103,16 @@ def _marginal(model: FVSBN, x: Tensor, y: Tensor) -> list[Row]:
         ),
         below("|sum_y p(y | x) - 1|, largest", (posterior - 1).abs().max(), 1e-10),
     ]
+
+
+class _WithoutPrior(FVSBN):
+    def _joint(
+        self, x: Tensor, context: Context, score: Callable[[Tensor, Context], Tensor]
+    ) -> Tensor:
+        return super()._joint(x, context, score) - self.log_prior
+
+
+WRONG = Wrong(
+    "log p(x) = log sum_y p(x | y): the classes are summed without their p(y)",
+    {"model": _WithoutPrior},
+)

@@ -1,6 +1,7 @@
 """Policy gradients find the gain that Riccati's equation gives."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.core.subject import Alone
 from phosphene.decision.deep.reinforce import REINFORCE
-from phosphene.proofs.proof import Proof, above, below
+from phosphene.proofs.proof import Proof, Wrong, above, below
 
-__all__ = ["LinearQuadratic", "prove", "riccati"]
+__all__ = ["WRONG", "LinearQuadratic", "prove", "riccati"]
 
 _STATEMENT = (
     "x' = A x + B u + w with cost x'Qx + u'Ru, discounted: the best policy is u = -K x with "
@@ -100,7 +101,16 @@ class _Quadratic(nn.Module):
         return out
 
 
-def prove(seed: int = 0, steps: int = 200) -> Proof:
+def riccati(rounds: int = 1000, discount: float = _GAMMA) -> Tensor:
+    """K* (1, 2), by iterating Riccati's equation."""
+    p, gain = _Q, torch.zeros(1, 2)
+    for _ in range(rounds):
+        gain = torch.linalg.solve(_R + discount * _B.T @ p @ _B, discount * _B.T @ p @ _A)
+        p = _Q + discount * _A.T @ p @ (_A - _B @ gain)
+    return gain
+
+
+def prove(seed: int = 0, steps: int = 200, *, gain: Callable[[], Tensor] = riccati) -> Proof:
     """Find the gain three ways.
 
     Kalman (1960); Fazel, Ge, Kakade and Mesbahi (2018) for descent on J(K), which is not convex and
@@ -109,21 +119,22 @@ def prove(seed: int = 0, steps: int = 200) -> Proof:
     Args:
         seed: Of the first weights and of all that is random in the episodes.
         steps: Gradient steps of REINFORCE, each on 64 episodes.
+        gain: K*.
 
     Example:
         >>> prove(steps=2).rows[0]["holds"]  # the exact gradient
         True
     """
-    best = riccati()
+    best = gain()
     exact = _descend()
     gains = _reinforce(seed, steps)
     learned = gains[len(gains) // 2 :].mean(0)  # averaged: the steps' noise goes
 
-    def off(gain: Tensor) -> Tensor:
-        distance: Tensor = (gain - best).norm() / best.norm()
+    def off(found: Tensor) -> Tensor:
+        distance: Tensor = (found - best).norm() / best.norm()
         return distance
 
-    trace = torch.stack([off(gain) for gain in gains])
+    trace = torch.stack([off(found) for found in gains])
     rows = [
         below("exact gradient: |K - K*| / |K*|", off(exact), 1e-6),
         above("REINFORCE before: |K - K*| / |K*|", trace[0], 0.5),
@@ -132,15 +143,6 @@ def prove(seed: int = 0, steps: int = 200) -> Proof:
     ]
     figure = {"x": torch.arange(len(gains)), "|K - K*| / |K*| of REINFORCE": trace}
     return Proof("linear-quadratic", "The linear-quadratic regulator", _STATEMENT, rows, figure)
-
-
-def riccati(rounds: int = 1000) -> Tensor:
-    """K* (1, 2), by iterating Riccati's equation."""
-    p, gain = _Q, torch.zeros(1, 2)
-    for _ in range(rounds):
-        gain = torch.linalg.solve(_R + _GAMMA * _B.T @ p @ _B, _GAMMA * _B.T @ p @ _A)
-        p = _Q + _GAMMA * _A.T @ p @ (_A - _B @ gain)
-    return gain
 
 
 def _cost(gain: Tensor) -> Tensor:
@@ -212,3 +214,9 @@ def _gain(agent: REINFORCE) -> Tensor:
     zero, unit = agent.actor(torch.zeros(1, 2)), agent.actor(torch.eye(2))
     gain: Tensor = -_REACH * (unit - zero).T.double()
     return gain
+
+
+WRONG = Wrong(
+    "K = (R + B'PB)^-1 B'PA, P = Q + A'P(A - BK): the discount g is forgotten",
+    {"gain": partial(riccati, discount=1.0)},
+)

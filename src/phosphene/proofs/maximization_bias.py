@@ -1,14 +1,17 @@
 """The maximum of noisy guesses is too large; two tables that check each other are not fooled."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from phosphene.decision.tabular.examples import maximization_bias
 from phosphene.decision.tabular.learner import Learner
-from phosphene.decision.tabular.problems import as_problem
-from phosphene.proofs.proof import Proof, above, below, equal
+from phosphene.decision.tabular.problems import Problem, as_problem
+from phosphene.proofs.proof import Proof, Wrong, above, below, equal
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "E max_a Q(a) >= max_a E Q(a): Q-learning believes in luck. Double Q-learning takes "
@@ -19,15 +22,20 @@ _STATEMENT = (
 _EPISODES, _RUNS = 300, 400
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(seed: int = 0, *, learner: Callable[..., Learner] = Learner) -> Proof:
     """The share of episodes that go left, and the value of ten arms that are worth nothing.
+
+    Args:
+        seed: Of the learners.
+        learner: Learns by the method of a name.
 
     Example:
         >>> prove().holds
         True
     """
-    single, double = (_left(method, seed) for method in ("q-learning", "double-q-learning"))
-    biased, fair = (_worth(method, seed) for method in ("q-learning", "double-q-learning"))
+    methods = ("q-learning", "double-q-learning")
+    single, double = (_left(learner, method, seed) for method in methods)
+    biased, fair = (_worth(learner, method, seed) for method in methods)
     error = fair.std() / len(fair) ** 0.5
     rows = [
         above("Q-learning: share of episodes 20 to 60 that go left", single[20:60].mean(), 0.8),
@@ -47,22 +55,32 @@ def prove(seed: int = 0) -> Proof:
     return Proof("maximization-bias", "The luck of a maximum", _STATEMENT, rows, figure)
 
 
-def _left(method: str, seed: int) -> Tensor:
+def _left(learner: Callable[..., Learner], method: str, seed: int) -> Tensor:
     problem = as_problem(maximization_bias(), seed)
     share = torch.zeros(_EPISODES, dtype=torch.float64)
     for run in range(_RUNS):
-        learner = Learner(problem, method, alpha=0.1, epsilon=0.1, seed=seed + run)
-        met = learner.advance(episodes=_EPISODES, record=True)
+        one = learner(problem, method, alpha=0.1, epsilon=0.1, seed=seed + run)
+        met = one.advance(episodes=_EPISODES, record=True)
         assert met is not None
         share += met.path[met.path[:, 0] == 0, 1] < 5
     return share / _RUNS
 
 
-def _worth(method: str, seed: int) -> Tensor:
+def _worth(learner: Callable[..., Learner], method: str, seed: int) -> Tensor:
     """Q of going to ten arms that are worth nothing (runs,)."""
     problem, found = as_problem(maximization_bias(mean=0.0), seed), []
     for run in range(100):
-        learner = Learner(problem, method, alpha=0.1, epsilon=1.0, seed=seed + run)
-        learner.advance(2000)
-        found.append(learner.q[0, :5].mean())
+        one = learner(problem, method, alpha=0.1, epsilon=1.0, seed=seed + run)
+        one.advance(2000)
+        found.append(one.q[0, :5].mean())
     return torch.stack(found)
+
+
+def _one_table(problem: Problem, method: str, **told: Any) -> Learner:
+    return Learner(problem, "q-learning", **told)
+
+
+WRONG = Wrong(
+    "double Q-learning with max Q_1 in the place of Q_2(argmax Q_1): one table checks itself",
+    {"learner": _one_table},
+)

@@ -1,15 +1,16 @@
 """Multi-head attention: h attentions of width / h coordinates, concatenated and mixed."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoregressive.layers.attention import MultiHeadAttention, attention
-from phosphene.proofs.proof import Proof, above, below, equal
+from phosphene.proofs.proof import Proof, Wrong, above, below, equal
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "MultiHead(x) = Concat(head_1, ..., head_h) W_O, head_i = attention(x W_Q^i, x W_K^i, x W_V^i) "
@@ -19,8 +20,12 @@ _STATEMENT = (
 )
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(seed: int = 0, *, module: type[MultiHeadAttention] = MultiHeadAttention) -> Proof:
     """Compare with the sum over heads, with torch's module, and without W_O.
+
+    Args:
+        seed: Of weights and inputs.
+        module: Multi-head attention.
 
     Example:
         >>> prove().holds
@@ -28,7 +33,7 @@ def prove(seed: int = 0) -> Proof:
     """
     width, heads, t = 12, 3, 7
     with seeded(seed):
-        own = MultiHeadAttention(width, heads, bias=True).double()
+        own = module(width, heads, bias=True).double()
         oracle = nn.MultiheadAttention(width, heads, batch_first=True).double()
     own.qkv.load_state_dict({"weight": oracle.in_proj_weight, "bias": oracle.in_proj_bias})
     own.out.load_state_dict(oracle.out_proj.state_dict())
@@ -38,9 +43,7 @@ def prove(seed: int = 0) -> Proof:
         theirs, weights = oracle(x, x, x, average_attn_weights=False)
         by_heads, wrong = (_by_heads(own, x, heads, d) for d in (width // heads, width))
         mixed, separate = _reach(own, x, heads)
-        counts = {
-            h: sum(p.numel() for p in MultiHeadAttention(width, h).parameters()) for h in (1, 2, 6)
-        }
+        counts = {h: sum(p.numel() for p in module(width, h).parameters()) for h in (1, 2, 6)}
     rows = [
         below("against torch's module with the same weights", (y - theirs).abs().max(), 1e-12),
         below("its weights", (own_weights - weights).abs().max(), 1e-12),
@@ -78,3 +81,18 @@ def _reach(module: MultiHeadAttention, x: Tensor, heads: int) -> tuple[Tensor, T
     others = slice(module.width // heads, None)
     mixed = (module.out(after) - module.out(before))[..., others].abs().max()
     return mixed, (after - before)[..., others].abs().max()
+
+
+class _AsPrinted(MultiHeadAttention):
+    def forward(self, x: Tensor, **told: Any) -> Tensor:
+        """Concatenated heads, whose scores are divided by the root of the whole width."""
+        q, k, v = self._heads(x, None)
+        y = attention(q * math.sqrt(self.size / self.width), k, v)
+        return y.transpose(1, 2).flatten(2)
+
+
+WRONG = Wrong(
+    "Concat(head_1, ..., head_h), each softmax(Q K^T / sqrt(width)) V, as the notes print it: no "
+    "W_O, and the root of the whole width",
+    {"module": _AsPrinted},
+)

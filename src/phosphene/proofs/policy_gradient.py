@@ -1,10 +1,13 @@
 """The policy gradient theorem, over all trajectories of a small decision problem."""
 
+import torch
+from torch import Tensor
+
 from phosphene.decision.deep.reinforce import REINFORCE
-from phosphene.proofs.proof import Proof, above, equal
+from phosphene.proofs.proof import Proof, Wrong, above, equal
 from phosphene.proofs.tiny_mdp import SPEC, TinyMDP, expected_gradient, flat, prepared
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "grad J = E[sum_t gamma^t G_t grad log pi(a_t | s_t)], with G_t what is earned from t on; the "
@@ -15,7 +18,7 @@ _STATEMENT = (
 _GAMMA = 0.7
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(seed: int = 0, *, agent: type[REINFORCE] = REINFORCE) -> Proof:
     """Compare each estimator's exact mean with the gradient of J by dynamic programming.
 
     Williams (1992); Sutton, McAllester, Singh and Mansour (2000). For the missing factor: Thomas
@@ -23,6 +26,7 @@ def prove(seed: int = 0) -> Proof:
 
     Args:
         seed: Of the decision problem and of the policy's weights.
+        agent: What estimates the gradient.
 
     Example:
         >>> prove().holds
@@ -38,18 +42,33 @@ def prove(seed: int = 0) -> Proof:
     }
     rows = []
     for name, settings in kinds.items():
-        agent = prepared(REINFORCE(SPEC, gamma=_GAMMA, hidden=(5,), **settings), seed)  # type: ignore[arg-type]
-        exact = flat(mdp.objective(agent), agent)
-        found = expected_gradient(agent, paths)
+        one = prepared(agent(SPEC, gamma=_GAMMA, hidden=(5,), **settings), seed)  # type: ignore[arg-type]
+        exact = flat(mdp.objective(one), one)
+        found = expected_gradient(one, paths)
         rows.append(equal(f"{name}: |E[estimate] - grad J|", (found - exact).abs().max(), 0, 1e-12))
-    total = paths.probability(agent).sum()
+    total = paths.probability(one).sum()
     rows.append(equal("probabilities of all trajectories", total, 1, 1e-12))
 
     for gamma, wanted in ((_GAMMA, 1e-3), (1.0, None)):
         mdp.gamma = gamma
-        agent = prepared(REINFORCE(SPEC, gamma=gamma, hidden=(5,), baseline="none"), seed)
-        exact = flat(mdp.objective(agent), agent)
-        bias = (expected_gradient(agent, paths) - exact).abs().max()
+        one = prepared(agent(SPEC, gamma=gamma, hidden=(5,), baseline="none"), seed)
+        exact = flat(mdp.objective(one), one)
+        bias = (expected_gradient(one, paths) - exact).abs().max()
         name = f"without gamma^t, gamma = {gamma:g}: |E[estimate] - grad J|"
         rows.append(above(name, bias, wanted) if wanted else equal(name, bias, 0, 1e-12))
     return Proof("policy-gradient", "The policy gradient theorem", _STATEMENT, rows)
+
+
+class _WithoutFactor(REINFORCE):
+    def credit(self, x: Tensor, reward: Tensor, lived: Tensor) -> tuple[Tensor, Tensor]:
+        """Without gamma^t, whatever was asked for."""
+        credit, target = super().credit(x, reward, lived)
+        if self.reward_to_go and self.discounted_states:
+            credit = credit / self.gamma ** torch.arange(credit.shape[1], dtype=credit.dtype)
+        return credit, target
+
+
+WRONG = Wrong(
+    "grad J = E[sum_t G_t grad log pi(a_t | s_t)], without gamma^t, as most code has it",
+    {"agent": _WithoutFactor},
+)

@@ -1,5 +1,7 @@
 """Positions: a shift is a rotation, and order can be learned only by what is told of it."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,9 +14,9 @@ from phosphene.generative.autoregressive.layers.positions import (
     shift_matrix,
     sinusoidal,
 )
-from phosphene.proofs.proof import Proof, above, below
+from phosphene.proofs.proof import Proof, Wrong, above, below
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "PE(t) = (sin t w_i, cos t w_i)_i gives PE(t + k) = R(k) PE(t) with a rotation R(k) that does "
@@ -25,7 +27,9 @@ _STATEMENT = (
 _LENGTH = 6
 
 
-def prove(seed: int = 0, steps: int = 120) -> Proof:
+def prove(
+    seed: int = 0, steps: int = 120, *, encoding: Callable[..., Tensor] = sinusoidal
+) -> Proof:
     """Check the identities, and train a classifier of order with and without positions.
 
     The task: a sequence of distinct numbers; is the smallest before the largest? Sequences are
@@ -34,6 +38,7 @@ def prove(seed: int = 0, steps: int = 120) -> Proof:
     Args:
         seed: Seeds data and weights.
         steps: Steps of training.
+        encoding: PE, of positions and the width.
 
     Example:
         >>> len(prove(steps=1).rows)
@@ -41,13 +46,14 @@ def prove(seed: int = 0, steps: int = 120) -> Proof:
     """
     t = torch.arange(100)
     shifts = [
-        (sinusoidal(t, 32) @ shift_matrix(k, 32).T - sinusoidal(t + k, 32)).abs().max()
+        (encoding(t, 32) @ shift_matrix(k, 32).T - encoding(t + k, 32)).abs().max()
         for k in (1, 10, 1000)
     ]
     R = shift_matrix(10, 32)
     orthogonal = (R @ R.T - torch.eye(32, dtype=torch.float64)).abs().max()
     accuracy = {
-        positions: _learn(seed, steps, positions) for positions in (None, "added", "rotary")
+        positions: _learn(seed, steps, positions, encoding)
+        for positions in (None, "added", "rotary")
     }
     rows = [
         below("worst |PE(t + k) - R(k) PE(t)|, k = 1, 10, 1000", max(shifts), 1e-11),
@@ -57,7 +63,7 @@ def prove(seed: int = 0, steps: int = 120) -> Proof:
         above("with sinusoidal positions", accuracy["added"], 0.9),
         above("with rotary positions", accuracy["rotary"], 0.9),
     ]
-    figure = {"PE(t)": sinusoidal(torch.arange(64), 32)}
+    figure = {"PE(t)": encoding(torch.arange(64), 32)}
     return Proof("positional-encoding", "Positional encodings", _STATEMENT, rows, figure)
 
 
@@ -73,7 +79,9 @@ def _range(seed: int) -> Tensor:
 class _Reader(nn.Module):
     """One layer of attention over a set or a sequence, averaged: (n, T) codes to logits (n,)."""
 
-    def __init__(self, positions: str | None, width: int = 32) -> None:
+    def __init__(
+        self, positions: str | None, encoding: Callable[..., Tensor], width: int = 32
+    ) -> None:
         super().__init__()
         self.positions = positions
         self.embed = nn.Embedding(_LENGTH, width)
@@ -84,7 +92,7 @@ class _Reader(nn.Module):
         )
         self.out = nn.Linear(width, 1)
         self.turn = Rotary(width // 2, base=100.0)(torch.arange(_LENGTH))
-        self.places = sinusoidal(torch.arange(_LENGTH), width, base=100.0).float()
+        self.places = encoding(torch.arange(_LENGTH), width, base=100.0).float()
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.embed(x)
@@ -98,10 +106,10 @@ class _Reader(nn.Module):
         return out
 
 
-def _learn(seed: int, steps: int, positions: str | None) -> float:
+def _learn(seed: int, steps: int, positions: str | None, encoding: Callable[..., Tensor]) -> float:
     """Accuracy on new sequences after training."""
     with seeded(seed):
-        model = _Reader(positions)
+        model = _Reader(positions, encoding)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for step in range(steps):
         x, y = _examples(seed, step)
@@ -118,3 +126,15 @@ def _examples(seed: int, step: int, n: int = 128) -> tuple[Tensor, Tensor]:
     g = generator(seed, step + 1)
     x = torch.rand((n, _LENGTH), generator=g).argsort(1)
     return x, (x.argmin(1) < x.argmax(1)).float()
+
+
+def _each_its_own(positions: Tensor, width: int, *, base: float = 10000.0) -> Tensor:
+    frequencies = base ** (-torch.arange(width, dtype=torch.float64) / width)
+    angle = positions.double().unsqueeze(-1) * frequencies
+    return torch.where(torch.arange(width) % 2 == 0, angle.sin(), angle.cos())
+
+
+WRONG = Wrong(
+    "PE(t)_j = sin or cos of t base^(-j / width): a sine and its cosine of different frequencies",
+    {"encoding": _each_its_own},
+)

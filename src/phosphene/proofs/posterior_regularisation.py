@@ -10,9 +10,9 @@ from phosphene import data
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoencoder.beta_vae import BetaVAE
 from phosphene.proofs.fitting import fit
-from phosphene.proofs.proof import Proof, above, below
+from phosphene.proofs.proof import Proof, Wrong, above, below
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "Reconstruction puts similar examples near each other; the KL term makes the averaged "
@@ -23,7 +23,7 @@ _STATEMENT = (
 
 
 @torch.no_grad()
-def prove(seed: int = 0, steps: int = 600) -> Proof:
+def prove(seed: int = 0, steps: int = 600, *, model: type[BetaVAE] = BetaVAE) -> Proof:
     """Train a VAE on the 8x8 digits with beta = 0 and beta = 1, everything else equal.
 
     Kingma and Welling (2014); the weight beta: Higgins et al. (2017).
@@ -31,6 +31,7 @@ def prove(seed: int = 0, steps: int = 600) -> Proof:
     Args:
         seed: Seeds the weights, the batches and the draws.
         steps: Steps of training.
+        model: The VAE with a weight on its KL.
 
     Example:
         >>> proof = prove(steps=2)
@@ -43,15 +44,13 @@ def prove(seed: int = 0, steps: int = 600) -> Proof:
     distance, accuracy, figure = {}, {}, {}
     for beta in (0.0, 1.0):
         with seeded(seed), torch.enable_grad():
-            model = BetaVAE(
-                train.event, beta=beta, latent_dim=2, hidden=(128, 64), activation="silu"
-            )
-            fit(model, train.x, steps=steps, lr=4e-3, batch_size=128, cosine=True, seed=seed)
-        mu, logvar = model.posterior(train.x)
+            vae = model(train.event, beta=beta, latent_dim=2, hidden=(128, 64), activation="silu")
+            fit(vae, train.x, steps=steps, lr=4e-3, batch_size=128, cosine=True, seed=seed)
+        mu, logvar = vae.posterior(train.x)
         g = generator(seed, 5)
         z = mu + torch.exp(0.5 * logvar) * torch.randn(mu.shape, generator=g)
         distance[beta] = _mmd(z, torch.randn(z.shape, generator=g))
-        accuracy[beta] = _neighbor_accuracy(model.encode(test.x), test.y, mu, train.y)
+        accuracy[beta] = _neighbor_accuracy(vae.encode(test.x), test.y, mu, train.y)
         figure[f"z, beta = {beta:g}"] = z
     rows = [
         below("MMD^2 of q(z) to N(0, I): beta = 1, against beta = 0", distance[1.0], distance[0.0]),
@@ -86,3 +85,15 @@ def _neighbor_accuracy(z: Tensor, y: Tensor, known_z: Tensor, known_y: Tensor) -
     """How often the majority of the five nearest known latents has the right class."""
     nearest = torch.cdist(z, known_z).topk(5, largest=False).indices
     return float((known_y[nearest].mode(1).values == y).float().mean())
+
+
+class _WithoutKL(BetaVAE):
+    def objective(self, reconstruction: Tensor, kl: Tensor) -> Tensor:
+        """Nothing is charged for, whatever beta is."""
+        return reconstruction
+
+
+WRONG = Wrong(
+    "max E_q log p(x|z), without - beta KL(q(z|x) || p(z))",
+    {"model": _WithoutKL},
+)

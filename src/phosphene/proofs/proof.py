@@ -27,6 +27,9 @@ class Proof:
         >>> proof = Proof("sum", "Sum", "1 + 1 = 2", [equal("1 + 1", 1 + 1, 2, 0)])
         >>> proof.holds
         True
+        >>> print(proof)
+        1 + 1 = 2
+          holds  1 + 1: 2, = 2
     """
 
     name: str
@@ -40,6 +43,10 @@ class Proof:
         """Whether every row holds."""
         return all(row["holds"] for row in self.rows)
 
+    def __str__(self) -> str:
+        """The statement and the comparisons, a line each."""
+        return "\n".join([self.statement, *(_line(row) for row in self.rows)])
+
     def describe(self) -> dict[str, Any]:
         """The proof as JSON can write it; the figure is left out."""
         return {
@@ -49,6 +56,15 @@ class Proof:
             "holds": self.holds,
             "rows": [dict(row) for row in self.rows],
         }
+
+
+def _line(row: Row) -> str:
+    said = "  holds  " if row["holds"] else "  FAILS  "
+    margin = f" (within {row['tolerance']:.2g})" if row["tolerance"] else ""
+    return (
+        f"{said}{row['quantity']}: {row['found']:.6g}, {row['relation']} "
+        f"{row['expected']:.6g}{margin}"
+    )
 
 
 @dataclass(frozen=True)

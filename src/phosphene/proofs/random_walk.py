@@ -1,17 +1,18 @@
 """Temporal differences and Monte Carlo on a random walk whose values are known."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from phosphene.decision.tabular.examples import random_walk
 from phosphene.decision.tabular.learner import Learner
-from phosphene.decision.tabular.monte_carlo import monte_carlo_prediction
 from phosphene.decision.tabular.problems import Problem, as_problem
 from phosphene.decision.tabular.schedules import Schedule, harmonic
-from phosphene.decision.tabular.td import td_prediction
-from phosphene.proofs.proof import Proof, Row, below
+from phosphene.proofs.proof import Proof, Row, Wrong, below
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "V(s) += alpha [r + gamma V(s') - V(s)] comes to V_pi, as the mean of returns does (Sutton, "
@@ -22,8 +23,12 @@ _STATEMENT = (
 _EPISODES, _RUNS = 100, 60
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(seed: int = 0, *, learner: Callable[..., Learner] = Learner) -> Proof:
     """Errors on walks of 5 and 19 states (Sutton and Barto, 2018, example 6.2, figures 7.2, 12.6).
+
+    Args:
+        seed: Of the learners.
+        learner: Learns by the method of a name.
 
     Example:
         >>> prove().holds
@@ -33,15 +38,15 @@ def prove(seed: int = 0) -> Proof:
     truth = torch.arange(1, 6, dtype=torch.float64) / 6
     figure: dict[str, Tensor] = {"x": torch.arange(_EPISODES + 1, dtype=torch.float64)}
     for alpha in (0.15, 0.1, 0.05):
-        figure[f"TD, alpha {alpha}"] = _curve(five, truth, "td", alpha, seed)
+        figure[f"TD, alpha {alpha}"] = _curve(learner, five, truth, "td", alpha, seed)
     for alpha in (0.01, 0.02, 0.03, 0.04):
         name = f"Monte Carlo, alpha {alpha}"
-        figure[name] = _curve(five, truth, "monte-carlo-prediction", alpha, seed)
+        figure[name] = _curve(learner, five, truth, "monte-carlo-prediction", alpha, seed)
     td, mc = (
         torch.stack([v for k, v in figure.items() if k.startswith(name)])
         for name in ("TD", "Monte")
     )
-    rows = [*_limits(truth, seed)]
+    rows = [*_limits(learner, five, truth, seed)]
     for after in (25, 50, 100):
         rows.append(
             below(
@@ -55,35 +60,46 @@ def prove(seed: int = 0) -> Proof:
         below("TD, alpha 0.05: error after 100 episodes", figure["TD, alpha 0.05"][-1], 0.06)
     )
     return Proof(
-        "random-walk", "A random walk", _STATEMENT, [*rows, *_in_between(seed)], figure
+        "random-walk", "A random walk", _STATEMENT, [*rows, *_in_between(learner, seed)], figure
     )  # fmt: skip
 
 
-def _limits(truth: Tensor, seed: int) -> list[Row]:
-    walk, only = random_walk(5), torch.ones(7, 1)
-    means = monte_carlo_prediction(walk, only, episodes=50_000, seed=seed).values[:5]
-    found = td_prediction(
-        walk, only, episodes=50_000, alpha=harmonic(1, 0.8), seed=seed
-    ).values[:5]  # fmt: skip
+def _limits(learner: Callable[..., Learner], walk: Problem, truth: Tensor, seed: int) -> list[Row]:
+    only, found = torch.ones(7, 1), {}
+    for method, alpha in (("monte-carlo-prediction", harmonic()), ("td", harmonic(1, 0.8))):
+        one = learner(walk, method, policy=only, alpha=alpha, seed=seed)
+        one.advance(episodes=50_000)
+        found[method] = _gap(one.values[:5], truth)
     return [
-        below("V(i) - i / 6 of first-visit Monte Carlo, 50,000 episodes", _gap(means, truth), 0.02),
-        below("the same of TD, alpha = n^-0.8", _gap(found, truth), 0.02),
+        below(
+            "V(i) - i / 6 of first-visit Monte Carlo, 50,000 episodes",
+            found["monte-carlo-prediction"],
+            0.02,
+        ),
+        below("the same of TD, alpha = n^-0.8", found["td"], 0.02),
     ]
 
 
-def _curve(problem: Problem, truth: Tensor, method: str, alpha: float, seed: int) -> Tensor:
+def _curve(
+    learner: Callable[..., Learner],
+    problem: Problem,
+    truth: Tensor,
+    method: str,
+    alpha: float,
+    seed: int,
+) -> Tensor:
     """Mean over runs of the error over states, before and after each episode."""
     total = torch.zeros(_EPISODES + 1, dtype=torch.float64)
     for run in range(_RUNS):
-        learner = _learner(problem, method, alpha, seed + run, initial=0.5)
-        total[0] += _error(learner, truth)
+        one = _begin(learner, problem, method, alpha, seed + run, initial=0.5)
+        total[0] += _error(one, truth)
         for k in range(_EPISODES):
-            learner.advance(episodes=1)
-            total[k + 1] += _error(learner, truth)
+            one.advance(episodes=1)
+            total[k + 1] += _error(one, truth)
     return total / _RUNS
 
 
-def _in_between(seed: int) -> list[Row]:
+def _in_between(learner: Callable[..., Learner], seed: int) -> list[Row]:
     """The best mean error of the first ten episodes on 19 states, over step sizes."""
     problem = as_problem(random_walk(19, left=-1.0, right=1.0), seed)
     truth = torch.linspace(-0.9, 0.9, 19, dtype=torch.float64)
@@ -93,10 +109,10 @@ def _in_between(seed: int) -> list[Row]:
         for alpha in alphas:
             total = 0.0
             for run in range(25):
-                learner = _learner(problem, method, alpha, seed + run, **options)
+                one_run = _begin(learner, problem, method, alpha, seed + run, **options)
                 for _ in range(10):
-                    learner.advance(episodes=1)
-                    total += float(_error(learner, truth))
+                    one_run.advance(episodes=1)
+                    total += float(_error(one_run, truth))
             errors.append(total / 250)
         return min(errors)
 
@@ -111,13 +127,18 @@ def _in_between(seed: int) -> list[Row]:
     ]
 
 
-def _learner(
-    problem: Problem, method: str, alpha: float | Schedule, seed: int, **options: float
+def _begin(
+    learner: Callable[..., Learner],
+    problem: Problem,
+    method: str,
+    alpha: float | Schedule,
+    seed: int,
+    **options: float,
 ) -> Learner:
     only = torch.ones(problem.states, 1)
     every = {"first_visit": False} if method.startswith("monte") else {}
     given: dict[str, float] = {**every, **options}
-    return Learner(problem, method, policy=only, alpha=alpha, seed=seed, **given)  # type: ignore[arg-type]
+    return learner(problem, method, policy=only, alpha=alpha, seed=seed, **given)
 
 
 def _error(learner: Learner, truth: Tensor) -> Tensor:
@@ -126,3 +147,13 @@ def _error(learner: Learner, truth: Tensor) -> Tensor:
 
 def _gap(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).abs().max()
+
+
+def _myopic(problem: Problem, method: str, **told: Any) -> Learner:
+    return Learner(problem, method, gamma=1.0 if method.startswith("monte") else 0.0, **told)
+
+
+WRONG = Wrong(
+    "V(s) += alpha [r - V(s)]: gamma V(s'), what follows, is forgotten",
+    {"learner": _myopic},
+)

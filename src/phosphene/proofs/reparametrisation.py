@@ -7,15 +7,19 @@ f(z) d/dphi log N(z; mu, sigma^2), has the same mean and a much larger variance 
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from phosphene.core.rng import generator
-from phosphene.proofs.proof import Proof, Row, above, below, equal
+from phosphene.learning.mathematics.reparametrised import pathwise_gradients, score_gradients
+from phosphene.proofs.proof import Proof, Row, Wrong, above, below, equal
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
+
+Gradients = Callable[[Callable[[Tensor], Tensor], float, float, Tensor], tuple[Tensor, Tensor]]
 
 _STATEMENT = (
     "d/dphi E_{z~N(mu,sigma^2)} f(z) = E_{eps~N(0,1)} d/dphi f(mu + sigma eps). "
@@ -24,12 +28,22 @@ _STATEMENT = (
 )
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(
+    seed: int = 0,
+    *,
+    pathwise: Gradients = pathwise_gradients,
+    score: Gradients = score_gradients,
+) -> Proof:
     """Check both estimators for f(z) = z^2: exact by quadrature, unbiased by sampling.
 
     Gauss-Hermite quadrature with 16 nodes is exact for polynomials up to degree 31, so it gives
     the mean and the variance of either estimator without any sampling error. Kingma and Welling
     (2014); the score-function estimator is that of Williams (1992).
+
+    Args:
+        seed: Of the draws.
+        pathwise: Gradients by mu and sigma, of f, mu, sigma and eps.
+        score: The same by the score function.
 
     Example:
         >>> prove().holds
@@ -41,54 +55,40 @@ def prove(seed: int = 0) -> Proof:
     weights = weights / math.sqrt(2 * math.pi)
     draws = torch.randn(100_000, generator=generator(seed), dtype=torch.float64)
 
+    def named(gradients: Gradients, eps: Tensor, mean: float = mu) -> dict[str, Tensor]:
+        return dict(zip(truth, gradients(torch.square, mean, sigma, eps), strict=True))
+
+    def variance(gradients: Gradients, mean: float = mu) -> dict[str, float]:
+        return {
+            name: float(weights @ v.square() - (weights @ v) ** 2)
+            for name, v in named(gradients, nodes, mean).items()
+        }
+
     rows: list[Row] = [
         equal(f"E d/d{name} f(mu + sigma eps), quadrature", weights @ values, truth[name], 1e-10)
-        for name, values in _pathwise(nodes, mu, sigma).items()
+        for name, values in named(pathwise, nodes).items()
     ]
-    for title, estimator in (("pathwise", _pathwise), ("score function", _score)):
-        for name, values in estimator(draws, mu, sigma).items():
+    for title, gradients in (("pathwise", pathwise), ("score function", score)):
+        for name, values in named(gradients, draws).items():
             error = float(values.std() / math.sqrt(len(values)))
             label = f"{title} d/d{name}, mean of {len(values):,} draws (4 s.e.)"
             rows.append(equal(label, values.mean(), truth[name], 4 * error))
-    quiet, loud = _variances(nodes, weights, mu, sigma)
+    quiet, loud = variance(pathwise), variance(score)
     for name in truth:
         rows.append(above(f"variance, score / pathwise, d/d{name}", loud[name] / quiet[name], 5))
     rows.append(below("pathwise variance of d/dmu, 4 sigma^2", quiet["mu"], 4 * sigma**2, 1e-9))
 
     means = torch.linspace(-3, 3, 61, dtype=torch.float64)
-    curves = [_variances(nodes, weights, float(m), sigma) for m in means]
-    figure = {
-        "x": means,
-        "pathwise variance of d/dmu": torch.tensor([quiet["mu"] for quiet, _ in curves]),
-        "score-function variance of d/dmu": torch.tensor([loud["mu"] for _, loud in curves]),
+    figure = {"x": means} | {
+        f"{title} variance of d/dmu": torch.tensor(
+            [variance(gradients, float(m))["mu"] for m in means]
+        )
+        for title, gradients in (("pathwise", pathwise), ("score-function", score))
     }
     return Proof("reparametrisation", "The reparametrization trick", _STATEMENT, rows, figure)
 
 
-def _pathwise(eps: Tensor, mu: float, sigma: float) -> dict[str, Tensor]:
-    """Gradients of f(mu + sigma eps) for each eps, by automatic differentiation."""
-    m = torch.full_like(eps, mu, requires_grad=True)
-    s = torch.full_like(eps, sigma, requires_grad=True)
-    (m + s * eps).square().sum().backward()
-    assert m.grad is not None
-    assert s.grad is not None
-    return {"mu": m.grad, "sigma": s.grad}
-
-
-def _score(eps: Tensor, mu: float, sigma: float) -> dict[str, Tensor]:
-    """f(z) times the score of N(mu, sigma^2) at z = mu + sigma eps."""
-    f = (mu + sigma * eps).square()
-    return {"mu": f * eps / sigma, "sigma": f * (eps.square() - 1) / sigma}
-
-
-def _variances(
-    nodes: Tensor, weights: Tensor, mu: float, sigma: float
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Exact variances of the pathwise and of the score-function gradient."""
-
-    def variance(values: Tensor) -> float:
-        return float(weights @ values.square() - (weights @ values) ** 2)
-
-    quiet = {name: variance(v) for name, v in _pathwise(nodes, mu, sigma).items()}
-    loud = {name: variance(v) for name, v in _score(nodes, mu, sigma).items()}
-    return quiet, loud
+WRONG = Wrong(
+    "z = mu + sigma^2 eps: the variance in the place of the deviation",
+    {"pathwise": lambda f, mu, sigma, eps: pathwise_gradients(f, mu, sigma**2, eps)},
+)

@@ -1,6 +1,7 @@
 """Variational inference by a flow: reverse KL on an unnormalized density of known integral."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,9 +9,10 @@ from torch import Tensor
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.flow.realnvp import RealNVP
-from phosphene.proofs.proof import Proof, above, below, equal
+from phosphene.nn.gaussian import log_standard_normal
+from phosphene.proofs.proof import Proof, Wrong, above, below, equal
 
-__all__ = ["banana", "prove"]
+__all__ = ["WRONG", "banana", "prove"]
 
 _STATEMENT = (
     "For w = p~(x) / q(x) with p = p~ / Z: KL(q || p) = log Z - E_q[log w] >= 0, so that "
@@ -31,12 +33,13 @@ def banana(x: Tensor) -> Tensor:
     return -0.5 * (along.square() + across.square())
 
 
-def prove(seed: int = 0, steps: int = 1000) -> Proof:
+def prove(seed: int = 0, steps: int = 1000, *, model: type[RealNVP] = RealNVP) -> Proof:
     """Train a RealNVP by reverse KL, and compare log Z with its closed form.
 
     Args:
         seed: Seeds the weights and the draws.
         steps: Batches of 512 draws.
+        model: The flow.
 
     Example:
         >>> proof = prove(steps=2)
@@ -44,7 +47,7 @@ def prove(seed: int = 0, steps: int = 1000) -> Proof:
         (2, True)
     """
     with seeded(seed):
-        flow = RealNVP(Event.real(2), layers=6, hidden=(32, 32), activation="tanh")
+        flow = model(Event.real(2), layers=6, hidden=(32, 32), activation="tanh")
     optimizer = torch.optim.Adam(flow.parameters(), lr=5e-3, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     losses = []
@@ -71,3 +74,16 @@ def prove(seed: int = 0, steps: int = 1000) -> Proof:
     ]
     figure = {"x": torch.arange(steps), "KL(q || p) in training": torch.stack(losses)}
     return Proof("reverse-kl", "Variational inference by a flow", _STATEMENT, rows, figure)
+
+
+class _WithoutDeterminant(RealNVP):
+    def rsample_and_log_prob(self, n: int, *args: Any, **told: Any) -> tuple[Tensor, Tensor]:
+        """Draws, and the density of the z that they were made of."""
+        x, _ = super().rsample_and_log_prob(n, *args, **told)
+        return x, log_standard_normal(self.forward_and_log_det(x)[0].flatten(1))
+
+
+WRONG = Wrong(
+    "log q(x) = log N(z; 0, I): without the log-determinant of the flow",
+    {"model": _WithoutDeterminant},
+)

@@ -10,9 +10,9 @@ from phosphene.core.batch import Batch
 from phosphene.core.event import Event
 from phosphene.core.rng import generator
 from phosphene.generative.autoregressive.fvsbn import FVSBN
-from phosphene.proofs.proof import Proof, below
+from phosphene.proofs.proof import Proof, Wrong, below
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "For the fully visible belief network, -log p(x) = sum_i -log p(x_i | x_<i) is convex in all "
@@ -23,7 +23,7 @@ _STATEMENT = (
 _PENALTY = 0.05
 
 
-def prove(seed: int = 0, epochs: int = 250) -> Proof:
+def prove(seed: int = 0, epochs: int = 250, *, model: type[FVSBN] = FVSBN) -> Proof:
     """Minimize on the binary 8x8 digits in three ways.
 
     L-BFGS: Liu and Nocedal (1989). Newton's method on each regression by itself (iteratively
@@ -32,14 +32,15 @@ def prove(seed: int = 0, epochs: int = 250) -> Proof:
     Args:
         seed: Seeds the minibatches.
         epochs: Of Adam.
+        model: The belief network.
     """
     x = data.load("digits-binary", "train").x.flatten(1)
     # The bias of a pixel that is never lit lies at minus infinity, and that of a pixel lit a few
     # times is badly determined: the optimum is sought for the others.
     x = x[:, x.double().mean(0) > 0.02]
     event = Event.binary(x.shape[1])
-    quasi, trace = _lbfgs(event, x)
-    adam, noisy = _adam(event, x, epochs, seed)
+    quasi, trace = _lbfgs(model, event, x)
+    adam, noisy = _adam(model, event, x, epochs, seed)
     weight, bias = _newton(x.double())
     found = quasi.weight.detach().tril(-1)
     rows = [
@@ -61,16 +62,16 @@ def prove(seed: int = 0, epochs: int = 250) -> Proof:
     return Proof("second-order", "One optimum, by second order", _STATEMENT, rows, figure)
 
 
-def _model(event: Event, x: Tensor) -> FVSBN:
+def _started(kind: type[FVSBN], event: Event, x: Tensor) -> FVSBN:
     """Started at the pixels' frequencies."""
-    model = FVSBN(event, penalty=_PENALTY).double()
+    model = kind(event, penalty=_PENALTY).double()
     model.prepare(Batch.of(x))
     return model
 
 
-def _lbfgs(event: Event, x: Tensor) -> tuple[FVSBN, list[float]]:
+def _lbfgs(kind: type[FVSBN], event: Event, x: Tensor) -> tuple[FVSBN, list[float]]:
     """The optimum, and the objective after every ten iterations."""
-    model, trace = _model(event, x), []
+    model, trace = _started(kind, event, x), []
     optimizer = torch.optim.LBFGS(
         model.parameters(),
         max_iter=10,
@@ -94,8 +95,10 @@ def _lbfgs(event: Event, x: Tensor) -> tuple[FVSBN, list[float]]:
     return model, trace
 
 
-def _adam(event: Event, x: Tensor, epochs: int, seed: int) -> tuple[FVSBN, list[float]]:
-    model, trace = _model(event, x), []
+def _adam(
+    kind: type[FVSBN], event: Event, x: Tensor, epochs: int, seed: int
+) -> tuple[FVSBN, list[float]]:
+    model, trace = _started(kind, event, x), []
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     for epoch in range(epochs):
@@ -142,3 +145,16 @@ def _objective(model: FVSBN, x: Tensor) -> float:
 def _nll(model: FVSBN, x: Tensor) -> float:
     with torch.no_grad():
         return -float(model.log_prob(x).mean())
+
+
+class _AsPrinted(FVSBN):
+    def setup(self) -> None:
+        """Conditionals see what comes after their own value."""
+        super().setup()
+        self.mask.copy_(torch.ones_like(self.mask).triu(1))
+
+
+WRONG = Wrong(
+    "sigmoid(b_i + sum_{j>i} W_ij x_j), as the notes print it: x_{>i} in the place of x_{<i}",
+    {"model": _AsPrinted},
+)

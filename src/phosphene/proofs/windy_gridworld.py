@@ -1,14 +1,17 @@
 """SARSA finds its way through the wind."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from phosphene.decision.tabular.examples import windy_gridworld
 from phosphene.decision.tabular.learner import Learner
-from phosphene.decision.tabular.problems import as_problem
-from phosphene.proofs.proof import Proof, equal
+from phosphene.decision.tabular.problems import Problem, as_problem
+from phosphene.proofs.proof import Proof, Wrong, equal
 
-__all__ = ["prove"]
+__all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "In a grid with a wind upward SARSA, epsilon = 0.1, alpha = 0.5, ends about 170 episodes in "
@@ -20,8 +23,12 @@ _STATEMENT = (
 _STEPS, _RUNS = 8000, 30
 
 
-def prove(seed: int = 0) -> Proof:
+def prove(seed: int = 0, *, learner: Callable[..., Learner] = Learner) -> Proof:
     """Thirty learners of 8,000 steps, and the shortest path.
+
+    Args:
+        seed: Of the learners.
+        learner: Learns by the method of a name.
 
     Example:
         >>> prove().holds
@@ -31,16 +38,16 @@ def prove(seed: int = 0) -> Proof:
     ended, late = [], []
     curves = torch.zeros(_STEPS // 100 + 1, dtype=torch.float64)
     for run in range(_RUNS):
-        learner = Learner(problem, "sarsa", alpha=0.5, epsilon=0.1, seed=seed + run)
+        one = learner(problem, "sarsa", alpha=0.5, epsilon=0.1, seed=seed + run)
         for k in range(1, len(curves)):
-            learner.advance(100)
-            curves[k] += learner.episodes / _RUNS
-        ended.append(float(learner.episodes))
+            one.advance(100)
+            curves[k] += one.episodes / _RUNS
+        ended.append(float(one.episodes))
     for run in range(3):
-        learner = Learner(problem, "sarsa", alpha=0.1, epsilon=0.1, seed=seed + run, history=2000)
-        learner.advance(200_000)
-        late.append(learner.lengths.double().mean())
-    falling = Learner(
+        one = learner(problem, "sarsa", alpha=0.1, epsilon=0.1, seed=seed + run, history=2000)
+        one.advance(200_000)
+        late.append(one.lengths.double().mean())
+    falling = learner(
         problem, "q-learning", alpha=0.5, epsilon="linear:0.1:0:80000steps", seed=seed
     )
     falling.advance(100_000)
@@ -66,3 +73,13 @@ def prove(seed: int = 0) -> Proof:
 
 def _mean(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64).mean()
+
+
+def _off_policy(problem: Problem, method: str, **told: Any) -> Learner:
+    return Learner(problem, "q-learning", **told)
+
+
+WRONG = Wrong(
+    "SARSA with r + gamma max Q(s', .) in the place of r + gamma Q(s', a')",
+    {"learner": _off_policy},
+)

@@ -1,6 +1,7 @@
 """The rows of the autoregressive family."""
 
 from phosphene.catalog.system import System
+from phosphene.catalog.taxonomy import Leaf
 
 __all__ = ["PLACE", "SYSTEMS"]
 
@@ -21,12 +22,13 @@ def _model(
     rows: tuple[int, ...],
     paper: str,
 ) -> System:
-    """A model of the room: all of them may be given a label."""
+    """A model of the room: an exact likelihood, value after value; it may be given a label."""
     return System(
         name=name,
         family="autoregressive",
         title=title,
         kind="model",
+        leaf=Leaf("tractable", "ancestral"),
         events=events,
         context="optional",
         rows=rows,

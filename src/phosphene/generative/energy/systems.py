@@ -1,6 +1,7 @@
 """The rows of the energy family."""
 
 from phosphene.catalog.system import System
+from phosphene.catalog.taxonomy import Leaf
 
 __all__ = ["PLACE", "SYSTEMS"]
 
@@ -9,6 +10,7 @@ PLACE = 30
 
 _ROOM = "phosphene.generative.energy"
 _BITS = ("binary", "binary-image")
+_UP_TO_Z = Leaf("markov-chain", "chain")
 
 SYSTEMS: tuple[System, ...] = (
     System(
@@ -16,6 +18,7 @@ SYSTEMS: tuple[System, ...] = (
         family="energy",
         title="Boltzmann machine, visible or with hidden units",
         kind="model",
+        leaf=_UP_TO_Z,
         events=_BITS,
         rows=(12,),
         paper="Ackley, Hinton and Sejnowski, 1985",
@@ -26,6 +29,7 @@ SYSTEMS: tuple[System, ...] = (
         family="energy",
         title="Restricted Boltzmann machine",
         kind="model",
+        leaf=_UP_TO_Z,
         events=_BITS,
         rows=(13,),
         paper="Smolensky, 1986; Hinton, 2002; Tieleman, 2008; Salakhutdinov and Murray, 2008",
@@ -36,6 +40,7 @@ SYSTEMS: tuple[System, ...] = (
         family="energy",
         title="Generative stochastic network with walkback",
         kind="model",
+        leaf=Leaf("implicit-chain", "chain"),
         events=_BITS,
         rows=(14,),
         paper="Bengio, Laufer, Alain and Yosinski, 2014; Yao et al., 2013",

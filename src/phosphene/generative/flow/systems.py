@@ -1,6 +1,7 @@
 """The rows of the flow family."""
 
 from phosphene.catalog.system import System
+from phosphene.catalog.taxonomy import Leaf
 
 __all__ = ["PLACE", "SYSTEMS"]
 
@@ -8,6 +9,7 @@ PLACE = 40
 """Where the family stands among the others."""
 
 _ROOM = "phosphene.generative.flow"
+_BIJECTION = Leaf("tractable", "direct")
 
 SYSTEMS: tuple[System, ...] = (
     System(
@@ -15,6 +17,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="RealNVP: affine couplings",
         kind="model",
+        leaf=_BIJECTION,
         events=("real", "image", "binary-image"),
         context="optional",
         rows=(41, 42, 47),
@@ -26,6 +29,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="Glow: invertible 1x1 convolutions at several scales",
         kind="model",
+        leaf=_BIJECTION,
         events=("image", "binary-image"),
         context="optional",
         rows=(44, 45, 46, 47, 48),
@@ -37,6 +41,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="Masked autoregressive flow, affine or of splines",
         kind="model",
+        leaf=_BIJECTION,
         events=("real", "image", "binary-image"),
         context="optional",
         rows=(41,),
@@ -48,6 +53,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="Inverse autoregressive flow: parallel sampling",
         kind="model",
+        leaf=_BIJECTION,
         events=("real", "image", "binary-image"),
         context="optional",
         rows=(41,),
@@ -59,6 +65,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="C-Flow: an image given another, by two flows side by side",
         kind="model",
+        leaf=_BIJECTION,
         events=("image",),
         context="required",
         rows=(51,),
@@ -70,6 +77,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="Planar flow: along one direction at a time",
         kind="model",
+        leaf=_BIJECTION,
         events=("real",),
         context="optional",
         rows=(41, 43),
@@ -81,6 +89,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="Radial flow: about one point at a time",
         kind="model",
+        leaf=_BIJECTION,
         events=("real",),
         context="optional",
         rows=(41, 43),
@@ -92,6 +101,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="Sylvester flow: several planar layers at once",
         kind="model",
+        leaf=_BIJECTION,
         events=("real",),
         context="optional",
         rows=(41, 43),
@@ -103,6 +113,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="SRFlow: many images of one low resolution",
         kind="model",
+        leaf=_BIJECTION,
         events=("image",),
         context="required",
         rows=(48, 49),
@@ -114,6 +125,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="NICE: additive couplings",
         kind="model",
+        leaf=_BIJECTION,
         events=("real", "image", "binary-image"),
         context="optional",
         rows=(41, 42),
@@ -125,6 +137,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="Neural spline flow: couplings of rational-quadratic splines",
         kind="model",
+        leaf=_BIJECTION,
         events=("real",),
         context="optional",
         rows=(41, 42),
@@ -136,6 +149,7 @@ SYSTEMS: tuple[System, ...] = (
         family="flow",
         title="Continuous flow: a neural ODE (FFJORD)",
         kind="model",
+        leaf=_BIJECTION,
         events=("real", "image", "binary-image"),
         context="optional",
         rows=(41, 43),

@@ -1,0 +1,1 @@
+"""Backpropagation at work."""

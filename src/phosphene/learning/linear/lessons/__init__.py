@@ -1,0 +1,1 @@
+"""Linear learners at work."""
