@@ -2,14 +2,15 @@
 
     python -m benchmarks.learning_optimizers [--quick] [--json FILE]
 
-Fifty tensors, 25 matrices and 25 vectors, of three sizes, on one thread in float32. The peer is
-torch.optim with ``foreach=True``, which is built as ours is, of one call for a list of tensors; of
-Adam also with ``fused=True``, one kernel for all of a step, which ours has not. One time is of ten
-steps; the gradients stay. Before anything is timed both take 30 steps in float64 with the
-same gradients, new ones at each step, and must then be at the same point to 1e-12.
+Fifty tensors of one size, on one thread in float32. The peer is torch.optim with ``foreach=True``,
+which is built as ours is, of one call for a list of tensors; of Adam also with ``fused=True``, one
+kernel for all of a step, which ours has not. One time is of ten steps; the gradients stay. Before
+anything is timed both take 30 steps in float64 with the same gradients, new ones at each step, and
+must then be at the same point to 1e-12.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -28,8 +29,8 @@ from phosphene.learning.optimizers.sgd import SGD
 __all__ = ["cases", "main"]
 
 Maker = Callable[[list[Tensor]], torch.optim.Optimizer]
-WIDTHS, QUICK = (32, 128, 512), (32, 128)
-STEPS, PAIRS = 10, 25
+COUNT, SIZES, QUICK = 50, (500, 8_000, 130_000), (500, 8_000)
+STEPS = 10
 
 
 def makers(**how: Any) -> dict[str, tuple[Maker, Maker]]:
@@ -52,11 +53,10 @@ def makers(**how: Any) -> dict[str, tuple[Maker, Maker]]:
     }
 
 
-def tensors(width: int, dtype: torch.dtype) -> list[Tensor]:
-    """Fifty parameters with gradients, the same at every call."""
-    g = torch.Generator().manual_seed(width)
-    shapes = [shape for _ in range(PAIRS) for shape in ((width, width), (width,))]
-    params = [torch.nn.Parameter(torch.randn(s, generator=g).to(dtype)) for s in shapes]
+def tensors(count: int, size: int, dtype: torch.dtype) -> list[Tensor]:
+    """Parameters with gradients, the same at every call."""
+    g = torch.Generator().manual_seed(size)
+    params = [torch.nn.Parameter(torch.randn(size, generator=g).to(dtype)) for _ in range(count)]
     for p in params:
         p.grad = torch.randn(p.shape, generator=g).to(dtype)
     return list(params)
@@ -64,7 +64,7 @@ def tensors(width: int, dtype: torch.dtype) -> list[Tensor]:
 
 def same(ours: Maker, theirs: Maker) -> float:
     """The largest difference after 30 steps in float64; asserts that there is none to speak of."""
-    both = [tensors(8, torch.float64) for _ in range(2)]
+    both = [tensors(6, 8, torch.float64) for _ in range(2)]
     mine, its = ours(both[0]), theirs(both[1])
     g = torch.Generator().manual_seed(0)
     for _ in range(30):
@@ -78,8 +78,8 @@ def same(ours: Maker, theirs: Maker) -> float:
     return worst
 
 
-def _steps(make: Maker, width: int) -> Callable[[Watch], None]:
-    optimizer = make(tensors(width, torch.float32))
+def _steps(make: Maker, count: int, size: int) -> Callable[[Watch], None]:
+    optimizer = make(tensors(count, size, torch.float32))
 
     def run(watch: Watch) -> None:
         for _ in range(STEPS):
@@ -88,27 +88,32 @@ def _steps(make: Maker, width: int) -> Callable[[Watch], None]:
     return run
 
 
-def cases(quick: bool) -> Iterator[Case]:
-    """All cases, built one by one."""
-    for width in QUICK if quick else WIDTHS:
-        for how in ("foreach", "fused"):
-            for name, (ours, theirs) in makers(**{how: True}).items():
-                if how == "fused" and name != "Adam":
-                    continue
-                yield Case(
-                    f"{name}, 50 tensors, width {width}, against {how}",
-                    "torch",
-                    lambda ours=ours, theirs=theirs: same(ours, theirs),
-                    _steps(theirs, width),
-                    _steps(ours, width),
-                )
+def cases(count: int = COUNT, size: int = SIZES[1]) -> Iterator[Case]:
+    """All optimizers on so many tensors of one size, built one by one.
+
+    Args:
+        count: Tensors.
+        size: Values of each.
+    """
+    for how in ("foreach", "fused"):
+        for name, (ours, theirs) in makers(**{how: True}).items():
+            if how == "fused" and name != "Adam":
+                continue
+            yield Case(
+                f"{name}, {count} tensors of {size:,}, against {how}",
+                "torch",
+                lambda ours=ours, theirs=theirs: same(ours, theirs),
+                _steps(theirs, count, size),
+                _steps(ours, count, size),
+            )
 
 
 def main(argv: Sequence[str] | None = None) -> list[Row]:
     """Measure, print, and write the table."""
     options = arguments("Steps of optimizers against torch.optim", argv)
     torch.set_num_threads(1)
-    rows = run_all(cases(options.quick), rounds=15)
+    sizes = QUICK if options.quick else SIZES
+    rows = run_all(chain.from_iterable(cases(COUNT, size) for size in sizes), rounds=15)
     if options.json:
         write_json(rows, options.json)
     return rows

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from phosphene.core.errors import ChoiceError, ConfigError, DataError, PhospheneError
+from phosphene.learning.backprop.torch_bridge import AsModule
 from phosphene.learning.recurrent.gru import GRU, gru_step
 from phosphene.learning.recurrent.lstm import LSTM, lstm_step
 from phosphene.learning.recurrent.rnn import RNN
@@ -113,6 +114,17 @@ def test_gradients_are_those_of_autograd_and_of_differences(layer, x, dy):
         assert found == pytest.approx(float(value.view(-1)[1]), rel=1e-6, abs=1e-6)
 
 
+def test_torch_can_train_them(made, x, dy):
+    """Inside a network of torch's: the gradients that autograd is handed are ours."""
+    module = AsModule(made(seed=1, dtype=torch.float64))
+    module(x.requires_grad_()).mul(dy).sum().backward()
+    layer = made(seed=1, dtype=torch.float64)
+    layer.forward(x.detach())
+    same(x.grad, layer.backward(dy))
+    for name, p in module.named_parameters():
+        same(p.grad, layer.grads[name])
+
+
 def test_nothing_is_recorded_and_grads_are_of_the_last_pass(layer, x, dy):
     y = layer.forward(x.clone().requires_grad_())
     assert not y.requires_grad
@@ -125,8 +137,8 @@ def test_nothing_is_recorded_and_grads_are_of_the_last_pass(layer, x, dy):
         assert value.shape == layer.parameters[key].shape
 
 
-def test_float32_works(made):
-    layer = made(seed=2)
+def test_float32_works_and_numbers_can_change_type(made):
+    layer = made(seed=2, dtype=torch.float64).to(torch.float32)
     y = layer.forward(torch.randn(6, 2, 3))
     assert y.dtype == layer.backward(torch.ones_like(y)).dtype == torch.float32
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from phosphene.core.errors import ConfigError, DataError
 from phosphene.core.ranges import COUNT
 from phosphene.core.rng import check_seed, generator
+from phosphene.learning.backprop.layer import Layer
 from phosphene.learning.recurrent.bptt import backprop_through_time
 
 __all__ = ["Recurrent"]
@@ -17,7 +18,7 @@ At = int | slice
 """One time, or several at once."""
 
 
-class Recurrent:
+class Recurrent(Layer):
     """A layer that goes from one time to the next, with its backward pass written out.
 
     Sequences are time-major, (T, n, d): time, examples, values, as in ``torch.nn``. A subclass says
@@ -51,7 +52,8 @@ class Recurrent:
                 raise ConfigError(f"{name} must be a whole number, got {value!r}")
             COUNT.check(name, value)
         g = generator(check_seed(seed))
-        self.inputs, self.hidden, self.dtype = inputs, hidden, dtype
+        super().__init__()
+        self.inputs, self.hidden = inputs, hidden
         rows = self.gates * hidden
 
         def drawn(*shape: int) -> Tensor:
@@ -59,15 +61,19 @@ class Recurrent:
             weights: Tensor = (2 * unit - 1) / hidden**0.5
             return weights.to(dtype)
 
-        self.parameters: dict[str, Tensor] = {
+        self.parameters = {
             "W_xh": drawn(rows, inputs),
             "W_hh": drawn(rows, hidden),
             "b": torch.zeros(rows, dtype=dtype),
         }
-        self.grads: dict[str, Tensor] = {}
         self.states: dict[str, Tensor] = {}
         self.state_grads: dict[str, Tensor] = {}
         self.x: Tensor | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of all tensors."""
+        return self.parameters["W_hh"].dtype
 
     # -- forward and backward ----------------------------------------------------------------
 
@@ -105,7 +111,9 @@ class Recurrent:
         self.finish()
         return self.states["h"][1:]
 
-    __call__ = forward
+    def __call__(self, x: Tensor, h0: Tensor | None = None, c0: Tensor | None = None) -> Tensor:
+        """The same as ``forward``."""
+        return self.forward(x, h0, c0)
 
     @torch.no_grad()
     def backward(self, dy: Tensor, dc: Tensor | None = None) -> Tensor:
