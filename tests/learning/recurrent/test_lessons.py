@@ -78,7 +78,7 @@ def test_training_lowers_the_error():
     ("topic", "options", "words"),
     [
         ("rnn-spectrum", {"size": 1}, "size must be at least 2"),
-        ("truncated-backprop", {"length": 1}, "length must be at least 2"),
+        ("truncated-backprop", {"length": 3}, "length must be at least 4"),
         ("gradient-clipping", {"threshold": 0.0}, "threshold must be above 0"),
         ("lstm", {"hidden": 2.5}, "hidden must be a whole number"),
         ("adding-problem-lstm", {"lr": 2.0}, "lr must be above 0 and at most 1"),
