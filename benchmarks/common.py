@@ -26,7 +26,7 @@ __all__ = [
     "write_json",
 ]
 
-MODULES = {"scikit-learn": "sklearn", "pymdptoolbox": "mdptoolbox"}
+MODULES = {"numpy-ml": "numpy_ml", "pymdptoolbox": "mdptoolbox", "scikit-learn": "sklearn"}
 """Import names of peers that differ from their names on the index."""
 
 

@@ -28,3 +28,11 @@ def test_unknown_names_are_refused() -> None:
         find("vaee")
     with pytest.raises(UnknownNameError, match="did you mean 'autoencoder'"):
         systems("autoencoders")
+
+
+def test_recipes_stand_beside_the_rows_of_their_systems():
+    from phosphene.catalog import systems
+    from phosphene.catalog.recipe import recipes
+
+    found = {id(recipe) for row in systems() for recipe in recipes(row.name)}
+    assert found == {id(recipe) for recipe in recipes()}

@@ -126,7 +126,7 @@ def forked(jobs: list[dict], rank: int, ranks: int, port: int) -> int:
 
 def launch(jobs: list[dict], ranks: int = 1, dies: bool = False) -> None:
     """Run jobs on ranks; where one dies, the others are stopped, as torchrun does."""
-    port, limit = free_port(), time.monotonic() + 100
+    port, limit = free_port(), time.monotonic() + 400
     left, stopped, codes = {forked(jobs, rank, ranks, port) for rank in range(ranks)}, set(), []
     while left:
         child, status = os.waitpid(-1, os.WNOHANG)
@@ -134,8 +134,8 @@ def launch(jobs: list[dict], ranks: int = 1, dies: bool = False) -> None:
             left.remove(child)
             if child not in stopped:
                 codes.append(os.waitstatus_to_exitcode(status))
-        else:
-            time.sleep(0.01)
+            continue  # one that ended by itself, after another, is not taken for stopped
+        time.sleep(0.01)
         if any(codes) or time.monotonic() > limit:
             for other in left - stopped:
                 os.kill(other, signal.SIGKILL)

@@ -9,12 +9,12 @@ from typing import Any
 
 from phosphene.api.evaluate import evaluate
 from phosphene.api.occupying import folder_of_runs
-from phosphene.api.train import handling_of, train
+from phosphene.api.train import train
 from phosphene.core.errors import ConfigError, RunError
 from phosphene.core.paths import expanded
 from phosphene.core.progress import Listener
 from phosphene.evaluate.likelihood import Progress
-from phosphene.subjects.handling import taken
+from phosphene.subjects.handling import handling_of, taken
 from phosphene.subjects.plan import slug
 from phosphene.subjects.results import Comparison
 from phosphene.train.files import write_atomically

@@ -8,15 +8,13 @@ from typing import Any, cast
 from phosphene import catalog
 from phosphene.api.occupying import occupied, write_record
 from phosphene.api.stages import first_stage, run_stages
-from phosphene.catalog.kind import kind_called, kind_of_system
 from phosphene.core.config import parameters_of
-from phosphene.core.errors import ConfigError
 from phosphene.core.paths import expanded
 from phosphene.core.progress import Listener, Started, Warned
 from phosphene.core.rng import check_seed
 from phosphene.core.subject import Judge, Source
 from phosphene.core.trainable import Trainable
-from phosphene.subjects.handling import Handling, refuse_foreign, taken
+from phosphene.subjects.handling import Handling, handling_of, refuse_foreign, taken
 from phosphene.subjects.plan import Plan, Request
 from phosphene.subjects.resume import check_same
 from phosphene.train.compiling import compiled
@@ -26,7 +24,7 @@ from phosphene.train.probe import check_threads, choose_precision, set_threads
 from phosphene.train.runtime import Runtime
 from phosphene.train.settings import TrainSettings
 
-__all__ = ["handling_of", "train"]
+__all__ = ["train"]
 
 
 def train(
@@ -134,29 +132,6 @@ def train(
     finally:
         del plan  # a sharded model would keep the process group
         runtime.close()
-
-
-def handling_of(system: str | Trainable) -> Handling:
-    """What can be done with what a system learns from.
-
-    Raises:
-        ConfigError: It is not trained.
-    """
-    if isinstance(system, str):
-        row = catalog.find(system)
-        kind = kind_of_system(row.kind)
-        if kind is None:
-            does = catalog.RUN_BY.get(row.kind)
-            how = f": run it with 'phosphene {does} {system}'" if does else ", which is not trained"
-            raise ConfigError(f"{system!r} is a {row.kind}{how}")
-    elif isinstance(system, Trainable):
-        kind = kind_called(system.learns_from)
-    else:
-        raise ConfigError(
-            f"train takes the name of a system, or a model, got a {type(system).__name__}"
-        )
-    handling: Handling = kind.load()
-    return handling
 
 
 def _sorted(

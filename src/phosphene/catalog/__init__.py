@@ -14,7 +14,18 @@ from phosphene.catalog.kind import Kind, kinds
 from phosphene.catalog.system import RUN_BY, System
 from phosphene.catalog.taxonomy import Leaf
 
-__all__ = ["RUN_BY", "Kind", "Leaf", "System", "able", "families", "find", "kinds", "systems"]
+__all__ = [
+    "RUN_BY",
+    "Kind",
+    "Leaf",
+    "System",
+    "able",
+    "families",
+    "find",
+    "home",
+    "kinds",
+    "systems",
+]
 
 
 @cache
@@ -42,6 +53,25 @@ def _table() -> dict[str, System]:
         assert row.name not in table, f"two systems are called {row.name!r}"
         table[row.name] = row
     return table
+
+
+def home(name: str) -> str | None:
+    """The package whose rows hold a system; None for one of another distribution, or unknown.
+
+    Example:
+        >>> home("maf")
+        'phosphene.generative.flow'
+    """
+    return _homes().get(name)
+
+
+@cache
+def _homes() -> dict[str, str]:
+    return {
+        row.name: family
+        for family in families()
+        for row in import_module(f"{family}.systems").SYSTEMS
+    }
 
 
 def systems(family: str | None = None) -> list[System]:

@@ -75,10 +75,19 @@ class Recipe:
     plain: bool = False
 
 
-def recipes() -> list[Recipe]:
-    """All recipes, the first of a system being its default."""
-    found = (import_module(f"{name}.recipes") for name in catalog.families() if _has(name))
-    return [recipe for family in found for recipe in family.RECIPES]
+def recipes(system: str | None = None) -> list[Recipe]:
+    """The recipes of a system, or all; the first of a system is its default.
+
+    Recipes stand beside the rows of their systems, so that those of one ask for one family.
+
+    Example:
+        >>> {recipe.system for recipe in recipes("maf")}
+        {'maf'}
+    """
+    homes = catalog.families() if system is None else [catalog.home(system)]
+    found = (import_module(f"{name}.recipes") for name in homes if name and _has(name))
+    all_of_them = (recipe for family in found for recipe in family.RECIPES)
+    return [recipe for recipe in all_of_them if system in (None, recipe.system)]
 
 
 @cache
@@ -93,7 +102,7 @@ def named(system: str, name: str) -> list[Recipe]:
     Raises:
         UnknownNameError: It has recipes, and none of that name.
     """
-    own = [r for r in recipes() if r.system == system]
+    own = recipes(system)
     found = [r for r in own if r.name == name]
     if own and not found:
         raise UnknownNameError(f"recipe of {system}", name, {r.name for r in own})

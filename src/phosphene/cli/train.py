@@ -78,8 +78,7 @@ def main(argv: Sequence[str]) -> int:
     if first.system in ("", "[]"):  # the latter: an unknown option came before the name
         parse(plain, argv, PROG)
         raise ConfigError(f"{PROG} needs a system first, such as '{PROG} vae'")
-    from phosphene.api.train import handling_of
-    from phosphene.subjects.handling import refuse_foreign
+    from phosphene.subjects.handling import handling_of, refuse_foreign
 
     system = catalog.find(first.system)
     handling = handling_of(system.name)

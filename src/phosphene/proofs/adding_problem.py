@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.autoregressive.layers.temporal import TemporalNetwork
+from phosphene.learning.recurrent.adding import adding_problem
 from phosphene.proofs.proof import Proof, Wrong, above, below
 from phosphene.proofs.undilated import Undilated
 
@@ -54,7 +55,7 @@ def prove(
 
     losses = []
     for step in range(steps):
-        x, y = _sequences(32, generator(seed, 1, step))
+        x, y = adding_problem(32, LENGTH, generator(seed, 1, step))
         optimizer.zero_grad()
         loss = F.mse_loss(answer(x), y)
         loss.backward()
@@ -63,7 +64,7 @@ def prove(
         schedule.step()
         losses.append(loss.detach())
 
-    x, y = _sequences(1000, generator(seed, 2))
+    x, y = adding_problem(1000, LENGTH, generator(seed, 2))
     with torch.no_grad():
         error = F.mse_loss(answer(x), y)
     rows = [
@@ -73,15 +74,6 @@ def prove(
     ]
     figure = {"x": torch.arange(steps), "mean squared error in training": torch.stack(losses)}
     return Proof("adding-problem", "The adding problem", _STATEMENT, rows, figure)
-
-
-def _sequences(n: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Numbers and markers (T, n, 2), one marker in each half, and the sums (n,)."""
-    value = torch.rand(LENGTH, n, generator=g)
-    half = LENGTH // 2
-    place = torch.randint(half, (2, n), generator=g) + torch.tensor([[0], [half]])
-    marker = torch.zeros(LENGTH, n).scatter_(0, place, 1.0)
-    return torch.stack([value, marker], -1), (value * marker).sum(0)
 
 
 WRONG = Wrong(

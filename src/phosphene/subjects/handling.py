@@ -10,22 +10,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from phosphene.catalog import systems
-from phosphene.catalog.kind import Kind, kind_of_record, kind_of_system, kinds
+from phosphene import catalog
+from phosphene.catalog.kind import Kind, kind_called, kind_of_record, kind_of_system, kinds
 from phosphene.catalog.recipe import Recipe, named
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.ranges import check_declared
+from phosphene.core.trainable import Trainable
 from phosphene.evaluate.score import Score
-from phosphene.subjects.plan import Plan, Request, plan_training, sort_overrides
 from phosphene.subjects.results import Comparison, Evaluation, Sampled
-from phosphene.subjects.resume import plan_resume, recorded
-from phosphene.train.folder import Run
+
+if TYPE_CHECKING:  # what trains is not needed for the options of a command
+    from phosphene.subjects.plan import Plan, Request
+    from phosphene.train.folder import Run
 
 __all__ = [
     "Handling",
+    "handling_of",
     "of_run",
     "of_system",
     "refuse_foreign",
@@ -48,11 +61,11 @@ class Handling:
         known = named(system, name)
         return known[0] if known else Recipe(name="default", system=system, budget="60s")
 
-    def open(self, ask: Request) -> Any:
+    def open(self, ask: "Request") -> Any:
         """What a training learns from (:class:`~phosphene.subjects.plan.Subject`)."""
         raise NotImplementedError
 
-    def reopen(self, ask: Request, run: Run, record: dict[str, Any]) -> Any:
+    def reopen(self, ask: "Request", run: "Run", record: dict[str, Any]) -> Any:
         """The same for a training that goes on; refuses what it did not begin with."""
         given = ask.options.get(self.kind.option)
         own = record[self.kind.option]
@@ -62,13 +75,17 @@ class Handling:
         ask.options = options
         return self.open(ask)
 
-    def plan(self, ask: Request) -> Plan:
+    def plan(self, ask: "Request") -> "Plan":
         """A training that begins."""
+        from phosphene.subjects.plan import plan_training, sort_overrides
+
         sort_overrides(ask)  # a name that is wrong costs no loading
         return plan_training(ask, self.open(ask))
 
-    def resume(self, ask: Request) -> Plan:
+    def resume(self, ask: "Request") -> "Plan":
         """A training that goes on."""
+        from phosphene.subjects.resume import plan_resume, recorded
+
         run, record = recorded(ask)
         return plan_resume(ask, run, record, self.reopen(ask, run, record))
 
@@ -78,30 +95,30 @@ class Handling:
         """The name of what the caller hands over in place of an address."""
         return str(value)
 
-    def address(self, run: Run, *, trust: bool = False) -> Any:
+    def address(self, run: "Run", *, trust: bool = False) -> Any:
         """What a run learned from, or what the caller put in its place."""
         return run.config[self.kind.option] if run.said is None else run.said
 
-    def subject(self, run: Run) -> str:
+    def subject(self, run: "Run") -> str:
         """Its name."""
         own: str = run.config[self.kind.option]
         return own if run.said is None else self.called(run.said)
 
-    def evaluate(self, run: Run, *, seed: int, progress: Any, **options: Any) -> Evaluation:
+    def evaluate(self, run: "Run", *, seed: int, progress: Any, **options: Any) -> Evaluation:
         """Every score that is true."""
         raise NotImplementedError
 
-    def report(self, run: Run, scores: Mapping[str, Score], *, seed: int) -> Path:
+    def report(self, run: "Run", scores: Mapping[str, Score], *, seed: int) -> Path:
         """Write ``report.html`` into a run: its scores, the kind's sections, its settings."""
         from phosphene.subjects.pages import write_page
 
         return write_page(run, scores, self.sections(run, seed=seed))
 
-    def sections(self, run: Run, *, seed: int) -> Sequence[str]:
+    def sections(self, run: "Run", *, seed: int) -> Sequence[str]:
         """Sections of the report, in HTML (:mod:`phosphene.evaluate.page`)."""
         return ()
 
-    def own_settings(self, run: Run, verb: str) -> dict[str, inspect.Parameter]:
+    def own_settings(self, run: "Run", verb: str) -> dict[str, inspect.Parameter]:
         """Settings of a system's own for a verb, which become options of the command line.
 
         They are the keyword-only parameters of its method of that name which have a default, except
@@ -123,7 +140,7 @@ class Handling:
         }
 
     def sample(
-        self, run: Run, *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
+        self, run: "Run", *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
     ) -> "Sampled":
         """Draw, render or otherwise show what was learned."""
         raise ConfigError(
@@ -134,6 +151,8 @@ class Handling:
 
     def check_comparison(self, systems: Sequence[str], recipe: str, **options: Any) -> Any:
         """Everything that can be wrong is found before the first training."""
+        from phosphene.subjects.plan import Request
+
         for system in systems:
             self.open(Request(system=system, options=options, recipe=recipe))
 
@@ -141,7 +160,7 @@ class Handling:
         self,
         where: Path,
         systems: Sequence[str],
-        runs: Sequence[Sequence[Run]],
+        runs: Sequence[Sequence["Run"]],
         scores: Sequence[Sequence[Mapping[str, Score]]],
         about: Mapping[str, Any],
         checked: Any,
@@ -155,9 +174,9 @@ class Handling:
 _OF_EVERY_SAMPLER = ("generator", "each", "context", "seed")
 
 
-def _class_of(run: Run) -> type:
+def _class_of(run: "Run") -> type:
     """The class of what was trained, of the catalogue; nothing is loaded."""
-    rows = {row.name: row for row in systems()}
+    rows = {row.name: row for row in catalog.systems()}
     row = rows.get(run.config["system"])
     return type(run.model) if row is None else cast(type, row.load())
 
@@ -169,13 +188,36 @@ def _plain(kind: Any) -> bool:
     return kind in (int, float, bool, str) or get_origin(kind) is Literal
 
 
+def handling_of(system: str | Trainable) -> Handling:
+    """What can be done with what a system learns from.
+
+    Raises:
+        ConfigError: It is not trained.
+    """
+    if isinstance(system, str):
+        row = catalog.find(system)
+        kind = kind_of_system(row.kind)
+        if kind is None:
+            does = catalog.RUN_BY.get(row.kind)
+            how = f": run it with 'phosphene {does} {system}'" if does else ", which is not trained"
+            raise ConfigError(f"{system!r} is a {row.kind}{how}")
+    elif isinstance(system, Trainable):
+        kind = kind_called(system.learns_from)
+    else:
+        raise ConfigError(
+            f"train takes the name of a system, or a model, got a {type(system).__name__}"
+        )
+    handling: Handling = kind.load()
+    return handling
+
+
 def of_system(kind: str) -> Handling | None:
     """What can be done with what the systems of a kind of the catalogue learn from."""
     found = kind_of_system(kind)
     return None if found is None else found.load()
 
 
-def of_run(run: Run) -> Handling:
+def of_run(run: "Run") -> Handling:
     """What can be done with what a run learned from."""
     kind = kind_of_record(run.config)
     assert kind is not None  # its record was checked

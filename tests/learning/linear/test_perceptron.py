@@ -97,6 +97,13 @@ def test_partial_fit_is_one_pass():
     assert parts.mistakes_ == whole.mistakes_
 
 
+def test_one_class_first_leaves_nothing_behind():
+    learner = Perceptron()
+    with pytest.raises(DataError, match="two classes or more"):
+        learner.partial_fit([[0.0], [1.0]], ["a", "a"])
+    assert learner.partial_fit([[0.0], [1.0]], ["a", "b"]).classes_.tolist() == ["a", "b"]
+
+
 def test_in_scikit_learns_tools():
     x, y = separable(1, n=90, classes=3)
     names = np.array(["a", "b", "c"])[y]
@@ -158,10 +165,12 @@ FINE = [[0.0, 1.0], [1.0, 0.0]]
         (lambda: Perceptron().set_params(max_iter="x"), ConfigError, "whole number"),
         (lambda: Perceptron().predict(FINE), ConfigError, "has learned nothing yet"),
         (lambda: Perceptron().fit(FINE, [1, 1]), DataError, "two classes or more, got"),
+        (lambda: Perceptron().fit(FINE, [None, 1]), DataError, "all numbers or all text"),
         (lambda: Perceptron().fit(FINE, [1]), DataError, "y must be 2 labels"),
         (lambda: Perceptron().fit(FINE, [0.5, 1.0]), DataError, "whole numbers or text, got 0.5"),
         (lambda: Perceptron().fit([0.0, 1.0], [0, 1]), DataError, "X must be a table"),
         (lambda: Perceptron().fit([["a"], ["b"]], [0, 1]), DataError, "X must be numbers"),
+        (lambda: Perceptron().fit(np.eye(2) * 1j, [0, 1]), DataError, "real numbers, got complex"),
         (lambda: Perceptron().fit([[float("nan")], [0]], [0, 1]), DataError, "must be finite"),
         (lambda: Perceptron().fit(FINE, [0, 1]).predict([[1.0]]), DataError, "1 features, but 2"),
         (

@@ -19,7 +19,17 @@ from phosphene.learning.backprop.normalization import BatchNorm
 from phosphene.learning.backprop.pooling import MaxPool2d
 from phosphene.learning.optimizers.adamw import AdamW
 
-__all__ = ["NETWORKS", "Trained", "convolutional", "fully_connected", "shifted", "train_classifier"]
+__all__ = [
+    "NETWORKS",
+    "Trained",
+    "accuracy",
+    "convolutional",
+    "fully_connected",
+    "network_called",
+    "shifted",
+    "step_share",
+    "train_classifier",
+]
 
 Shape = tuple[int, int, int]
 
@@ -171,7 +181,7 @@ def train_classifier(
         order, total = torch.randperm(n, generator=g), 0.0
         for rows in order.split(batch):
             for group in optimizer.param_groups:
-                group["lr"] = lr * _share((step + 1) / (steps + 1))
+                group["lr"] = lr * step_share((step + 1) / (steps + 1))
             value = loss.forward(network(shifted(x[rows], shift, g)), y[rows])
             network.backward(loss.backward())
             grads = network.grads
@@ -187,7 +197,13 @@ def train_classifier(
     return found
 
 
-def _share(t: float, rise: float = 0.2) -> float:
+def step_share(t: float, rise: float = 0.2) -> float:
+    """The part of the largest step size at t of a training, from 0 to 1: up a line, down a cosine.
+
+    Example:
+        >>> step_share(0.1), step_share(0.2), round(step_share(0.6), 3)
+        (0.5, 1.0, 0.5)
+    """
     return t / rise if t < rise else (1 + math.cos(math.pi * (t - rise) / (1 - rise))) / 2
 
 

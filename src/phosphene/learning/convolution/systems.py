@@ -30,7 +30,7 @@ SYSTEMS: tuple[System, ...] = (
          "Dumoulin and Visin, 2016", f"{_ROOM}.matrices:toeplitz"),
     _row("shift-equivariance", "Shifts, and the kernel of a map that commutes with them", "tool",
          (154,), "Cohen and Welling, 2016", f"{_ROOM}.equivariance:kernel_of"),
-    _row("convolution-lesson", "What kernels make of a picture, and a map found out by its answer "
+    _row("kernels", "What kernels make of a picture, and a map found out by its answer "
          "to a point", "lesson", (154, 155, 157), "LeCun and others, 1989",
          f"{_ROOM}.lessons.convolution:demonstrate"),
     _row("upsampling", "Unpooling and transposed convolution, and where checkerboards come from",

@@ -15,7 +15,7 @@ from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError, DataError, UnknownNameError, brief
 from phosphene.core.ranges import check_declared
 
-__all__ = ["Classifier", "Estimator", "LinearClassifier", "Regressor", "matrix", "targets"]
+__all__ = ["Estimator", "LinearClassifier", "Regressor", "matrix", "targets"]
 
 Array = NDArray[Any]
 
@@ -59,12 +59,13 @@ def targets(y: Any, n: int) -> Tensor:
 
 
 def _tensor(x: Any, name: str) -> Tensor:
+    given = x.detach() if isinstance(x, Tensor) else np.asarray(x)
+    if given.is_complex() if isinstance(given, Tensor) else np.iscomplexobj(given):
+        raise DataError(f"{name} must be real numbers, got {given.dtype}")
     try:
-        found = x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x, float))
+        found = given if isinstance(given, Tensor) else torch.from_numpy(given.astype(float))
     except (TypeError, ValueError):
         raise DataError(f"{name} must be numbers, got {brief(x)}") from None
-    if found.is_complex():
-        raise DataError(f"{name} must be real numbers, got {found.dtype}")
     found = found.to("cpu", torch.float64)
     if not bool(found.isfinite().all()):
         place = tuple((~found.isfinite()).nonzero()[0].tolist())
@@ -176,71 +177,17 @@ class Regressor(Estimator):
         return float(1 - missed / (truth - truth.mean()).square().sum())
 
 
-class Classifier(Estimator):
-    """A function from features to labels.
+class LinearClassifier(Estimator):
+    """Signs of linear functions of the features: one for two classes, else one for each class.
 
     Attributes:
         classes_: The labels, sorted, once fitted.
+        coef_: (1, d) or (classes, d).
+        intercept_: (1,) or (classes,).
     """
 
     _kind = "classifier"
     classes_: Array
-
-    def predict(self, X: Any) -> Any:
-        """The label of each example."""
-        raise NotImplementedError
-
-    def score(self, X: Any, y: Any) -> float:
-        """The part of the examples that get their label."""
-        truth = _labels(y)
-        found = np.asarray(_labels(self.predict(X)))
-        if len(truth) != len(found):
-            raise DataError(f"X holds {len(found)} examples, and y {len(truth)} labels")
-        return float(np.mean(found == truth))
-
-    def _encode(self, y: Any, n: int, classes: Any = None) -> Tensor:
-        """Places (n,) of labels among the classes, which are set if they are not known yet."""
-        labels = _labels(y)
-        if labels.ndim != 1 or len(labels) != n:
-            raise DataError(f"y must be {n} labels, one an example, got shape {labels.shape}")
-        if not hasattr(self, "classes_"):
-            self.classes_ = np.unique(labels if classes is None else _labels(classes))
-        if len(self.classes_) < 2:
-            raise DataError(
-                f"a classifier needs two classes or more, got {brief(self.classes_.tolist())}"
-            )
-        strange = np.setdiff1d(labels, self.classes_)
-        if len(strange):
-            raise DataError(
-                f"y holds {brief(strange[0].item())}, which is none of the classes "
-                f"{brief(self.classes_.tolist())}"
-            )
-        return torch.from_numpy(np.searchsorted(self.classes_, labels))
-
-    def _decode(self, place: Tensor, like: Any) -> Any:
-        """The labels at places; a tensor where the examples were one and the labels are numbers."""
-        found = self.classes_[place.cpu().numpy()]
-        if isinstance(like, Tensor) and found.dtype.kind in "biuf":
-            return torch.from_numpy(found).to(like.device)
-        return found
-
-
-def _labels(y: Any) -> Array:
-    labels = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
-    if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
-        odd = labels[~(labels == np.round(labels))].reshape(-1)[0]
-        raise DataError(f"labels must be whole numbers or text, got {odd.item()}")
-    return labels
-
-
-class LinearClassifier(Classifier):
-    """Signs of linear functions of the features: one for two classes, else one for each class.
-
-    Attributes:
-        coef_: (1, d) or (classes, d), once fitted.
-        intercept_: (1,) or (classes,).
-    """
-
     coef_: Array
     intercept_: Array
 
@@ -256,3 +203,47 @@ class LinearClassifier(Classifier):
         """The label with the greatest value of the decision function."""
         found = torch.as_tensor(self.decision_function(X))
         return self._decode((found > 0).long() if found.ndim == 1 else found.argmax(1), X)
+
+    def score(self, X: Any, y: Any) -> float:
+        """The part of the examples that get their label."""
+        truth = _labels(y)
+        found = np.asarray(_labels(self.predict(X)))
+        if len(truth) != len(found):
+            raise DataError(f"X holds {len(found)} examples, and y {len(truth)} labels")
+        return float(np.mean(found == truth))
+
+    def _encode(self, y: Any, n: int, classes: Any = None) -> Tensor:
+        """Places (n,) of labels among the classes, which are set if they are not known yet."""
+        labels = _labels(y)
+        if labels.ndim != 1 or len(labels) != n:
+            raise DataError(f"y must be {n} labels, one an example, got shape {labels.shape}")
+        known: Array = getattr(self, "classes_", labels if classes is None else _labels(classes))
+        try:
+            known, _ = np.unique(known), np.unique(labels)
+        except TypeError:
+            raise DataError(f"labels must be all numbers or all text, got {brief(y)}") from None
+        if len(known) < 2:
+            raise DataError(f"a classifier needs two classes or more, got {brief(known.tolist())}")
+        strange = labels[~np.isin(labels, known)]
+        if len(strange):
+            raise DataError(
+                f"y holds {brief(strange[:1].tolist()[0])}, which is none of the classes "
+                f"{brief(known.tolist())}"
+            )
+        self.classes_ = known
+        return torch.from_numpy(np.searchsorted(known, labels))
+
+    def _decode(self, place: Tensor, like: Any) -> Any:
+        """The labels at places; a tensor where the examples were one and the labels are numbers."""
+        found = self.classes_[place.cpu().numpy()]
+        if isinstance(like, Tensor) and found.dtype.kind in "biuf":
+            return torch.from_numpy(found).to(like.device)
+        return found
+
+
+def _labels(y: Any) -> Array:
+    labels = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+    if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
+        odd = labels[~(labels == np.round(labels))].reshape(-1)[0]
+        raise DataError(f"labels must be whole numbers or text, got {odd.item()}")
+    return labels

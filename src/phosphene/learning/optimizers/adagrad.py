@@ -1,6 +1,6 @@
 """AdaGrad: each number has a step of its own, which falls with all gradients it has seen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -59,8 +59,8 @@ class AdaGrad(MultiTensor):
         self,
         group: Mapping[str, Any],
         t: int,
-        params: Sequence[Tensor],
-        grads: Sequence[Tensor],
+        params: list[Tensor],
+        grads: list[Tensor],
         *kept: list[Tensor],
     ) -> None:
         """:func:`adagrad_step` of each tensor, in place."""

@@ -1,6 +1,6 @@
 """Adam: momentum, divided by a running root mean square, both corrected for beginning at 0."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -89,8 +89,8 @@ class Adam(MultiTensor):
         self,
         group: Mapping[str, Any],
         t: int,
-        params: Sequence[Tensor],
-        grads: Sequence[Tensor],
+        params: list[Tensor],
+        grads: list[Tensor],
         *kept: list[Tensor],
     ) -> None:
         """:func:`adam_step` of each tensor, in place.

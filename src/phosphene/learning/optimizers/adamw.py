@@ -1,6 +1,6 @@
 """AdamW: Adam with weight decay beside the gradient, not in it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -34,8 +34,9 @@ class AdamW(Adam):
 
         theta <- theta - lr weight_decay theta - lr m^ / (sqrt(v^) + eps)
 
-    In Adam, a decay that is added to the gradient is divided by sqrt(v^), so that weights with large
-    gradients decay less than others; here all decay alike. Without decay the two are the same.
+    In Adam, a decay that is added to the gradient is divided by sqrt(v^), so that weights with
+    large gradients decay less than others; here all decay alike. Without decay the two are the
+    same.
 
     Args:
         params: Tensors, or groups of them.
@@ -65,8 +66,8 @@ class AdamW(Adam):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def decayed(
-        self, group: Mapping[str, Any], params: Sequence[Tensor], grads: Sequence[Tensor]
-    ) -> Sequence[Tensor]:
+        self, group: Mapping[str, Any], params: list[Tensor], grads: list[Tensor]
+    ) -> list[Tensor]:
         """The gradients as they are; the parameters shrink."""
         if group["weight_decay"]:
             torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])

@@ -1,4 +1,4 @@
-"""AMSGrad: Adam whose divisor never falls, and the problem on which Adam goes to the worst point."""
+"""AMSGrad: Adam whose divisor never falls, and a problem on which Adam goes to the worst point."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar

@@ -1,6 +1,6 @@
 """Momentum: a step remembers those before it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import sqrt
 from typing import Any, ClassVar, Literal
 
@@ -89,8 +89,8 @@ class Momentum(MultiTensor):
         self,
         group: Mapping[str, Any],
         t: int,
-        params: Sequence[Tensor],
-        grads: Sequence[Tensor],
+        params: list[Tensor],
+        grads: list[Tensor],
         *kept: list[Tensor],
     ) -> None:
         """:func:`polyak_step` or :func:`torch_step` of each tensor, in place."""

@@ -1,6 +1,6 @@
 """What the optimizers share: settings that are checked, and steps of many tensors at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import cache
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
@@ -18,16 +18,17 @@ Betas = Annotated[tuple[float, float], Within(0, 1, below=True)]
 """How much of each of two running averages stays from step to step."""
 _TOLD = ("params", "param_names", "name", "initial_lr")
 """What a group may say beside its settings; schedulers write the last."""
-_CACHED = 1 << 15
-"""Numbers of a tensor list that a processor's cache holds, with gradients and averages."""
+_CACHED = 1 << 16
+"""Numbers of a list of tensors that a processor's cache holds, with gradients and averages."""
+Row = tuple[Tensor, ...]
 
 
 class MultiTensor(torch.optim.Optimizer):
     """Descent on many tensors at once: one call of torch goes through a list of them.
 
-    It is a ``torch.optim.Optimizer``: groups, closures, schedulers and ``state_dict`` work as there,
-    and a run that goes on from a saved state is the same bit for bit. A subclass names the tensors
-    that it keeps of each parameter (``kept``, zeros at first) and writes its formula in
+    It is a ``torch.optim.Optimizer``: groups, closures, schedulers and ``state_dict`` work as
+    there, and a run that goes on from a saved state is the same bit for bit. A subclass names the
+    tensors that it keeps of each parameter (``kept``, zeros at first) and writes its formula in
     :meth:`move`. Its constructor's keywords are the settings that a group may have of its own.
 
     Args:
@@ -50,15 +51,15 @@ class MultiTensor(torch.optim.Optimizer):
         self,
         group: Mapping[str, Any],
         t: int,
-        params: Sequence[Tensor],
-        grads: Sequence[Tensor],
+        params: list[Tensor],
+        grads: list[Tensor],
         *kept: list[Tensor],
     ) -> None:
         """Step number t of some parameters, in place."""
         raise NotImplementedError
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient.
 
         Args:
@@ -72,34 +73,36 @@ class MultiTensor(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for t, params in self._together(group):
-                grads = [p.grad for p in params]
-                kept = [[self.state[p][name] for p in params] for name in self.kept]
-                self.move(group, t, params, grads, *kept)  # type: ignore[arg-type]
+            for t, rows in self._together(group):
+                for part in _pieces(rows):
+                    self.move(group, t, *map(list, zip(*part, strict=True)))
         return loss
 
-    def _together(self, group: Mapping[str, Any]) -> Iterator[tuple[int, list[Tensor]]]:
-        """The number of the step, and parameters that can take it at once."""
-        found: dict[tuple[int, torch.device, torch.dtype], list[Tensor]] = {}
+    def _together(self, group: Mapping[str, Any]) -> Iterable[tuple[int, list[Row]]]:
+        """Number of the step to rows that take it: parameter, gradient, and what is kept."""
+        found: dict[int, list[Row]] = {}
+        t, names, state_of = 0, self.kept, self.state
         for p in group["params"]:
-            if p.grad is None:
+            grad = p.grad
+            if grad is None:
                 continue
-            state = self.state[p]
-            if not state:
-                self._begin(p, state)
-            state["step"] += 1
-            found.setdefault((state["step"], p.device, p.dtype), []).append(p)
-        for (t, device, _), params in found.items():
-            for part in _pieces(params) if device.type == "cpu" else (params,):
-                yield t, part
+            if not names:
+                found.setdefault(t, []).append((p, grad))
+                continue
+            state = state_of[p] or self._begin(p)
+            t = state["step"] = state["step"] + 1
+            found.setdefault(t, []).append((p, grad, *[state[name] for name in names]))
+        return found.items()
 
-    def _begin(self, p: Tensor, state: dict[str, Any]) -> None:
+    def _begin(self, p: Tensor) -> dict[str, Any]:
         assert p.grad is not None
         if p.grad.layout != torch.strided:
             raise DataError(f"gradients must be dense, got one of layout {p.grad.layout}")
-        state["step"] = 0
+        state: dict[str, Any] = self.state[p]
         for name in self.kept:
             state[name] = torch.zeros_like(p, memory_format=torch.preserve_format)
+        state["step"] = 0
+        return state
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with settings of their own."""
@@ -166,23 +169,27 @@ class MultiTensor(torch.optim.Optimizer):
         return ""
 
     def decayed(
-        self, group: Mapping[str, Any], params: Sequence[Tensor], grads: Sequence[Tensor]
-    ) -> Sequence[Tensor]:
+        self, group: Mapping[str, Any], params: list[Tensor], grads: list[Tensor]
+    ) -> list[Tensor]:
         """Gradients of loss + weight_decay / 2 |theta|^2."""
         decay = group["weight_decay"]
-        return torch._foreach_add(grads, params, alpha=decay) if decay else grads
+        return list(torch._foreach_add(grads, params, alpha=decay)) if decay else grads
 
 
-def _pieces(params: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Parts of a list that stay in the cache from one pass over them to the next."""
-    part: list[Tensor] = []
+def _pieces(rows: list[Row]) -> Iterator[list[Row]]:
+    """Parts of a list that stay in a processor's cache from one pass over them to the next."""
+    if rows[0][0].device.type != "cpu":
+        yield rows
+        return
+    part: list[Row] = []
     size = 0
-    for p in params:
-        if part and size + p.numel() > _CACHED:
+    for row in rows:
+        n = row[0].numel()
+        if size + n > _CACHED and part:
             yield part
             part, size = [], 0
-        part.append(p)
-        size += p.numel()
+        part.append(row)
+        size += n
     yield part
 
 

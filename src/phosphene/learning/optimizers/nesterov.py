@@ -1,6 +1,6 @@
 """Nesterov's momentum: the gradient is taken where the speed leads, not where one stands."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -43,8 +43,8 @@ class Nesterov(MultiTensor):
         torch:             b <- momentum b + g(phi);    phi <- phi - lr (g(phi) + momentum b)
 
     torch's parameters phi are the points ahead: with v = -lr b, phi = theta + momentum v at every
-    step, as long as lr stays. ``torch`` needs nothing of the loop around it; ``sutskever`` moves the
-    parameters ahead before it asks a closure for the gradient there.
+    step, as long as lr stays. ``torch`` needs nothing of the loop around it; ``sutskever`` moves
+    the parameters ahead before it asks a closure for the gradient there.
 
     Args:
         params: Tensors, or groups of them.
@@ -81,7 +81,7 @@ class Nesterov(MultiTensor):
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, form=form)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient.
 
         Args:
@@ -126,8 +126,8 @@ class Nesterov(MultiTensor):
         self,
         group: Mapping[str, Any],
         t: int,
-        params: Sequence[Tensor],
-        grads: Sequence[Tensor],
+        params: list[Tensor],
+        grads: list[Tensor],
         *kept: list[Tensor],
     ) -> None:
         """The step of each tensor, which stands ahead, in place."""

@@ -1,6 +1,6 @@
 """Gradient descent, and stochastic where its gradients are those of mini-batches."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -49,8 +49,8 @@ class SGD(MultiTensor):
         self,
         group: Mapping[str, Any],
         t: int,
-        params: Sequence[Tensor],
-        grads: Sequence[Tensor],
+        params: list[Tensor],
+        grads: list[Tensor],
         *kept: list[Tensor],
     ) -> None:
         """:func:`sgd_step` of each tensor, in place."""

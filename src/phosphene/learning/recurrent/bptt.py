@@ -1,4 +1,4 @@
-"""Backpropagation through time: the gradients of all losses, carried from the last time to the first."""
+"""Backpropagation through time: gradients of all losses, carried from last time to first."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -61,9 +61,7 @@ def total_gradient(of_each: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(of_each)).sum(0)
 
 
-def gradient_by_paths(
-    layer: "RNN", dy: Tensor, t: int, kappa: int | None = None
-) -> Tensor:
+def gradient_by_paths(layer: "RNN", dy: Tensor, t: int, kappa: int | None = None) -> Tensor:
     """dL_t/dW_hh as the sum over all earlier times k, as a proof writes it.
 
         dL_t/dW = sum_(k <= t) dL_t/dh_t (prod_(k < j <= t) dh_j/dh_(j-1)) d+h_k/dW

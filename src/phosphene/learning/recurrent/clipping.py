@@ -49,7 +49,7 @@ def clip_gradient_norm(gradients: Iterable[Tensor], threshold: float) -> Tensor:
     all_of_them = list(gradients)
     if not all_of_them:
         return torch.tensor(0.0)
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(all_of_them)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(all_of_them)))
     if not norm.isfinite():
         raise DivergedError(f"the norm of the gradients is {norm.item()}; nothing was clipped")
     torch._foreach_mul_(all_of_them, clip_factor(norm, threshold))

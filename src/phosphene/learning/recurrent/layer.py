@@ -1,4 +1,4 @@
-"""What the recurrent layers share: their loop over time, and the way from and to torch's weights."""
+"""What recurrent layers share: their loop over time, and the way from and to torch's weights."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
@@ -56,7 +56,8 @@ class Recurrent:
 
         def drawn(*shape: int) -> Tensor:
             unit = torch.rand(shape, generator=g, dtype=torch.float64)
-            return ((2 * unit - 1) / hidden**0.5).to(dtype)
+            weights: Tensor = (2 * unit - 1) / hidden**0.5
+            return weights.to(dtype)
 
         self.parameters: dict[str, Tensor] = {
             "W_xh": drawn(rows, inputs),
@@ -185,14 +186,16 @@ class Recurrent:
     def to_torch(self) -> nn.RNNBase:
         """The layer of ``torch.nn`` that computes the same."""
         made = self._torch_layer()
+        own = self.parameters
+        theirs = self.torch_names(own) | {"bias_hh_l0": self._second_bias(own)}
         with torch.no_grad():
-            for name, value in self.torch_names(self.parameters).items():
-                getattr(made, name).copy_(value)
-            made.bias_hh_l0.copy_(self._second_bias(self.parameters))
+            for name, p in made.named_parameters():
+                p.copy_(theirs[name])
         return made
 
     def _torch_layer(self) -> nn.RNNBase:
-        made: nn.RNNBase = self.module(self.inputs, self.hidden, dtype=self.dtype)  # type: ignore[call-arg]
+        kind: Any = self.module
+        made: nn.RNNBase = kind(self.inputs, self.hidden, dtype=self.dtype)
         return made
 
     @classmethod
@@ -210,16 +213,14 @@ class Recurrent:
         for name, plain in (("num_layers", 1), ("bidirectional", False), ("proj_size", 0)):
             if getattr(module, name) != plain:
                 raise ConfigError(f"{name} must be {plain}, got {getattr(module, name)}")
-        weight = module.weight_ih_l0
-        made = cls(module.input_size, module.hidden_size, dtype=weight.dtype, **settings)
-        with torch.no_grad():
-            own = made.parameters
-            own["W_xh"].copy_(made._ordered(weight))
-            own["W_hh"].copy_(made._ordered(module.weight_hh_l0))
-            zero = torch.zeros_like(own["b"])
-            first = module.bias_ih_l0 if module.bias else zero
-            second = module.bias_hh_l0 if module.bias else zero
-            made._take_biases(made._ordered(first), made._ordered(second))
+        theirs = {name: p.detach() for name, p in module.named_parameters()}
+        kind = theirs["weight_ih_l0"].dtype
+        made = cls(module.input_size, module.hidden_size, dtype=kind, **settings)
+        none = torch.zeros_like(made.parameters["b"])
+        for own, name in (("W_xh", "weight_ih_l0"), ("W_hh", "weight_hh_l0")):
+            made.parameters[own].copy_(made._ordered(theirs[name]))
+        biases = (theirs.get(name, none) for name in ("bias_ih_l0", "bias_hh_l0"))
+        made._take_biases(*map(made._ordered, biases))
         return made
 
     def torch_names(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:

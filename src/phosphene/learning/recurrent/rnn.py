@@ -91,7 +91,8 @@ class RNN(Recurrent):
 
     def jacobian(self, t: int) -> Tensor:
         """dh_t/dh_(t-1) = diag(f'(a_t)) W_hh of each example (n, hidden, hidden)."""
-        return self.slopes[t][:, :, None] * self.parameters["W_hh"]
+        found: Tensor = self.slopes[t][:, :, None] * self.parameters["W_hh"]
+        return found
 
     def _torch_layer(self) -> nn.RNNBase:
         if self.activation == "sigmoid":

@@ -1,4 +1,4 @@
-"""What repeated multiplication by one matrix does: to states on the way, to gradients on the way back."""
+"""What multiplying by one matrix again and again does to states, and to gradients coming back."""
 
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,8 @@ def power_iteration(W: Tensor, steps: int = 1000, *, seed: int = 0) -> tuple[Ten
 
 def growth(W: Tensor) -> Tensor:
     """The largest singular value: how much longer W can make a vector in one step."""
-    return torch.linalg.svdvals(_square(W))[0]
+    found: Tensor = torch.linalg.svdvals(_square(W))[0]
+    return found
 
 
 def spectral_radius(W: Tensor) -> Tensor:
@@ -64,7 +65,8 @@ def spectral_radius(W: Tensor) -> Tensor:
 
     It is the same as :func:`growth` for normal W, less for others, and bounds no finite power.
     """
-    return torch.linalg.eigvals(_square(W)).abs().max()
+    found: Tensor = torch.linalg.eigvals(_square(W)).abs().max()
+    return found
 
 
 def growth_bound(W: Tensor, gamma: float, lag: int) -> Tensor:
@@ -98,13 +100,16 @@ def eigenvector_form(values: Tensor, vectors: Tensor) -> Tensor:
     Q^-1 is Q^T (or, of complex Q, its conjugate) exactly for normal W, W W^T = W^T W, of which the
     symmetric ones are the best known.
     """
-    return vectors @ torch.diag(values) @ torch.linalg.inv(vectors)
+    W: Tensor = vectors @ torch.diag(values) @ torch.linalg.inv(vectors)
+    return W
 
 
 def normality_gap(W: Tensor) -> Tensor:
     """|W W^T - W^T W|, 0 for normal W alone."""
     _square(W)
-    return (W @ W.T - W.T @ W).norm()
+    gap: Tensor = W @ W.T - W.T @ W
+    length: Tensor = gap.norm()
+    return length
 
 
 def _square(W: Tensor) -> Tensor:

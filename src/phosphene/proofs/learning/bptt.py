@@ -20,9 +20,10 @@ from phosphene.proofs.proof import Proof, Row, Wrong, equal
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "L = sum_t L_t, so that dL/dW = sum_t dL_t/dW, and dL_t/dW = sum_(k<=t) dL_t/dh_t (prod_(k<j<=t) "
-    "dh_j/dh_(j-1)) d+h_k/dW with dh_j/dh_(j-1) = diag(f'(a_j)) W_hh. One pass from the last time to "
-    "the first adds all of it up: dL/dh_t = dL_t/dh_t + W_hh^T dL/da_(t+1), dL/da_t = dL/dh_t f'(a_t)."
+    "L = sum_t L_t, so that dL/dW = sum_t dL_t/dW, and dL_t/dW = sum_(k<=t) dL_t/dh_t "
+    "(prod_(k<j<=t) dh_j/dh_(j-1)) d+h_k/dW with dh_j/dh_(j-1) = diag(f'(a_j)) W_hh. One pass "
+    "from the last time to the first adds all of it up: dL/dh_t = dL_t/dh_t + W_hh^T dL/da_(t+1), "
+    "dL/da_t = dL/dh_t f'(a_t)."
 )
 _T, _N = 8, 3
 
@@ -51,15 +52,28 @@ def prove(
         each = gradients_of_each_loss(layer, dy)
         layer.backward(dy)
         whole = layer.grads["W_hh"]
-        rows.append(equal(f"{name}: one pass less the sum over losses", _gap(whole, formula(each)), 0, 1e-12))
+        rows.append(
+            equal(
+                f"{name}: one pass less the sum over losses", _gap(whole, formula(each)), 0, 1e-12
+            )
+        )
         if isinstance(layer, RNN):
             paths = [gradient_by_paths(layer, dy, t) for t in range(_T)]
-            rows.append(equal(f"{name}: less the sum over losses and paths", _gap(whole, formula(paths)), 0, 1e-12))
+            rows.append(
+                equal(
+                    f"{name}: less the sum over losses and paths",
+                    _gap(whole, formula(paths)),
+                    0,
+                    1e-12,
+                )
+            )
         if not isinstance(layer, RNN) or layer.activation != "sigmoid":
             peer = layer.to_torch()
-            (peer(x)[0] * dy).sum().backward()  # type: ignore[no-untyped-call]
+            (peer(x)[0] * dy).sum().backward()
             found = layer.torch_names(layer.grads)
-            gap = max(_gap(found[n], p.grad) for n, p in peer.named_parameters() if p.grad is not None)
+            gap = max(
+                _gap(found[n], p.grad) for n, p in peer.named_parameters() if p.grad is not None
+            )
             rows.append(equal(f"{name}: all gradients less autograd's", gap, 0, 1e-12))
     return Proof("bptt", "Backpropagation through time", _STATEMENT, rows)
 

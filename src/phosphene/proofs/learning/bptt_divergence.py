@@ -20,10 +20,11 @@ from phosphene.proofs.proof import Proof, Row, Wrong, above, below
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "|dh_t/dh_k| <= (gamma s)^(t-k), s the largest singular value of W_hh, gamma = max f': 1 for tanh, "
-    "1/4 for sigmoid. So gamma s < 1 is sufficient for gradients to vanish, and gamma s > 1 is "
-    "necessary for them to explode, not sufficient: where f is saturated they vanish all the same. "
-    "The largest |eigenvalue| bounds nothing at a finite t: W that is not normal may stretch first."
+    "|dh_t/dh_k| <= (gamma s)^(t-k), s the largest singular value of W_hh, gamma = max f': 1 for "
+    "tanh, 1/4 for sigmoid. So gamma s < 1 is sufficient for gradients to vanish, and gamma s > 1 "
+    "is necessary for them to explode, not sufficient: where f is saturated they vanish all the "
+    "same. The largest |eigenvalue| bounds nothing at a finite t: W that is not normal may "
+    "stretch first."
 )
 Bound = Callable[[Tensor, float, int], Tensor]
 _T = 20
@@ -44,7 +45,9 @@ def prove(seed: int = 0, *, formula: Bound = growth_bound) -> Proof:
     """
     rows: list[Row] = []
     for name in ("tanh", "sigmoid", "relu"):
-        rows.append(below(f"{name}: worst |dh_t/dh_k| / bound", _worst(name, seed, formula), 1, 1e-9))
+        rows.append(
+            below(f"{name}: worst |dh_t/dh_k| / bound", _worst(name, seed, formula), 1, 1e-9)
+        )
     # Not normal: both eigenvalues 1/2, and yet a stretch in the first steps.
     W = torch.tensor([[0.5, 4.0], [0.0, 0.5]], dtype=torch.float64)
     layer = _still(W)
@@ -63,7 +66,9 @@ def prove(seed: int = 0, *, formula: Bound = growth_bound) -> Proof:
         above("saturated: gamma s", growth(saturated.parameters["W_hh"]), 2.5),
         below("saturated: |dh_20/dh_0|", _norm(saturated, _T), 1e-12),
     ]
-    small = _still(0.9 * torch.linalg.qr(torch.randn(4, 4, generator=generator(seed), dtype=torch.float64))[0])
+    small = _still(
+        0.9 * torch.linalg.qr(torch.randn(4, 4, generator=generator(seed), dtype=torch.float64))[0]
+    )
     rows.append(below("gamma s = 0.9: |dh_20/dh_0|", _norm(small, _T), 0.9**_T, 1e-9))
     figure = {"x": torch.arange(1, _T + 1), "|dh_t/dh_0|, not normal": torch.tensor(lengths)}
     return Proof("bptt-divergence", "Vanishing and exploding gradients", _STATEMENT, rows, figure)
@@ -95,7 +100,8 @@ def _still(W: Tensor, bias: float = 0.0) -> RNN:
 
 
 def _norm(layer: RNN, lag: int) -> Tensor:
-    return torch.linalg.matrix_norm(jacobian_product(layer, 0, lag), 2)
+    found: Tensor = torch.linalg.matrix_norm(jacobian_product(layer, 0, lag), 2)
+    return found
 
 
 def _by_eigenvalues(W: Tensor, gamma: float, lag: int) -> Tensor:

@@ -12,8 +12,8 @@ from phosphene.proofs.proof import Proof, Wrong, below, equal
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "If |g| > c: g <- c g / |g|. Else g stays. So g <- min(1, c / (|g| + 1e-6)) g: never longer than "
-    "before nor than c, and of the same direction. 1e-6 is torch's."
+    "If |g| > c: g <- c g / |g|. Else g stays. So g <- min(1, c / (|g| + 1e-6)) g: never longer "
+    "than before nor than c, and of the same direction. 1e-6 is torch's."
 )
 _C = 1.0
 
@@ -44,8 +44,18 @@ def prove(seed: int = 0, *, formula: Callable[[Tensor, float], Tensor] = clip_fa
         clip_gradient_norm(own, _C)
         rows += [
             equal(f"|g| = {length:g}: less torch's", (found - peer.grad).norm() / length, 0, 1e-12),
-            equal(f"|g| = {length:g}: clip_gradient_norm less torch's", (own[0] - peer.grad).norm(), 0, 0),
-            equal(f"|g| = {length:g}: cosine of the angle", torch.cosine_similarity(found, gradient, 0), 1, 1e-12),
+            equal(
+                f"|g| = {length:g}: clip_gradient_norm less torch's",
+                (own[0] - peer.grad).norm(),
+                0,
+                0,
+            ),
+            equal(
+                f"|g| = {length:g}: cosine of the angle",
+                torch.cosine_similarity(found, gradient, 0),
+                1,
+                1e-12,
+            ),
             below(f"|g| = {length:g}: norm after", found.norm(), min(length, _C), 1e-12),
         ]
     return Proof("clipping-condition", "Clipping of gradients", _STATEMENT, rows)

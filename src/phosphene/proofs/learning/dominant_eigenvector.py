@@ -18,8 +18,8 @@ __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
     "W = Q L Q^-1 for any diagonalizable W, so that h_t = W^t h_1 = Q L^t Q^-1 h_1 turns into the "
-    "eigenvector of the largest |lambda|; the angle falls by |lambda_2 / lambda_1| a step. Q^-1 = Q^T "
-    "only where W is normal, W W^T = W^T W, as symmetric W are."
+    "eigenvector of the largest |lambda|; the angle falls by |lambda_2 / lambda_1| a step. Q^-1 = "
+    "Q^T only where W is normal, W W^T = W^T W, as symmetric W are."
 )
 
 
@@ -53,10 +53,22 @@ def prove(
         off = _sine(linear_states(W, h, 120), Q[:, 0])
         rows += [
             equal(f"{name}: W less its form", gap, 0, 1e-12),
-            equal(f"{name}: W^10 h less its form", (linear_states(W, h, 10)[-1] - tenth).abs().max(), 0, 1e-10),
+            equal(
+                f"{name}: W^10 h less its form",
+                (linear_states(W, h, 10)[-1] - tenth).abs().max(),
+                0,
+                1e-10,
+            ),
             equal(f"{name}: eigenvalue found", value, 1.1, 1e-10),
-            equal(f"{name}: angle to the eigenvector, sine", _sine(vector[None], Q[:, 0])[0], 0, 1e-7),
-            equal(f"{name}: factor of the angle a step", (off[120] / off[80]) ** (1 / 40), 0.9 / 1.1, 1e-3),
+            equal(
+                f"{name}: angle to the eigenvector, sine", _sine(vector[None], Q[:, 0])[0], 0, 1e-7
+            ),
+            equal(
+                f"{name}: factor of the angle a step",
+                (off[120] / off[80]) ** (1 / 40),
+                0.9 / 1.1,
+                1e-3,
+            ),
         ]
         gap = normality_gap(W)
         rows.append(
@@ -70,7 +82,8 @@ def prove(
 def _sine(states: Tensor, direction: Tensor) -> Tensor:
     """Of the angle to a direction of length 1, from what is left at right angles to it."""
     along = (states @ direction)[:, None] * direction
-    return (states - along).norm(dim=1) / states.norm(dim=1)
+    sine: Tensor = (states - along).norm(dim=1) / states.norm(dim=1)
+    return sine
 
 
 def _transposed(values: Tensor, vectors: Tensor) -> Tensor:

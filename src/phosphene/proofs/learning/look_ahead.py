@@ -12,9 +12,10 @@ from phosphene.proofs.proof import Proof, Wrong, above, equal
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "v <- a v - e g(theta + a v), theta <- theta + v. torch.optim.SGD(nesterov=True) holds the point "
-    "ahead, phi = theta + a v, at every step, and takes its gradient there; with it, and v = -e b, "
-    "its step b <- a b + g(phi), phi <- phi - e (g(phi) + a b) is the same step, while e stays."
+    "v <- a v - e g(theta + a v), theta <- theta + v. torch.optim.SGD(nesterov=True) holds the "
+    "point ahead, phi = theta + a v, at every step, and takes its gradient there; with it, and v "
+    "= -e b, its step b <- a b + g(phi), phi <- phi - e (g(phi) + a b) is the same step, while e "
+    "stays."
 )
 _A, _E, _STEPS = 0.9, 0.05, 100
 

@@ -12,9 +12,10 @@ from phosphene.proofs.proof import Proof, Wrong, below, equal
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "(i, f, o, g) = (sigmoid, sigmoid, sigmoid, tanh)(W_xh x_t + W_hh h_(t-1) + b), c_t = f c_(t-1) + "
-    "i g, h_t = o tanh(c_t). torch holds the rows in the order i, f, g, o. Along the cell "
-    "dc_t/dc_(t-1) = f: with f = 1 and i = 0, dc_t/dc_0 = 1 for all t; with f = sigmoid(1), 0.73^t."
+    "(i, f, o, g) = (sigmoid, sigmoid, sigmoid, tanh)(W_xh x_t + W_hh h_(t-1) + b), c_t = f "
+    "c_(t-1) + i g, h_t = o tanh(c_t). torch holds the rows in the order i, f, g, o. Along the "
+    "cell dc_t/dc_(t-1) = f: with f = 1 and i = 0, dc_t/dc_0 = 1 for all t; with f = sigmoid(1), "
+    "0.73^t."
 )
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 _T = 100
@@ -49,13 +50,27 @@ def prove(seed: int = 0, *, formula: Step = lstm_step) -> Proof:
     layer.backward(dy)
     (peer(x)[0] * dy).sum().backward()
     gradients = layer.torch_names(layer.grads)
-    gap = max(float((gradients[n] - p.grad).abs().max()) for n, p in peer.named_parameters())
+    gap = max(
+        float((gradients[n] - p.grad).abs().max())
+        for n, p in peer.named_parameters()
+        if p.grad is not None
+    )
     rows = [
-        equal("the step less torch.nn.LSTM, 20 times", (torch.stack(states) - expected).abs().max(), 0, 1e-12),
+        equal(
+            "the step less torch.nn.LSTM, 20 times",
+            (torch.stack(states) - expected).abs().max(),
+            0,
+            1e-12,
+        ),
         equal("the layer less torch.nn.LSTM", (found - expected).abs().max(), 0, 1e-12),
         equal("all its gradients less autograd's", gap, 0, 1e-12),
         equal("f = 1, i = 0: dc_100/dc_0", _kept(formula, 1e3, -1e3), 1, 0),
-        equal("f = sigmoid(1): dc_100/dc_0", _kept(formula, 1.0, -1e3), torch.sigmoid(torch.tensor(1.0)).double() ** _T, 1e-18),
+        equal(
+            "f = sigmoid(1): dc_100/dc_0",
+            _kept(formula, 1.0, -1e3),
+            torch.sigmoid(torch.tensor(1.0)).double() ** _T,
+            1e-18,
+        ),
         below("f = sigmoid(0): dc_100/dc_0", _kept(formula, 0.0, -1e3), 1e-30),
     ]
     return Proof("lstm-cell", "The cell of an LSTM", _STATEMENT, rows)
@@ -78,6 +93,7 @@ def _in_torchs_order(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
 
 
 WRONG = Wrong(
-    "rows that lie as i, f, o, g (the notes' order) read as i, f, g, o (torch's): o and g change places",
+    "rows that lie as i, f, o, g (the notes' order) read as i, f, g, o (torch's): o and g change "
+    "places",
     {"formula": _in_torchs_order},
 )

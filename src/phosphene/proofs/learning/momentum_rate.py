@@ -17,10 +17,10 @@ from phosphene.proofs.proof import Proof, Row, Wrong, above, below, equal
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "v <- a v - e g, theta <- theta + v, so that v_t = -sum_s a^(t-s) e_s g_s: each gradient with the "
-    "lr of its own time. torch has v <- a v + g, theta <- theta - e v, which is the same only while e "
-    "stays. On quadratics with condition kappa, a = rate^2 and rate = (sqrt kappa - 1) / (sqrt kappa "
-    "+ 1) a step, where plain descent has (kappa - 1) / (kappa + 1) at best."
+    "v <- a v - e g, theta <- theta + v, so that v_t = -sum_s a^(t-s) e_s g_s: each gradient with "
+    "the lr of its own time. torch has v <- a v + g, theta <- theta - e v, which is the same only "
+    "while e stays. On quadratics with condition kappa, a = rate^2 and rate = (sqrt kappa - 1) / "
+    "(sqrt kappa + 1) a step, where plain descent has (kappa - 1) / (kappa + 1) at best."
 )
 Step = Callable[..., tuple[Tensor, Tensor]]
 

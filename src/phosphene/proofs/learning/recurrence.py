@@ -41,7 +41,12 @@ def prove(seed: int = 0, *, formula: Callable[..., Tensor] = rnn_step) -> Proof:
         layer = RNN.from_torch(peer)
         found = _states(x, layer, f, formula)
         rows += [
-            equal(f"{name}: formula less torch.nn.RNN, 20 steps", (found - expected).abs().max(), 0, 1e-12),
+            equal(
+                f"{name}: formula less torch.nn.RNN, 20 steps",
+                (found - expected).abs().max(),
+                0,
+                1e-12,
+            ),
             equal(f"{name}: layer less torch.nn.RNN", (layer(x) - expected).abs().max(), 0, 1e-12),
         ]
     own = RNN(3, 6, activation="sigmoid", seed=seed, dtype=torch.float64)

@@ -1,6 +1,7 @@
 """Two forms of truncated backpropagation through time, and what they leave out."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -15,10 +16,10 @@ from phosphene.proofs.proof import Proof, Wrong, above, below, equal
 __all__ = ["WRONG", "prove"]
 
 _STATEMENT = (
-    "Windowed: dL_t/dW ~ sum_(t-kappa<k<=t) dL_t/dh_t (prod_j dh_j/dh_(j-1)) d+h_k/dW, every loss over "
-    "its own last kappa times. Chunked (k1, k2): every k1 times the losses of the last k1 go back "
-    "over k2 times; k1 = k2 cuts a sequence and detaches. k1 = 1, k2 = kappa is windowed; kappa >= T "
-    "is the full gradient; the bias of both falls with kappa."
+    "Windowed: dL_t/dW ~ sum_(t-kappa<k<=t) dL_t/dh_t (prod_j dh_j/dh_(j-1)) d+h_k/dW, every loss "
+    "over its own last kappa times. Chunked (k1, k2): every k1 times the losses of the last k1 go "
+    "back over k2 times; k1 = k2 cuts a sequence and detaches. k1 = 1, k2 = kappa is windowed; "
+    "kappa >= T is the full gradient; the bias of both falls with kappa."
 )
 _T = 24
 Cut = Callable[[Recurrent, Tensor, int], Tensor]
@@ -60,7 +61,9 @@ def prove(seed: int = 0, *, formula: Cut = windowed) -> Proof:
         paths = torch.stack([gradient_by_paths(layer, dy, t, kappa) for t in range(_T)]).sum(0)
         rows += [
             equal(f"windowed, kappa = {kappa}: less the paths", off(cut(kappa), paths), 0, 1e-12),
-            equal(f"chunked (1, {kappa}): less windowed", off(chunks(1, kappa), cut(kappa)), 0, 1e-12),
+            equal(
+                f"chunked (1, {kappa}): less windowed", off(chunks(1, kappa), cut(kappa)), 0, 1e-12
+            ),
         ]
     windows = [off(cut(k)) for k in (1, 2, 4, 8, 16)]
     pieces = [off(chunks(k, k)) for k in (1, 2, 4, 8, 16)]
@@ -70,7 +73,7 @@ def prove(seed: int = 0, *, formula: Cut = windowed) -> Proof:
         above("chunked (4, 4) less windowed with kappa = 4", off(chunks(4, 4), cut(4)), 1e-3),
     ]
     for name, bias in (("windowed", windows), ("chunked (k, k)", pieces)):
-        largest = max(b / a for a, b in zip(bias, bias[1:], strict=False))
+        largest = max(b / a for a, b in pairwise(bias))
         rows.append(below(f"{name}: largest ratio of biases, kappa doubled", largest, 1))
     figure = {
         "x": torch.tensor([1, 2, 4, 8, 16]),
@@ -85,7 +88,8 @@ def _detached(layer: Recurrent, dy: Tensor, kappa: int) -> Tensor:
 
 
 WRONG = Wrong(
-    "chunks of kappa that are detached, taken for a window of kappa of every loss: the first loss of "
+    "chunks of kappa that are detached, taken for a window of kappa of every loss: the first loss "
+    "of "
     "a chunk goes back over one time, not kappa",
     {"formula": _detached},
 )

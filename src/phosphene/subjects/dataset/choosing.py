@@ -51,7 +51,7 @@ def select(
     if fitting:
         return replace(min(fitting, key=lambda r: _distance(_event_of(r), event)), **about)
     notes = f"no recipe of {system} is for {_IN_WORDS[kind]}: these are the constructor's defaults"
-    others = {r.name for r in recipes() if r.system == system and kind_of(_event_of(r)) == kind}
+    others = {r.name for r in recipes(system) if kind_of(_event_of(r)) == kind}
     if others:
         notes += f" (--recipe {', '.join(sorted(others))} has settings for them)"
     return replace(

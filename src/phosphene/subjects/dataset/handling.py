@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phosphene.catalog.recipe import Recipe
 from phosphene.evaluate.score import Score
 from phosphene.subjects.dataset.choosing import select
 from phosphene.subjects.dataset.kind import KIND
 from phosphene.subjects.handling import Handling
-from phosphene.subjects.plan import Request
 from phosphene.subjects.results import Comparison, Evaluation, Sampled
-from phosphene.train.folder import Run
+
+if TYPE_CHECKING:
+    from phosphene.subjects.plan import Request
+    from phosphene.train.folder import Run
 
 __all__ = ["Datasets"]
 
@@ -25,13 +27,13 @@ class Datasets(Handling):
         """The recipe for those data, or for the nearest of their kind."""
         return select(system, address, name)
 
-    def open(self, ask: Request) -> Any:
+    def open(self, ask: "Request") -> Any:
         """The splits of a training that begins."""
         from phosphene.subjects.dataset.subject import open_dataset
 
         return open_dataset(ask)
 
-    def reopen(self, ask: Request, run: Run, record: dict[str, Any]) -> Any:
+    def reopen(self, ask: "Request", run: "Run", record: dict[str, Any]) -> Any:
         """The splits of a training that goes on."""
         from phosphene.subjects.dataset.subject import reopen_dataset
 
@@ -41,20 +43,20 @@ class Datasets(Handling):
         """A name, or that of a Dataset."""
         return value if isinstance(value, str) else str(value.name)
 
-    def evaluate(self, run: Run, *, seed: int, progress: Any, **options: Any) -> Evaluation:
+    def evaluate(self, run: "Run", *, seed: int, progress: Any, **options: Any) -> Evaluation:
         """Likelihoods, reconstructions, codes and samples, as far as the model has them."""
         from phosphene.subjects.dataset.evaluating import evaluate_on_data
 
         return evaluate_on_data(run, seed=seed, progress=progress, **options)
 
-    def report(self, run: Run, scores: Mapping[str, Score], *, seed: int) -> Path:
+    def report(self, run: "Run", scores: Mapping[str, Score], *, seed: int) -> Path:
         """Scores, curves, samples, codes."""
         from phosphene.subjects.dataset.report import write_report
 
         return write_report(run, scores, seed=seed)
 
     def sample(
-        self, run: Run, *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
+        self, run: "Run", *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
     ) -> Sampled:
         """Pictures, texts, sounds, tables or arrays."""
         from phosphene.subjects.dataset.sampling import draw_and_write
@@ -71,7 +73,7 @@ class Datasets(Handling):
         self,
         where: Path,
         systems: Sequence[str],
-        runs: Sequence[Sequence[Run]],
+        runs: Sequence[Sequence["Run"]],
         scores: Sequence[Sequence[Mapping[str, Score]]],
         about: Mapping[str, Any],
         checked: Any,

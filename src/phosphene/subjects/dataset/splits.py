@@ -71,7 +71,7 @@ def context_for(dataset: Dataset, recipe: Recipe) -> ContextSpec | None:
     if not recipe.context:
         return None
     available = dataset.context
-    fitting = (r.on for r in recipes() if r.system == recipe.system and r.context)
+    fitting = (r.on for r in recipes(recipe.system) if r.context)
     fit = next((data for data in fitting if data and data != dataset.name), "")
     hint = f"; {fit!r} has" if fit else ""
     if dataset.columns:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phosphene.catalog.recipe import Recipe
 from phosphene.core.environment import called
@@ -11,9 +11,11 @@ from phosphene.evaluate.score import Score
 from phosphene.subjects.environment.choosing import select_for
 from phosphene.subjects.environment.kind import KIND
 from phosphene.subjects.handling import Handling
-from phosphene.subjects.plan import Request
 from phosphene.subjects.results import Comparison, Evaluation, Sampled
-from phosphene.train.folder import Run
+
+if TYPE_CHECKING:
+    from phosphene.subjects.plan import Request
+    from phosphene.train.folder import Run
 
 __all__ = ["Environments"]
 
@@ -27,13 +29,13 @@ class Environments(Handling):
         """The recipe for that environment, or for any other."""
         return select_for(system, address, name)
 
-    def open(self, ask: Request) -> Any:
+    def open(self, ask: "Request") -> Any:
         """The environment of a training that begins."""
         from phosphene.subjects.environment.subject import open_environment
 
         return open_environment(ask)
 
-    def reopen(self, ask: Request, run: Run, record: dict[str, Any]) -> Any:
+    def reopen(self, ask: "Request", run: "Run", record: dict[str, Any]) -> Any:
         """The environment of a training that goes on."""
         from phosphene.subjects.environment.subject import reopen_environment
 
@@ -43,7 +45,7 @@ class Environments(Handling):
         """The name of an environment that was handed over."""
         return called(value)
 
-    def evaluate(self, run: Run, *, seed: int, progress: Any, **options: Any) -> Evaluation:
+    def evaluate(self, run: "Run", *, seed: int, progress: Any, **options: Any) -> Evaluation:
         """Whole episodes, beside those of random actions."""
         from phosphene.subjects.environment.evaluating import evaluate_in_environment
 
@@ -56,14 +58,14 @@ class Environments(Handling):
             progress=progress,
         )
 
-    def report(self, run: Run, scores: Mapping[str, Score], *, seed: int) -> Path:
+    def report(self, run: "Run", scores: Mapping[str, Score], *, seed: int) -> Path:
         """An episode to watch, how it learned, what it values."""
         from phosphene.subjects.environment.report import report_with_film
 
         return report_with_film(run, scores, seed=seed)
 
     def sample(
-        self, run: Run, *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
+        self, run: "Run", *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
     ) -> Sampled:
         """An agent draws no samples."""
         raise RunError(
@@ -81,7 +83,7 @@ class Environments(Handling):
         self,
         where: Path,
         systems: Sequence[str],
-        runs: Sequence[Sequence[Run]],
+        runs: Sequence[Sequence["Run"]],
         scores: Sequence[Sequence[Mapping[str, Score]]],
         about: Mapping[str, Any],
         checked: Any,

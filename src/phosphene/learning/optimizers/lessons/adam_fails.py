@@ -42,12 +42,12 @@ def demonstrate(
         numbers[f"{kind.__name__}: x at the end"] = path[-1]
         numbers[f"{kind.__name__}: regret a step"] = regret[-1]
     text = (
-        f"On [-1, 1] the functions {slope:g}x, -x, -x come in turn. Together they rise, so that x = -1 "
-        f"is best. Adam divides each slope by a running root mean square: the slope {slope:g} is "
-        "divided by about itself and moves x one unit to the left, and the two slopes -1, whose "
-        "divisor has forgotten it, move x more than one unit to the right. Adam ends at the worst "
-        "point and loses the same amount at every step for ever. AMSGrad keeps the largest divisor "
-        "and ends at -1."
+        f"On [-1, 1] the functions {slope:g}x, -x, -x come in turn. Together they rise, so that x "
+        "= -1 is best. Adam divides each slope by a running root mean square: the slope "
+        f"{slope:g} is divided by about itself and moves x one unit to the left, and the two "
+        "slopes -1, whose divisor has forgotten it, move x more than one unit to the right. Adam "
+        "ends at the worst point and loses the same amount at every step for ever. AMSGrad keeps "
+        "the largest divisor and ends at -1."
     )
     panels = [
         Curves(title="where x goes", x="step", y="x", lines=lines, log="x"),

@@ -38,9 +38,10 @@ def demonstrate(
         epochs: Passes over the examples.
     """
     digits = data.load("digits", "train")
+    assert digits.y is not None
+    assert digits.event.levels is not None
     x = digits.x.flatten(1).double() / digits.event.levels
     x = torch.cat([x, torch.ones(len(x), 1, dtype=torch.float64)], 1)
-    assert digits.y is not None
     y = (digits.y % 2).double()
     each = _gradients(torch.zeros(x.shape[1], dtype=torch.float64), x, y)
     full, n = each.mean(0), len(x)
@@ -64,11 +65,12 @@ def demonstrate(
         "mean of all gradients less the full one, in standard errors": bias[0],
     } | {f"last loss of {name}": values[1][-1] for name, values in lines.items()}
     text = (
-        "Odd digits are told from even ones by logistic regression. The gradient of a mini-batch is "
-        "right on average whatever its size, and its variance falls as 1 / m: twice the work halves "
-        "it. (It falls a little faster when the batch is a good part of all examples, since none is "
-        "drawn twice.) On the right all sizes see the same number of examples: small batches make "
-        "more steps, with more noise, and are ahead long before a full pass has made its next step."
+        "Odd digits are told from even ones by logistic regression. The gradient of a mini-batch "
+        "is right on average whatever its size, and its variance falls as 1 / m: twice the work "
+        "halves it. (It falls a little faster when the batch is a good part of all examples, "
+        "since none is drawn twice.) On the right all sizes see the same number of examples: "
+        "small batches make more steps, with more noise, and are ahead long before a full pass "
+        "has made its next step."
     )
     panels = [
         Curves(

@@ -57,9 +57,11 @@ def demonstrate(
     """
     numbers: dict[str, Any] = {}
     panels: list[Any] = []
-    for which, (name, hill) in enumerate(
-        (("quadratic", Quadratic(kappa)), ("valley", Rosenbrock()))
-    ):
+    hills: dict[str, Quadratic | Rosenbrock] = {
+        "quadratic": Quadratic(kappa),
+        "valley": Rosenbrock(),
+    }
+    for which, (name, hill) in enumerate(hills.items()):
         paths = {}
         for title, (*rates, make) in _MAKERS.items():
             paths[title] = _path(hill, make, lr or rates[which] or 1 / kappa, momentum, steps)
@@ -67,10 +69,9 @@ def demonstrate(
         away = {title: (path - best).norm(dim=1) for title, path in paths.items()}
         panels += [
             Points(
-                title=f"{name}: paths",
+                title=f"{name}: paths to ({hill.best[0]:g}, {hill.best[1]:g})",
                 x="x",
                 y="y",
-                sets={"lowest": best[None]},
                 lines={title: _seen(path) for title, path in paths.items()},
             ),
             Curves(
@@ -91,12 +92,13 @@ def demonstrate(
     numbers["rate of momentum at best, (sqrt kappa - 1) / (sqrt kappa + 1)"] = fast
     text = (
         f"Eight optimizers from one point. On a quadratic with curvatures 1 and {kappa:g}, plain "
-        "descent must take the step that the steep direction allows, and creeps along the flat one; "
-        "momentum adds up what points the same way, and swings. The last five divide by the size of "
-        "gradients, so that both directions look alike to them, and they go diagonally; their lr is "
-        "a length. With a fixed lr RMSProp ends in small jumps around the lowest point. In the bent "
-        "valley plain descent stays far behind. AdamW shrinks the parameters, which keeps it a "
-        "little off a lowest point that is not 0. A path that leaves the picture has diverged."
+        "descent must take the step that the steep direction allows, and creeps along the flat "
+        "one; momentum adds up what points the same way, and swings. The last five divide by the "
+        "size of gradients, so that both directions look alike to them: they set out diagonally, "
+        "and their lr is a length. In the bent valley plain descent stays far behind, and RMSProp "
+        "jumps from wall to wall: divided by small gradients, its steps stay as long as its lr "
+        "says. AdamW shrinks the parameters, which holds it back from a lowest point that is not "
+        "0. A path that leaves the picture has diverged."
     )
     return Lesson(title="Eight ways down", text=text, numbers=numbers, panels=panels)
 

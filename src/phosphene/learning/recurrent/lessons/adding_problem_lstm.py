@@ -57,11 +57,12 @@ def demonstrate(
         numbers[f"mean squared error of the {name} on 1,000 new sequences"] = found
     lines["saying 1"] = ([0, steps], [1 / 6, 1 / 6])
     text = (
-        f"Of {length} numbers, uniform on [0, 1], two are marked, and their sum is asked for at the "
-        "end. Saying 1 has a mean squared error of 1/6 = 0.167. The RNN stays there: what the last "
-        "loss says of a number far back is gone before it gets there. The LSTM stays there too, "
-        "until its cells have found the markers, and then falls below it within a few hundred steps. "
-        f"Its forget gates begin with a bias of {forget_bias:g}; with 1, as usual, it takes longer."
+        f"Of {length} numbers, uniform on [0, 1], two are marked, and their sum is asked for at "
+        "the end. Saying 1 has a mean squared error of 1/6 = 0.167. The RNN stays there: what the "
+        "last loss says of a number far back is gone before it gets there. The LSTM stays there "
+        "too, until its cells have found the markers, and then falls below it within a few "
+        f"hundred steps. Its forget gates begin with a bias of {forget_bias:g}; with 1, as usual, "
+        "it takes longer."
     )
     panels = [
         Curves(

@@ -55,29 +55,31 @@ def demonstrate(
     opened = LSTM(2, hidden, seed=seed, dtype=double)
     for name in ("W_xh", "W_hh"):
         opened.parameters[name].zero_()
-    opened.parameters["b"][: 2 * hidden] = torch.tensor([-1e3, 1e3], dtype=double).repeat_interleave(
-        hidden
-    )
+    opened.parameters["b"][: 2 * hidden] = torch.tensor(
+        [-1e3, 1e3], dtype=double
+    ).repeat_interleave(hidden)
     opened.forward(x)
-    opened.backward(torch.zeros(length, 8, hidden, dtype=double), torch.ones(8, hidden, dtype=double))
-    numbers = {f"{name}: part left after {length - 1} steps": v[-1] for name, (_, v) in reach.items()}
+    opened.backward(
+        torch.zeros(length, 8, hidden, dtype=double), torch.ones(8, hidden, dtype=double)
+    )
+    numbers = {
+        f"{name}: part left after {length - 1} steps": v[-1] for name, (_, v) in reach.items()
+    }
     numbers["f = 1, i = 0: dc_T/dc_0"] = float(opened.state_grads["c"].max())
     text = (
         "A gradient of length 1 is given to the last state, and its length at earlier inputs is "
-        "drawn, divided by that at the last. In a plain network it is multiplied by the same matrix "
-        "and by slopes below 1 at every step, and is soon gone. In an LSTM it goes back along the "
-        "cell, where a step multiplies it by the forget gate and by nothing else: a bias of 1 keeps "
-        "about 0.73 a step, a bias of 3 about 0.95. With f = 1 and i = 0 nothing is lost at all: "
-        "dc_T/dc_0 is exactly 1. Training opens and closes these gates; their biases decide whether "
-        "there is any gradient to begin with."
+        "drawn, divided by that at the last. In a plain network it is multiplied by the same "
+        "matrix and by slopes below 1 at every step, and is soon gone. In an LSTM it goes back "
+        "along the cell, where a step multiplies it by the forget gate and by nothing else: a "
+        "bias of 1 keeps about 0.73 a step, a bias of 3 about 0.95. (Gradients also go through h "
+        "and the gates, so that the line of bias 3 may rise.) With f = 1 and i = 0 nothing is "
+        "lost at all: dc_T/dc_0 is exactly 1. Training opens and closes these gates; their biases "
+        "decide whether there is any gradient to begin with."
     )
     panels = [
-        Curves(title="three layers", x="steps back", y="part of the gradient", log="y", lines=reach),
-        Curves(
-            title="LSTM: bias of the forget gate", x="steps back", y="part of the gradient", log="y",
-            lines=biases,
-        ),
-    ]  # fmt: skip
+        Curves(title=title, x="steps back", y="part of the gradient", log="y", lines=lines)
+        for title, lines in (("three layers", reach), ("LSTM: bias of the forget gate", biases))
+    ]
     return Lesson(title="How far gradients reach", text=text, numbers=numbers, panels=panels)
 
 
@@ -87,4 +89,4 @@ def _lengths(layer: Recurrent, x: torch.Tensor) -> list[float]:
     dy = torch.zeros_like(y)
     dy[-1] = torch.randn(dy[-1].shape, generator=generator(0), dtype=dy.dtype)
     dx = layer.backward(dy).flatten(1).norm(dim=1).flip(0)
-    return (dx / dx[0]).clamp(min=1e-30).tolist()
+    return [max(float(d), 1e-30) for d in dx / dx[0]]

@@ -67,13 +67,14 @@ def demonstrate(
     eigen = torch.linalg.eigvals(W)
     circle = torch.linspace(0, 2 * torch.pi, 100, dtype=torch.float64)
     text = (
-        f"A {size}x{size} matrix whose largest |eigenvalue| is {radius:g} and whose largest singular "
-        f"value is {float(growth(W)):.3g}. In the long run states turn into the dominant eigenvector "
-        f"and change by the factor {radius:g} a step, whatever they were. Gradients through t steps "
-        "are bounded by (gamma s)^t with the largest singular value s and the steepest slope gamma "
-        "of the activation. The bound is only a bound: eigenvalues decide the long run, a matrix "
-        "that is not normal may stretch before it shrinks, and activations that are saturated "
-        "shrink more than any bound says. The eigenvalue itself bounds nothing: its line is crossed."
+        f"A {size}x{size} matrix whose largest |eigenvalue| is {radius:g} and whose largest "
+        f"singular value is {float(growth(W)):.3g}. In the long run states turn into the dominant "
+        f"eigenvector and change by the factor {radius:g} a step, whatever they were. Gradients "
+        "through t steps are bounded by (gamma s)^t with the largest singular value s and the "
+        "steepest slope gamma of the activation. The bound is only a bound: eigenvalues decide "
+        "the long run, a matrix that is not normal may stretch before it shrinks, and activations "
+        "that are saturated shrink more than any bound says. The eigenvalue itself bounds "
+        "nothing: its line is crossed."
     )
     panels = [
         Points(
@@ -108,7 +109,8 @@ def _matrix(size: int, radius: float, skew: float, seed: int) -> Tensor:
     Q = torch.linalg.qr(torch.randn(size, size, generator=g, dtype=torch.float64))[0]
     values = radius * torch.linspace(1, 0.1, size, dtype=torch.float64)
     above = torch.randn(size, size, generator=g, dtype=torch.float64).triu(1) / size**0.5
-    return Q @ (torch.diag(values) + skew * above) @ Q.T
+    W: Tensor = Q @ (torch.diag(values) + skew * above) @ Q.T
+    return W
 
 
 def _reach(W: Tensor, activation: str, steps: int, seed: int) -> list[float]:

@@ -40,7 +40,7 @@ def demonstrate(
     dy = torch.randn(length, 16, hidden, generator=g, dtype=torch.float64)
     layer.backward(dy)
     full = layer.grads["W_hh"]
-    sizes = sorted({min(2**k, length) for k in range(12)} | {length})
+    sizes = sorted({round(length ** (k / 16)) for k in range(16)} | {min(8, length), length})
 
     def bias() -> float:
         return float((layer.grads["W_hh"] - full).norm() / full.norm())
@@ -51,20 +51,20 @@ def demonstrate(
         windows.append(bias())
         chunked(layer, dy, k, k)
         chunks.append(bias())
-    at = sizes.index(8) if 8 in sizes else 0
+    at = sizes.index(min(8, length))
     numbers = {
         f"bias, window of {sizes[at]}": windows[at],
         f"bias, chunks of {sizes[at]}": chunks[at],
         "bias, window of all": windows[-1],
     }
     text = (
-        "Two things are called truncated backpropagation. A window: the loss of every time goes back "
-        "over its own last kappa times. Chunks: the sequence is cut, and the state between two "
-        "pieces is detached; the first loss of a piece then goes back over one time only, the last "
-        "over all of them. The panels on the right show which loss (row) reaches which time "
-        "(column). Chunks of kappa lose more than a window of kappa, and cost less: one pass instead "
-        "of kappa. Both lose nothing once kappa is the whole sequence; what is lost falls as fast as "
-        "the network forgets, which --scale changes."
+        "Two things are called truncated backpropagation. A window: the loss of every time goes "
+        "back over its own last kappa times. Chunks: the sequence is cut, and the state between "
+        "two pieces is detached; the first loss of a piece then goes back over one time only, the "
+        "last over all of them. The panels on the right show which loss (row) reaches which time "
+        "(column). Chunks of kappa lose more than a window of kappa, and cost less: one pass "
+        "instead of kappa. Both lose nothing once kappa is the whole sequence; what is lost falls "
+        "as fast as the network forgets, which --scale changes."
     )
     panels = [
         Curves(
@@ -73,8 +73,8 @@ def demonstrate(
             y="part of its length",
             log="xy",
             lines={
-                "window of kappa": (sizes, [max(b, 1e-16) for b in windows]),
-                "chunks of kappa": (sizes, [max(b, 1e-16) for b in chunks]),
+                "window of kappa": (sizes[:-1], windows[:-1]),
+                "chunks of kappa": (sizes[:-1], chunks[:-1]),
             },
         ),
         Heat(title=f"window of {_CUT}", values=_reached(chunks=False), x="time k", y="loss t"),

@@ -1,0 +1,135 @@
+"""Lessons run on tables of one's own, show what they say, and refuse what they cannot take."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_iris
+
+from phosphene.api.learn import learn
+from phosphene.cli.main import main
+from phosphene.core.errors import PhospheneError
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory):
+    """Fisher's irises as somebody keeps them."""
+    found = load_iris()
+    path = tmp_path_factory.mktemp("tables") / "iris.csv"
+    rows = ["sepal length,sepal width,petal length,petal width,species"]
+    rows += [
+        ",".join(map(str, [*x, found.target_names[y]]))
+        for x, y in zip(found.data, found.target, strict=True)
+    ]
+    path.write_text("\n".join(rows) + "\n")
+    return f"csv:{path}"
+
+
+def test_setosa_can_be_separated_and_the_other_two_cannot(iris):
+    apart = learn("perceptron", data=iris, classes=("setosa", "virginica"))
+    assert apart.numbers["separates_training_examples"]
+    assert apart.numbers["mistakes"] <= apart.numbers["most_mistakes_by_margin_found"]
+    mixed = learn("perceptron", data=iris, passes=60)
+    assert not mixed.numbers["separates_training_examples"]
+    assert "versicolor and virginica" in mixed.title
+    pocket = learn("perceptron", data=iris, passes=60, pocket=True)
+    assert pocket.numbers["training_accuracy"] >= mixed.numbers["training_accuracy"]
+    assert mixed.numbers["xor_period_passes"] > 0
+
+
+def test_regressions_of_a_table(iris):
+    found = learn("logistic-regression", data=iris)
+    assert found.numbers["test_accuracy"] > 0.85
+    paths = learn("ridge-and-lasso", data=iris, target="petal width", examples=60)
+    assert paths.numbers["features"] == 3
+    assert paths.numbers["test_error_of_lasso"] < 0.2
+    assert "petal length" in paths.panels[0].lines
+
+
+def test_digits_are_the_default():
+    perceptron = learn("perceptron")
+    assert perceptron.title == "A perceptron between 3 and 9"
+    few = learn("ridge-and-lasso", penalties=8)
+    assert few.numbers["test_error_of_lasso"] < few.numbers["test_error_of_least_squares"]
+    digits = learn("logistic-regression", classes=("0", "1", "2"))
+    assert digits.numbers["test_accuracy"] > 0.97
+
+
+@pytest.mark.parametrize("parameter", ["mean", "variance", "probability", "rate"])
+def test_estimates_reach_the_bound(parameter):
+    found = learn("maximum-likelihood", parameter=parameter, examples=160)
+    assert found.numbers["variance_over_bound_from_160"] == pytest.approx(1, abs=0.12)
+    assert found.numbers["slope_of_log_error"] == pytest.approx(-0.5, abs=0.12)
+
+
+def test_the_others():
+    universal = learn("universal-approximation", activation="sigmoid", target="bump").numbers
+    assert universal["sup_error_sigmoid_128_units"] < 0.05 < universal["sup_error_x^2_128_units"]
+    activations = learn("activations", layers=10, width=16).numbers
+    assert activations["gradient_left_sigmoid"] < 1e-3 < activations["gradient_left_relu"]
+    assert learn("jensen", function="absolute", weight=0.3).numbers["gap"] > 0
+    assert learn("bayes", people=1000).numbers["ill_given_positive"] == pytest.approx(2 / 13)
+
+
+def test_the_command_writes_a_figure_and_numbers(iris, tmp_path, capsys):
+    out = tmp_path / "lesson"
+    code = main(
+        [
+            "learn",
+            "perceptron",
+            "--data",
+            iris,
+            "--classes",
+            "setosa",
+            "virginica",
+            "--out",
+            str(out),
+        ]
+    )
+    assert code == 0
+    assert (out / "figure.png").stat().st_size > 1000
+    told = json.loads((out / "numbers.json").read_text())
+    assert told["options"]["classes"] == ["setosa", "virginica"]
+    assert "setosa and virginica" in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("topic", "options", "said"),
+    [
+        ("perceptron", {"classes": ("3",)}, "classes must be 2 different, got 3"),
+        ("perceptron", {"classes": ("3", "3")}, "classes must be 2 different, got 3, 3"),
+        ("perceptron", {"classes": ("1", "2", "3")}, "classes must be 2 different"),
+        ("perceptron", {"classes": ("3", "nine")}, "unknown class of 'digits' 'nine'"),
+        ("perceptron", {"data": "ring8"}, "has no labels"),
+        ("perceptron", {"data": "moby-dick"}, "has no labels|learns from numbers"),
+        ("perceptron", {"data": "digit"}, "did you mean 'digits'"),
+        ("perceptron", {"passes": 0}, "passes must be at least 1"),
+        ("perceptron", {"pockets": True}, "did you mean 'pocket'"),
+        ("ridge-and-lasso", {"target": "64"}, "target must be a number from 0 to 63"),
+        ("ridge-and-lasso", {"target": "0"}, "the target is the same in all examples"),
+        ("ridge-and-lasso", {"data": "moby-dick"}, "learns from numbers"),
+        ("logistic-regression", {"classes": ("3",)}, "2 different ones or more"),
+        ("logistic-regression", {"alpha": 0.0}, "alpha must be above 0"),
+        ("maximum-likelihood", {"parameter": "median"}, "parameter must be 'mean'"),
+        ("universal-approximation", {"activation": "relo"}, "activation must be"),
+        ("jensen", {"weight": 1.5}, "weight must be"),
+        ("bayes", {"prior": 0.0}, "prior must be"),
+    ],
+)
+def test_bad_options_are_one_sentence(topic, options, said):
+    with pytest.raises(PhospheneError, match=said) as error:
+        learn(topic, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_column_offers_the_nearest(iris):
+    with pytest.raises(PhospheneError, match="did you mean 'petal width'"):
+        learn("ridge-and-lasso", data=iris, target="petal widht")
+
+
+def test_a_table_without_labels_says_how_to_name_them(tmp_path):
+    path = tmp_path / "numbers.csv"
+    np.savetxt(path, torch.randn(40, 3).numpy(), delimiter=",", header="a,b,c", comments="")
+    with pytest.raises(PhospheneError, match=r"csv:PATH\?label=COLUMN"):
+        learn("perceptron", data=f"csv:{path}")
