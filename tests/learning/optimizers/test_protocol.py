@@ -128,7 +128,7 @@ def test_parameters_begin_when_they_have_a_gradient(kind):
 @every
 def test_large_lists_are_taken_in_pieces(kind):
     """A list longer than the cache goes the way of its tensors alone."""
-    sizes = [1, 50_000, 3, 20_000, 20_000, 7]
+    sizes = [70_000, 1, 50_000, 3, 20_000, 20_000, 7]
     together = [torch.nn.Parameter(torch.ones(n)) for n in sizes]
     alone = [torch.nn.Parameter(torch.ones(n)) for n in sizes]
     optimizers = [kind([p], lr=0.1) for p in alone]
