@@ -1,7 +1,7 @@
 """The learning machinery beside its peers: convolution, optimizers, and a network on digits.
 
     python -m benchmarks.learning [--quick] [--json FILE]
-    python -m benchmarks.learning --digits [--seeds 3] [--epochs 14]
+    python -m benchmarks.learning --digits [--seeds 3] [--epochs 12]
 
 Convolution forward and backward against MyGrad and, where it is installed, numpy-ml, which write
 their gradients out too, and against torch, which has kernels of its own; steps of optimizers
@@ -241,7 +241,7 @@ def digits(seeds: Sequence[int], epochs: int) -> list[dict[str, float]]:
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--digits", action="store_true", help="train on digits, three ways")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=12)
 
 
 def main(argv: Sequence[str] | None = None) -> list[Row]:

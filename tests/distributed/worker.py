@@ -10,7 +10,6 @@ Torch is imported once; each rank is a fork, with the environment that torchrun 
 import json
 import os
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -18,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from torch.distributed import TCPStore
 
 from phosphene.core.progress import StepEnd
 from phosphene.core.rng import seeded
@@ -93,20 +93,8 @@ def work(jobs: list[dict]) -> None:
     assert not threads_of_the_group(), threads_of_the_group()
 
 
-def free_port() -> int:
-    """A port below those that the system hands out by itself, so that nobody else is given it."""
-    for port in range(15_000 + os.getpid() % 5000, 30_000):
-        with socket.socket() as place:
-            try:
-                place.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
-
-
 def forked(jobs: list[dict], rank: int, ranks: int, port: int) -> int:
-    """Start a rank; the number of its process."""
+    """Start a rank; the number of its process. It meets the others at a store of this process."""
     child = os.fork()
     if child:
         return child
@@ -115,6 +103,7 @@ def forked(jobs: list[dict], rank: int, ranks: int, port: int) -> int:
             os.environ |= {
                 "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks),
                 "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+                "TORCHELASTIC_USE_AGENT_STORE": "True",
             }  # fmt: skip
         work(jobs)
     except BaseException:
@@ -125,8 +114,14 @@ def forked(jobs: list[dict], rank: int, ranks: int, port: int) -> int:
 
 
 def launch(jobs: list[dict], ranks: int = 1, dies: bool = False) -> None:
-    """Run jobs on ranks; where one dies, the others are stopped, as torchrun does."""
-    port, limit = free_port(), time.monotonic() + 400
+    """Run jobs on ranks; where one dies, the others are stopped, as torchrun does.
+
+    As there, the launcher holds the store at which ranks meet: it is given a port and keeps it, so
+    that nobody else can take the port in between.
+    """
+    limit = time.monotonic() + 400
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False) if ranks > 1 else None
+    port = 0 if store is None else store.port
     left, stopped, codes = {forked(jobs, rank, ranks, port) for rank in range(ranks)}, set(), []
     while left:
         child, status = os.waitpid(-1, os.WNOHANG)

@@ -57,7 +57,7 @@ SYSTEMS: tuple[System, ...] = (
         family="decision",
         title="Proof: the policy gradient theorem, over all trajectories",
         kind="proof",
-        rows=(100,),
+        rows=(100, 175),
         paper="Williams, 1992; Sutton, McAllester, Singh and Mansour, 2000",
         target=f"{_PROOFS}.policy_gradient:prove",
     ),

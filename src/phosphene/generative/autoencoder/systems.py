@@ -171,7 +171,7 @@ SYSTEMS: tuple[System, ...] = (
         family="autoencoder",
         title="Proof: the reparametrization trick",
         kind="proof",
-        rows=(17,),
+        rows=(17, 173),
         paper="Kingma and Welling, 2014; Williams, 1992",
         target=f"{_PROOFS}.reparametrisation:prove",
     ),

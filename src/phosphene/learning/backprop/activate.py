@@ -1,4 +1,7 @@
-"""A layer that applies an activation function to each entry."""
+"""A layer that applies an activation function to each entry.
+
+After Nair and Hinton (2010).
+"""
 
 from torch import Tensor
 

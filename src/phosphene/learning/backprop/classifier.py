@@ -1,4 +1,7 @@
-"""Networks of these layers that tell pictures apart, and how they are trained."""
+"""Networks of these layers that tell pictures apart, and how they are trained.
+
+After LeCun, Bottou, Bengio and Haffner (1998).
+"""
 
 import math
 import time

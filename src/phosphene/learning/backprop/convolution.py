@@ -1,4 +1,7 @@
-"""The convolution layer, which is a cross-correlation, in one and two dimensions."""
+"""The convolution layer, which is a cross-correlation, in one and two dimensions.
+
+After LeCun and others (1989).
+"""
 
 import math
 

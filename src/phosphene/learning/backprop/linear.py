@@ -1,4 +1,7 @@
-"""The linear layer y = x W^T + b."""
+"""The linear layer y = x W^T + b.
+
+After Rumelhart, Hinton and Williams (1986).
+"""
 
 import math
 

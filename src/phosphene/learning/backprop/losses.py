@@ -1,4 +1,7 @@
-"""Losses, each a number and its gradient."""
+"""Losses, each a number and its gradient.
+
+After Bridle (1990).
+"""
 
 import torch
 from torch import Tensor

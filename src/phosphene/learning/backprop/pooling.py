@@ -1,4 +1,7 @@
-"""Pooling: the largest or the mean value of each window."""
+"""Pooling: the largest or the mean value of each window.
+
+After Boureau, Ponce and LeCun (2010).
+"""
 
 from collections.abc import Iterator
 

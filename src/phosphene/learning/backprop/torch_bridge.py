@@ -1,4 +1,7 @@
-"""Layers of ours inside torch: our backward is what autograd calls, and nothing else."""
+"""Layers of ours inside torch: our backward is what autograd calls, and nothing else.
+
+After Paszke and others (2019).
+"""
 
 from typing import Any
 

@@ -2,6 +2,8 @@
 
 Pictures are (n, c, h, w) outside; inside, channels come last, so that what a window holds of one
 row lies together in memory.
+
+After Dumoulin and Visin (2016).
 """
 
 from collections.abc import Iterable

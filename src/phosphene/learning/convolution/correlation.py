@@ -1,4 +1,7 @@
-"""Convolution in the strict sense, and how it differs from correlation."""
+"""Convolution in the strict sense, and how it differs from correlation.
+
+After Dumoulin and Visin (2016).
+"""
 
 from torch import Tensor
 

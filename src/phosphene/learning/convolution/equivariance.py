@@ -1,4 +1,7 @@
-"""Shifts and what commutes with them: every linear shift-equivariant map is a convolution."""
+"""Shifts and what commutes with them: every linear shift-equivariant map is a convolution.
+
+After Cohen and Welling (2016).
+"""
 
 from collections.abc import Callable
 

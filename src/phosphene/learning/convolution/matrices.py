@@ -1,4 +1,7 @@
-"""A convolution as a matrix: banded (Toeplitz) for lines, of blocks for images, and im2col."""
+"""A convolution as a matrix: banded (Toeplitz) for lines, of blocks for images, and im2col.
+
+After Dumoulin and Visin (2016).
+"""
 
 from collections.abc import Callable
 

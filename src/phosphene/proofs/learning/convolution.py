@@ -1,4 +1,7 @@
-"""Convolution is correlation with the kernel turned by 180 degrees."""
+"""Convolution is correlation with the kernel turned by 180 degrees.
+
+After Dumoulin and Visin (2016).
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""The gradients of a convolution are convolutions."""
+"""The gradients of a convolution are convolutions.
+
+After LeCun and others (1989).
+"""
 
 from collections.abc import Callable
 

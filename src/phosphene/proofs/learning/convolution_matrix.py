@@ -1,4 +1,7 @@
-"""A convolution is a product with a Toeplitz matrix, or of its windows with its kernel."""
+"""A convolution is a product with a Toeplitz matrix, or of its windows with its kernel.
+
+After Dumoulin and Visin (2016).
+"""
 
 from collections.abc import Callable
 from typing import Any

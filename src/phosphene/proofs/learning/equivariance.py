@@ -1,4 +1,7 @@
-"""A linear map that commutes with shifts is a convolution, and no other is."""
+"""A linear map that commutes with shifts is a convolution, and no other is.
+
+After Cohen and Welling (2016).
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""How large the result of a convolution, a pooling or a transposed convolution is."""
+"""How large the result of a convolution, a pooling or a transposed convolution is.
+
+After Dumoulin and Visin (2016).
+"""
 
 from collections.abc import Callable
 from itertools import product

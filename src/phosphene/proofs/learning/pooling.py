@@ -1,4 +1,7 @@
-"""Pooling and its gradient."""
+"""Pooling and its gradient.
+
+After Boureau, Ponce and LeCun (2010).
+"""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,7 @@
-"""Three ways to unpool."""
+"""Three ways to unpool.
+
+After Zeiler and Fergus (2014).
+"""
 
 import torch
 import torch.nn.functional as F

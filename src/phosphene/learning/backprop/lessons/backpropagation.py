@@ -1,4 +1,7 @@
-"""A network of layers written out, trained to tell pictures apart."""
+"""A network of layers written out, trained to tell pictures apart.
+
+After Rumelhart, Hinton and Williams (1986).
+"""
 
 import time
 from typing import Annotated

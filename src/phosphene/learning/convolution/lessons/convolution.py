@@ -1,4 +1,7 @@
-"""What kernels make of a picture; how a map's answer to one point tells what it does to any."""
+"""What kernels make of a picture; how a map's answer to one point tells what it does to any.
+
+After LeCun and others (1989).
+"""
 
 from typing import Annotated
 

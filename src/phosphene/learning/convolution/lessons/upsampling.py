@@ -1,4 +1,7 @@
-"""Ways to make pictures larger: three unpoolings, and transposed convolution."""
+"""Ways to make pictures larger: three unpoolings, and transposed convolution.
+
+After Odena, Dumoulin and Olah (2016).
+"""
 
 from typing import Annotated
 
