@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from phosphene.core.errors import ConfigError
 from phosphene.learning.backprop.layer import Layer
 
 __all__ = ["AsModule", "function_of"]
@@ -23,6 +24,9 @@ def function_of(layer: Layer, x: Tensor, *parameters: Tensor) -> Tensor:
         layer: Whose forward and backward are called.
         x: Its input.
         parameters: Tensors that take the place of ``layer.parameters``.
+
+    Raises:
+        ConfigError: In the backward pass, if gradients of gradients are asked for.
 
     Example:
         >>> from phosphene.learning.backprop.linear import Linear
@@ -44,8 +48,12 @@ class _Bridge(torch.autograd.Function):
         return layer.forward(x.detach())
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():  # create_graph=True: somebody will differentiate once more
+            raise ConfigError(
+                "the gradients of a layer whose backward is written out are numbers, without "
+                "gradients of their own; create_graph must be left out"
+            )
         dx = ctx.layer.backward(dy)
         grads = ctx.layer.grads
         return (None, dx if ctx.needs_input_grad[1] else None, *(grads[n] for n in ctx.names))
