@@ -58,6 +58,7 @@ bench: $(VENV)/peers
 	$(BIN)/python -m benchmarks.autoregressive --quick
 	$(BIN)/python -m benchmarks.flow --quick
 	$(BIN)/python -m benchmarks.decision --quick
+	$(BIN)/python -m benchmarks.learning --quick
 
 docs: $(VENV)/docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
