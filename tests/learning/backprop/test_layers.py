@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from phosphene.core.errors import ConfigError
+from phosphene.learning.backprop.activate import Activate
 from phosphene.learning.backprop.convolution import (
     Convolution1d,
     Convolution2d,
@@ -20,6 +21,7 @@ from phosphene.learning.backprop.linear import Linear, linear_backward
 from phosphene.learning.backprop.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from phosphene.learning.backprop.normalization import BatchNorm, GroupNorm, LayerNorm
 from phosphene.learning.backprop.pooling import AveragePool2d, MaxPool2d
+from phosphene.learning.backprop.torch_bridge import AsModule
 from phosphene.learning.backprop.transposed import TransposedConvolution2d
 from phosphene.learning.backprop.unpooling import BedOfNails2d, MaxUnpool2d, NearestUnpool2d
 from phosphene.learning.backprop.windows import Geometry, fold, windows
@@ -280,7 +282,22 @@ def test_a_network_agrees_with_finite_differences():
     (lambda: TransposedConvolution2d(2, 4, 1, padding=2)(torch.zeros(1, 2, 2, 2)), "have size"),
     (lambda: MaxPool2d(2, padding=2), "at most half the kernel"),
     (lambda: MaxPool2d(2)(torch.zeros(4, 4)), "x must be (n, c, h, w)"),
-    (lambda: Linear(0, 3), "widths must be above 0"),
+    (lambda: Linear(0, 3), "inputs must be a whole number of at least 1, got 0"),
+    (lambda: Linear(3.5, 2), "inputs must be a whole number"),
+    (lambda: Convolution2d("a", 1, 3), "channels must be a whole number"),
+    (lambda: Convolution2d(2, 2, 3, groups=2.0), "groups must be a whole number"),
+    (lambda: BatchNorm(3, momentum=5.0), "momentum must be from 0 to 1"),
+    (lambda: Network([1]), "a network is made of layers, got int"),
+    (lambda: Activate(3), "named by text"),
+    (lambda: AsModule(3), "is a layer, got int"),
+    (lambda: Linear(2, 3)(torch.zeros(2, 2, dtype=torch.int64)), "floating-point numbers"),
+    (lambda: Linear(2, 3)([[1.0, 2.0]]), "floating-point numbers, got list"),
+    (lambda: Linear(2, 3)(torch.zeros(2, 2, dtype=F64)), "layer.to(torch.float64)"),
+    (lambda: Linear(2, 3).backward(torch.zeros(2, 3)), "needs a forward before it"),
+    (lambda: SquaredError().backward(), "needs a forward before it"),
+    (lambda: SquaredError().forward(torch.zeros(0), torch.zeros(0)), "no predictions"),
+    (lambda: CrossEntropy().forward(torch.zeros(0, 3), torch.zeros(0)), "no predictions"),
+    (lambda: BinaryCrossEntropy().forward(torch.ones(2), torch.tensor([0.0, 7.0])), "from 0 to 1"),
     (lambda: Linear(2, 3)(torch.zeros(2, 4)), "x must be (n, 2)"),
     (lambda: BatchNorm(3)(torch.zeros(1, 3)), "needs two values"),
     (lambda: GroupNorm(2, 3), "do not divide"),
@@ -295,3 +312,27 @@ def test_what_does_not_fit_is_refused_in_one_sentence(make, words):
         make()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("layer", [
+    Linear(3, 2), Convolution2d(3, 2, 2), Convolution1d(3, 2, 2), TransposedConvolution2d(3, 2, 2),
+    MaxPool2d(2), AveragePool2d(2), NearestUnpool2d(2), BedOfNails2d(2), BatchNorm(3),
+    GroupNorm(1, 3), LayerNorm(3), Activate("relu"), Flatten(),
+], ids=lambda layer: type(layer).__name__)  # fmt: skip
+def test_a_gradient_that_does_not_fit_is_refused(layer):
+    flat = isinstance(layer, Linear | LayerNorm)
+    x = torch.rand(
+        (4, 3) if flat else (4, 3, 6) if isinstance(layer, Convolution1d) else (4, 3, 6, 6)
+    )
+    y = layer(x)
+    layer.backward(torch.ones_like(y))
+    for wrong in (y[:1], y[:, :1], y[0], y.flatten(), 3.0):
+        with pytest.raises(ConfigError, match="dy must be of the shape of y"):
+            layer.backward(wrong)
+
+
+def test_what_is_no_number_is_passed_on():
+    x = torch.tensor([[[[float("nan"), 1.0], [2.0, 3.0]]]])
+    pool = MaxPool2d(2)
+    assert pool(x).isnan().all()
+    assert pool.backward(torch.ones(1, 1, 1, 1)).sum() == 1

@@ -5,6 +5,7 @@ After Nair and Hinton (2010).
 
 from torch import Tensor
 
+from phosphene.core.errors import ConfigError
 from phosphene.learning.backprop.activations import activation
 from phosphene.learning.backprop.layer import Layer
 
@@ -19,6 +20,7 @@ class Activate(Layer):
 
     Raises:
         UnknownNameError: There is no such activation.
+        ConfigError: The name is no text.
 
     Example:
         >>> import torch
@@ -29,6 +31,8 @@ class Activate(Layer):
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        if not isinstance(name, str):
+            raise ConfigError(f"an activation is named by text, such as 'relu', got {name!r}")
         self.activation = activation(name)
 
     def forward(self, x: Tensor) -> Tensor:

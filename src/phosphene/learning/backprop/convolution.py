@@ -10,7 +10,7 @@ from torch import Tensor
 
 from phosphene.core.errors import ConfigError
 from phosphene.core.rng import generator
-from phosphene.learning.backprop.layer import Layer
+from phosphene.learning.backprop.layer import Layer, whole
 from phosphene.learning.backprop.windows import Geometry, Pair, fold, windows
 
 __all__ = [
@@ -188,10 +188,10 @@ class Convolution2d(Layer):
     ) -> None:
         super().__init__()
         self.geometry = Geometry.of(kernel, stride, padding, dilation)
-        if groups < 1 or channels < 1 or filters < 1 or channels % groups or filters % groups:
+        whole(channels=channels, filters=filters, groups=groups)
+        if channels % groups or filters % groups:
             raise ConfigError(
-                f"{channels} channels and {filters} filters must be above 0 and divide into "
-                f"{groups} groups"
+                f"{channels} channels and {filters} filters must divide into {groups} groups"
             )
         self.groups, self.channels, self.input_gradient = groups, channels, input_gradient
         shape = (filters, channels // groups, *self.geometry.kernel)

@@ -8,22 +8,41 @@ gradient.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from phosphene.core.errors import ConfigError
 
-__all__ = ["Flatten", "Layer", "Network", "numeric_gradient"]
+__all__ = ["Flatten", "Layer", "Network", "numeric_gradient", "whole"]
 
 
 class Layer:
     """The base of layers: parameters, their gradients, and two passes.
 
-    ``forward`` keeps what ``backward`` needs; ``backward`` uses it up, and overwrites ``grads``.
+    ``forward`` keeps what ``backward`` needs; ``backward`` uses it, and overwrites ``grads``.
 
-    Subclasses fill ``parameters``, and write ``forward(x)`` and ``backward(dy)``.
+    Subclasses fill ``parameters``, and write ``forward(x)`` and ``backward(dy)``. What is handed to
+    these is looked at here, before they see it.
+
+    Raises:
+        ConfigError: x is no tensor of the parameters' type; dy has not the shape of y; or there was
+            no forward before a backward.
     """
+
+    def __init_subclass__(cls, *, checked: bool = True) -> None:
+        """Put the checks before a class's own two passes.
+
+        Args:
+            checked: Whether it has any; a class may have checks of its own.
+        """
+        super().__init_subclass__()
+        own = vars(cls)
+        if checked and "forward" in own and "backward" in own:
+            cls.forward = _checked_forward(cls, own["forward"])  # type: ignore[method-assign]
+            cls.backward = _checked_backward(cls, own["backward"])  # type: ignore[method-assign]
 
     def __init__(self) -> None:
         self.parameters: dict[str, Tensor] = {}
@@ -56,6 +75,54 @@ class Layer:
                 if value.is_floating_point():
                     kept[name] = value.to(dtype)
         return self
+
+
+def _checked_forward(cls: type, forward: Callable[[Any, Tensor], Tensor]) -> Any:
+    @wraps(forward)
+    def look_first(layer: Layer, x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise ConfigError(f"x must be a tensor of floating-point numbers, got {kind}")
+        for name, value in layer.parameters.items():
+            if value.dtype != x.dtype:
+                wanted = f"layer.to({x.dtype}) changes the layer"
+                raise ConfigError(f"x is of {x.dtype}, and {name} of {value.dtype}; {wanted}")
+        y = forward(layer, x)
+        layer.__dict__.setdefault("_shapes", {})[cls] = y.shape
+        return y
+
+    return look_first
+
+
+def _checked_backward(cls: type, backward: Callable[[Any, Tensor], Tensor]) -> Any:
+    @wraps(backward)
+    def look_first(layer: Layer, dy: Tensor) -> Tensor:
+        shape = layer.__dict__.get("_shapes", {}).get(cls)
+        if shape is None:
+            raise ConfigError(f"backward of {type(layer).__name__} needs a forward before it")
+        if not isinstance(dy, Tensor) or dy.shape != shape:
+            got = tuple(dy.shape) if isinstance(dy, Tensor) else type(dy).__name__
+            raise ConfigError(f"dy must be of the shape of y, {tuple(shape)}, got {got}")
+        return backward(layer, dy)
+
+    return look_first
+
+
+def whole(**values: Any) -> None:
+    """Refuse what is no whole number of at least 1.
+
+    Raises:
+        ConfigError: It is not.
+
+    Example:
+        >>> whole(inputs=3, outputs=0)
+        Traceback (most recent call last):
+        ...
+        phosphene.core.errors.ConfigError: outputs must be a whole number of at least 1, got 0
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
 class Flatten(Layer):
@@ -102,6 +169,9 @@ class Network(Layer):
     def __init__(self, layers: Sequence[Layer]) -> None:
         if not layers:
             raise ConfigError("a network needs at least one layer, got none")
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise ConfigError(f"a network is made of layers, got {type(layer).__name__}")
         self.layers = list(layers)
         self._training = True
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from phosphene.core.errors import ConfigError
 from phosphene.core.rng import generator
-from phosphene.learning.backprop.layer import Layer
+from phosphene.learning.backprop.layer import Layer, whole
 
 __all__ = ["Linear", "linear", "linear_backward"]
 
@@ -64,8 +64,7 @@ class Linear(Layer):
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True, seed: int = 0) -> None:
         super().__init__()
-        if inputs < 1 or outputs < 1:
-            raise ConfigError(f"widths must be above 0, got {inputs} inputs and {outputs} outputs")
+        whole(inputs=inputs, outputs=outputs)
         g = generator(seed, inputs, outputs)
         weight = torch.randn(outputs, inputs, generator=g)
         self.parameters["weight"] = weight * math.sqrt(2 / inputs)

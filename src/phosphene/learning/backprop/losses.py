@@ -24,11 +24,23 @@ class Loss:
         raise NotImplementedError
 
     def backward(self) -> Tensor:
-        """The gradient of the last forward's loss with respect to the prediction."""
+        """The gradient of the last forward's loss with respect to the prediction.
+
+        Raises:
+            ConfigError: There was no forward.
+        """
+        if not hasattr(self, "_gradient"):
+            raise ConfigError(f"backward of {type(self).__name__} needs a forward before it")
         return self._gradient
 
 
+def _some(predicted: Tensor) -> None:
+    if predicted.numel() == 0:
+        raise ConfigError("a mean of no predictions has no value; got an empty tensor")
+
+
 def _same_shape(predicted: Tensor, target: Tensor) -> None:
+    _some(predicted)
     if predicted.shape != target.shape:
         raise ConfigError(
             f"predictions {tuple(predicted.shape)} and targets {tuple(target.shape)} must have the "
@@ -68,6 +80,9 @@ class BinaryCrossEntropy(Loss):
     def forward(self, predicted: Tensor, target: Tensor) -> Tensor:
         """The mean over all entries."""
         _same_shape(predicted, target)
+        low, high = float(target.min()), float(target.max())
+        if not 0 <= low <= high <= 1:
+            raise ConfigError(f"targets must be from 0 to 1, got {low:g} to {high:g}")
         self._gradient = (predicted.sigmoid() - target) / predicted.numel()
         soft = torch.log1p(torch.exp(-predicted.abs()))
         return (predicted.clamp(min=0) - predicted * target + soft).mean()
@@ -90,6 +105,7 @@ class CrossEntropy(Loss):
 
     def forward(self, predicted: Tensor, target: Tensor) -> Tensor:
         """The mean over rows."""
+        _some(predicted)
         n = len(predicted)
         if target.shape != (n,) or target.is_floating_point():
             raise ConfigError(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from phosphene.core.errors import ConfigError
-from phosphene.learning.backprop.layer import Layer
+from phosphene.learning.backprop.layer import Layer, whole
 
 __all__ = ["BatchNorm", "GroupNorm", "LayerNorm", "normalize", "normalize_backward"]
 
@@ -51,10 +51,9 @@ class _Normalization(Layer):
 
     def __init__(self, width: int, epsilon: float) -> None:
         super().__init__()
-        if width < 1 or not epsilon >= 0:
-            raise ConfigError(
-                f"the width must be above 0 and epsilon at least 0, got {width} and {epsilon}"
-            )
+        whole(width=width)
+        if not epsilon >= 0:
+            raise ConfigError(f"epsilon must be at least 0, got {epsilon}")
         self.width, self.epsilon = width, epsilon
         self.parameters["weight"] = torch.ones(width)
         self.parameters["bias"] = torch.zeros(width)
@@ -99,6 +98,8 @@ class BatchNorm(_Normalization):
 
     def __init__(self, channels: int, *, epsilon: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(channels, epsilon)
+        if not 0 <= momentum <= 1:
+            raise ConfigError(f"momentum must be from 0 to 1, got {momentum}")
         self.momentum = momentum
         self.buffers["mean"], self.buffers["variance"] = torch.zeros(channels), torch.ones(channels)
 
@@ -186,7 +187,8 @@ class GroupNorm(_Normalization):
 
     def __init__(self, groups: int, channels: int, *, epsilon: float = 1e-5) -> None:
         super().__init__(channels, epsilon)
-        if groups < 1 or channels % groups:
+        whole(groups=groups)
+        if channels % groups:
             raise ConfigError(f"{channels} channels do not divide into {groups} groups")
         self.groups = groups
 

@@ -79,7 +79,7 @@ class MaxPool2d(Layer):
         """Tap by tap, where it is the first that equals the largest value."""
         free = torch.ones(self._best.shape, dtype=torch.bool, device=self._best.device)
         for value in self._taps():
-            hit = (value == self._best).logical_and_(free)
+            hit = (value < self._best).logical_not_().logical_and_(free)  # also where it is NaN
             free = free.logical_and_(~hit)
             yield hit
 

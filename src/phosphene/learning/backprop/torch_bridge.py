@@ -85,6 +85,8 @@ class AsModule(nn.Module):
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
+        if not isinstance(layer, Layer):
+            raise ConfigError(f"what becomes a module is a layer, got {type(layer).__name__}")
         self.layer = layer
         self._names = list(layer.parameters)
         for name, value in layer.parameters.items():

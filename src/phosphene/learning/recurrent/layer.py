@@ -18,7 +18,7 @@ At = int | slice
 """One time, or several at once."""
 
 
-class Recurrent(Layer):
+class Recurrent(Layer, checked=False):
     """A layer that goes from one time to the next, with its backward pass written out.
 
     Sequences are time-major, (T, n, d): time, examples, values, as in ``torch.nn``. A subclass says
