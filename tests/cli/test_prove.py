@@ -112,3 +112,14 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(phosphene, words, said)
     assert said in done.err
     assert "Traceback" not in done.err
     assert done.out == ""
+
+
+def test_those_of_a_family(capsys):
+    assert main(["prove", "--family", "learning"]) == 0
+    out = capsys.readouterr().out
+    assert "output-size" in out
+    assert "gae" not in out
+    assert main(["prove", "--family", "learnin"]) == 2
+    assert "did you mean 'learning'" in capsys.readouterr().err
+    assert main(["prove", "output-size", "--family", "learning"]) == 2
+    assert "is one proof" in capsys.readouterr().err

@@ -24,6 +24,7 @@ class Arguments:
     Args:
         name: Which one; nothing lists them.
         all: Check every one.
+        family: Of all, or of the list, only those of a family.
         broken: Put a plausible wrong formula in the place of the right one, print it, and run the
             same check: it must fail.
         seed: Seed of its random numbers.
@@ -32,6 +33,7 @@ class Arguments:
 
     name: Positional[Annotated[str, arg(metavar="NAME", help_behavior_hint="")]] = ""
     all: FlagCreatePairsOff[bool] = False
+    family: Annotated[str | None, arg(metavar="FAMILY", help_behavior_hint="")] = None
     broken: Annotated[FlagCreatePairsOff[bool], arg(name="break")] = False
     seed: Annotated[int, SEED] = 0
     json: FlagCreatePairsOff[bool] = False
@@ -44,15 +46,20 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(Arguments, argv, "phosphene prove")
     if arguments.name and arguments.all:
         raise ConfigError(f"--all runs every proof: leave {arguments.name!r} out, or --all")
+    if arguments.name and arguments.family:
+        raise ConfigError(
+            f"{arguments.name!r} is one proof: --family is for the list, or for --all"
+        )
+    of_family = proofs.names(arguments.family)
     if not arguments.name and not arguments.all:
         if arguments.broken:
             raise ConfigError("--break needs the name of a proof, or --all")
         if arguments.json:
-            print_json(sorted(proofs.names()))
+            print_json(sorted(of_family))
         else:
-            print_table(("proof", "what it states"), list(proofs.names().items()))
+            print_table(("proof", "what it states"), list(of_family.items()))
         return 0
-    wanted = list(proofs.names()) if arguments.all else [arguments.name]
+    wanted = list(of_family) if arguments.all else [arguments.name]
     found, described = [], []
     for name in wanted:
         began = time.process_time()

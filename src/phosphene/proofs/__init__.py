@@ -19,11 +19,19 @@ __all__ = ["module_of", "names", "run"]
 
 
 @cache
-def names() -> dict[str, str]:
-    """The proofs of the catalogue: the name on the command line, and what it states, briefly."""
+def names(family: str | None = None) -> dict[str, str]:
+    """The proofs of the catalogue: the name on the command line, and what it states, briefly.
+
+    Args:
+        family: Only those of a family.
+
+    Raises:
+        UnknownNameError: There is no such family.
+    """
     from phosphene.catalog import systems
 
-    return {row.name: row.title.removeprefix("Proof: ") for row in systems() if row.kind == "proof"}
+    rows = (row for row in systems(family) if row.kind == "proof")
+    return {row.name: row.title.removeprefix("Proof: ") for row in rows}
 
 
 def module_of(name: str) -> Any:
