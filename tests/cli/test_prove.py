@@ -15,7 +15,7 @@ def few(monkeypatch):
     """The command knows three proofs."""
     known = {name: title for name, title in proofs.names().items() if name in FEW}
     assert len(known) == len(FEW)
-    monkeypatch.setattr(proofs, "names", lambda: known)
+    monkeypatch.setattr(proofs, "names", lambda family=None: known)
 
 
 def test_without_a_name_it_lists_what_can_be_proved(phosphene):
@@ -114,12 +114,14 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(phosphene, words, said)
     assert done.out == ""
 
 
-def test_those_of_a_family(capsys):
-    assert main(["prove", "--family", "learning"]) == 0
-    out = capsys.readouterr().out
-    assert "output-size" in out
-    assert "gae" not in out
-    assert main(["prove", "--family", "learnin"]) == 2
-    assert "did you mean 'learning'" in capsys.readouterr().err
-    assert main(["prove", "output-size", "--family", "learning"]) == 2
-    assert "is one proof" in capsys.readouterr().err
+def test_those_of_a_family(phosphene):
+    done = phosphene("prove", "--family", "learning")
+    assert done.code == 0
+    assert "output-size" in done.out
+    assert "generalized-advantage" not in done.out
+    wrong = phosphene("prove", "--family", "learnin")
+    assert wrong.code == 2
+    assert "did you mean 'learning'" in wrong.err
+    both = phosphene("prove", "output-size", "--family", "learning")
+    assert both.code == 2
+    assert "is one proof" in both.err
