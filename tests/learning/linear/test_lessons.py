@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_iris
 
+import phosphene as ph
 from phosphene.api.learn import learn
 from phosphene.cli.main import main
 from phosphene.core.errors import PhospheneError
+from phosphene.learning.linear.lessons.labeled import labeled
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,48 @@ def test_regressions_of_a_table(iris):
     assert paths.numbers["features"] == 3
     assert paths.numbers["test_error_of_lasso"] < 0.2
     assert "petal length" in paths.panels[0].lines
+
+
+@pytest.fixture(scope="module")
+def units(tmp_path_factory):
+    """Ages that tell two classes apart, beside incomes that do not and are 10,000 times larger."""
+    random = np.random.default_rng(0)
+    young = np.arange(300) % 2 == 0
+    age = np.where(young, 30.0, 50.0) + 3 * random.normal(size=300)
+    income = 40_000 + 20_000 * random.normal(size=300)
+    path = tmp_path_factory.mktemp("tables") / "units.csv"
+    rows = ["age,income,same,group"]
+    rows += [
+        f"{a:.2f},{i:.0f},7,{'young' if k else 'old'}"
+        for a, i, k in zip(age, income, young, strict=True)
+    ]
+    path.write_text("\n".join(rows) + "\n")
+    return f"csv:{path}?label=group"
+
+
+@pytest.mark.parametrize("topic", ["perceptron", "logistic-regression"])
+def test_columns_of_different_units_count_alike(units, topic):
+    assert learn(topic, data=units).numbers["test_accuracy"] > 0.95
+
+
+def test_the_training_examples_scale_the_held_out_ones(units):
+    train, test = ph.data.load(units, "train"), ph.data.load(units, "test")
+    found = labeled(units)
+    assert found.x.mean(0).abs().max() < 1e-6
+    assert found.x.std(0).tolist() == pytest.approx([1, 1, 0], abs=1e-6)
+    x = train.x.double()
+    spread = torch.tensor([float(x[:, 0].std()), float(x[:, 1].std()), 1.0]).double()
+    assert (found.test_x - (test.x.double() - x.mean(0)) / spread).abs().max() < 1e-6
+    assert found.test_x[:, :2].mean(0).abs().min() > 1e-4  # held out, they have means of their own
+
+
+def test_pixels_keep_a_common_scale():
+    train, test = ph.data.load("digits", "train"), ph.data.load("digits", "test")
+    found = labeled("digits")
+    x, held_out = train.x.flatten(1).double(), test.x.flatten(1).double()
+    spread = x.std(0).square().mean().sqrt()
+    assert torch.allclose(found.x * spread + x.mean(0), x)
+    assert torch.allclose(found.test_x * spread + x.mean(0), held_out)
 
 
 def test_digits_are_the_default():
@@ -133,3 +178,15 @@ def test_a_table_without_labels_says_how_to_name_them(tmp_path):
     np.savetxt(path, torch.randn(40, 3).numpy(), delimiter=",", header="a,b,c", comments="")
     with pytest.raises(PhospheneError, match=r"csv:PATH\?label=COLUMN"):
         learn("perceptron", data=f"csv:{path}")
+
+
+@pytest.mark.parametrize("topic", ["perceptron", "logistic-regression"])
+@pytest.mark.parametrize("below", ["", "cats"])
+def test_a_folder_without_classes_says_how_to_make_them(tmp_path, topic, below):
+    folder = tmp_path / "photos" / below
+    folder.mkdir(parents=True)
+    for i in range(30):
+        Image.fromarray(np.full((8, 8), 8 * i, np.uint8)).save(folder / f"{i}.png")
+    with pytest.raises(PhospheneError, match="a subfolder for each class") as found:
+        learn(topic, data=f"folder:{tmp_path / 'photos'}?size=8")
+    assert "csv" not in str(found.value)
