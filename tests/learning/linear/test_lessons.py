@@ -41,6 +41,14 @@ def test_setosa_can_be_separated_and_the_other_two_cannot(iris):
     assert mixed.numbers["xor_period_passes"] > 0
 
 
+@pytest.mark.parametrize("classes", [("versicolor", "virginica"), ("virginica", "versicolor")])
+def test_points_are_drawn_on_the_side_that_is_predicted(iris, classes):
+    found = learn("perceptron", data=iris, classes=classes, passes=60, pocket=True)
+    first, second = (found.panels[1].sets[name][:, 0] for name in classes)
+    right = int((first <= 0).sum() + (second > 0).sum())
+    assert right / (len(first) + len(second)) == found.numbers["test_accuracy"] > 0.8
+
+
 def test_regressions_of_a_table(iris):
     found = learn("logistic-regression", data=iris)
     assert found.numbers["test_accuracy"] > 0.85
