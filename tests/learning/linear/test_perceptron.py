@@ -119,6 +119,15 @@ def test_the_pocket_follows_gallants_rule(n):
                 assert own.coef_[0].tolist() == by_gallants_rule(x, y, passes).tolist()
 
 
+def test_a_run_may_be_longer_than_what_is_looked_at_together():
+    """(1, 0) is right 300 times, (1, 5) 522 times and on one example more, (1, 4) 3 times."""
+    x = [(1, 0)] * 301 + [(0, 5)] + [(1, 1)] * 522 + [(0, -1)] + [(1, 1)] * 3
+    x, y = np.array(x, float), np.ones(len(x))
+    learner = Perceptron(pocket=True, fit_intercept=False)
+    learner.partial_fit(x, y, classes=[-1, 1])
+    assert learner.coef_[0].tolist() == [1, 5] == by_gallants_rule(x, y, 1).tolist()
+
+
 def test_partial_fit_empties_the_pocket():
     """What was right on the first examples is wrong on those of the next call."""
     x, y = separable(5)
