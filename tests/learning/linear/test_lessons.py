@@ -12,6 +12,8 @@ import phosphene as ph
 from phosphene.api.learn import learn
 from phosphene.cli.main import main
 from phosphene.core.errors import PhospheneError
+from phosphene.core.lesson import Heat, Lesson
+from phosphene.evaluate.lesson_figure import lesson_figure
 from phosphene.learning.linear.lessons.labeled import labeled
 
 
@@ -198,3 +200,49 @@ def test_a_folder_without_classes_says_how_to_make_them(tmp_path, topic, below):
     with pytest.raises(PhospheneError, match="a subfolder for each class") as found:
         learn(topic, data=f"folder:{tmp_path / 'photos'}?size=8")
     assert "csv" not in str(found.value)
+
+
+def test_the_texts_say_what_was_found(iris, units, tmp_path):
+    path = tmp_path / "one.csv"
+    rows = [f"{k},{'a' if k < 30 else 'b'}" for k in range(60) if not 25 < k < 35]
+    path.write_text("x,kind\n" + "\n".join(rows) + "\n")
+    data = f"csv:{path}?label=kind"
+    assert "1 mistakes" not in learn("perceptron", data=data).text
+    never = learn("perceptron", data=iris, passes=1).text
+    assert "After 1 pass it" in never
+    assert "--pocket" in never
+    assert "each column has spread 1" in never
+    assert "--pocket" not in learn("perceptron", data=iris, passes=1, pocket=True).text
+    assert "pixels have a common scale" in learn("perceptron", passes=1).text
+
+    paths = learn("ridge-and-lasso", data=iris, target="petal width", examples=60)
+    used = paths.numbers["features_that_the_lasso_uses"]
+    assert f"the lasso uses {used} of 3" in paths.text
+    assert "most of them" not in paths.text
+
+    for own in (learn("logistic-regression", data=iris), learn("logistic-regression", data=data)):
+        penalties, nats = own.panels[1].lines["held out"]
+        best = penalties[nats.index(min(nats))]
+        assert f"alpha = {best:g} predicts the held-out ones best" in own.text
+        assert ("with less" in own.text) == (best > min(penalties))
+
+
+@pytest.mark.parametrize("options", [{"function": "minus-log"}, {"weight": 0.0}, {}])
+def test_jensens_text_says_the_function_and_the_gap(options):
+    found = learn("jensen", **options)
+    assert ("-log(x + 3)" in found.text) == ("function" in options)
+    assert ("below it" in found.text) == (found.numbers["gap"] > 1e-9)
+
+
+def test_mistakes_are_told_by_the_names_of_the_classes(iris):
+    table = learn("logistic-regression", data=iris).panels[2]
+    assert table.rows == table.columns == ("setosa", "versicolor", "virginica")
+    axes = lesson_figure(Lesson(title="", text="", numbers={}, panels=[table])).axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()] == list(table.columns)
+    assert [t.get_text() for t in axes.get_yticklabels()] == list(table.rows)
+
+
+def test_a_matrix_without_names_is_counted_in_whole_numbers():
+    panel = Heat(title="", values=torch.eye(3))
+    axes = lesson_figure(Lesson(title="", text="", numbers={}, panels=[panel])).axes[0]
+    assert all(float(t).is_integer() for t in (*axes.get_xticks(), *axes.get_yticks()))

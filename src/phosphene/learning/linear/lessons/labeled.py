@@ -27,6 +27,7 @@ class Labeled:
         test_y: (m,).
         classes: Names.
         shape: Of an example where it is a gray image: height and width; empty otherwise.
+        pictures: Whether they are images, gray or not.
     """
 
     x: Tensor
@@ -35,6 +36,7 @@ class Labeled:
     test_y: Tensor
     classes: tuple[str, ...]
     shape: tuple[int, ...]
+    pictures: bool
 
 
 def features(dataset: Dataset) -> Tensor:
@@ -117,6 +119,7 @@ def labeled(data: str, classes: tuple[str, ...] = (), *, most: int | None = None
         test_y,
         tuple(chosen),
         tuple(shape[1:]) if gray else (),
+        train.event.has_image_shape,
     )
 
 
