@@ -15,6 +15,7 @@ from phosphene.data.loading import load
 
 __all__ = ["Labeled", "features", "labeled", "scales"]
 
+
 @dataclass(frozen=True)
 class Labeled:
     """Examples of chosen classes.

@@ -57,7 +57,8 @@ def demonstrate(
     )
     text = (
         f"{len(x)} examples of {', '.join(found.classes)}. Newton's method needs "
-        f"{counted(model.n_iter_, 'step')}: near the minimum each doubles the digits that are right. On held-out examples "
+        f"{counted(model.n_iter_, 'step')}: near the minimum each doubles the digits that are "
+        "right. On held-out examples "
         f"{100 * numbers['test_accuracy']:.1f} % get their class, and -log of its probability is "
         f"{numbers['test_nats']:.3f} nats on average. With less penalty the training examples are "
         f"predicted ever more surely; of those tried, alpha = {_PENALTIES[best]:g} predicts the "

@@ -53,7 +53,8 @@ def demonstrate(
         numbers["most_mistakes_by_margin_found"] = mistake_bound(more, signs, w)
         told = (
             f"It made {counted(learner.mistakes_, 'mistake')} in "
-            f"{counted(learner.n_iter_, 'pass', 'passes')}, and in the last none: {first} and {second} can be separated. No order of the examples, however long "
+            f"{counted(learner.n_iter_, 'pass', 'passes')}, and in the last none: "
+            f"{first} and {second} can be separated. No order of the examples, however long "
             "one goes on, gives more than (R / gamma)^2 mistakes; the margin that it found says "
             f"{numbers['most_mistakes_by_margin_found']:.0f} at most."
         )
@@ -65,7 +66,7 @@ def demonstrate(
             else "--pocket keeps the best weights on the way."
         )
         told = (
-            f"After {counted(learner.n_iter_, 'pass', 'passes')} it still makes mistakes: either "
+            f"In pass {learner.n_iter_} it still made mistakes: either "
             f"{first} and {second} cannot be separated by a plane, and it will never rest, or the "
             "margin is small beside the length of the examples, and it takes longer. It depends "
             f"on the scale of the features: here {scale}. {kept}"

@@ -62,7 +62,8 @@ def demonstrate(
     written = _WRITTEN[function]
     place = "below it" if gap > 1e-12 else "at the same point"
     text = (
-        f"f(x) is {written}. x is {low:g} or {high:g}, the second with probability {weight:g}. The mean of f is "
+        f"f(x) is {written}. x is {low:g} or {high:g}, the second with probability {weight:g}. "
+        "The mean of f is "
         f"{float(average):.4g}, on the chord; f of the mean is {float(f(mean)):.4g}, on the curve, "
         f"{place}. The gap, {gap:.4g}, is never negative where f is convex. -log is convex, "
         "and so the ELBO is below log p: on the right q moves from a random distribution of "
