@@ -145,7 +145,7 @@ def test_npz_codes_out_of_range(tmp_path: Path) -> None:
     x = np.zeros((20, 4), np.uint8)
     x[3, 1] = 17
     refused(saved(tmp_path, x=x) + "?levels=17", DataError, "1 code outside 0..16 in x", "(3, 1)")
-    refused(saved(tmp_path, x=x / 2) + "?levels=17", DataError, "not whole codes")
+    refused(saved(tmp_path, x=x / 2) + "?levels=17", DataError, "1 value that is not a whole code")
     refused(saved(tmp_path, x=x) + "?levels=1", ConfigError, "levels must be 2 or more, got 1")
 
 
