@@ -121,7 +121,7 @@ def test_npz_with_nan_or_infinity(tmp_path: Path) -> None:
     x = np.zeros((20, 3))
     x[1, 1] = 1e300  # finite, but not as float32
     with np.errstate(all="raise"):
-        refused(saved(tmp_path, x=x), DataError, "1 NaN or infinite value", "(1, 1)")
+        refused(saved(tmp_path, x=x), DataError, "1 NaN or infinite value in x", "(1, 1)")
 
 
 def test_npz_without_x(tmp_path: Path) -> None:
@@ -144,8 +144,8 @@ def test_npz_of_other_types(tmp_path: Path) -> None:
 def test_npz_codes_out_of_range(tmp_path: Path) -> None:
     x = np.zeros((20, 4), np.uint8)
     x[3, 1] = 17
-    refused(saved(tmp_path, x=x) + "?levels=17", DataError, "codes outside 0..16", "(3, 1)")
-    refused(saved(tmp_path, x=x / 2) + "?levels=17", DataError, "not whole codes")
+    refused(saved(tmp_path, x=x) + "?levels=17", DataError, "1 code outside 0..16 in x", "(3, 1)")
+    refused(saved(tmp_path, x=x / 2) + "?levels=17", DataError, "1 value that is not a whole code")
     refused(saved(tmp_path, x=x) + "?levels=1", ConfigError, "levels must be 2 or more, got 1")
 
 
@@ -155,7 +155,7 @@ def test_npz_labels_that_do_not_fit(tmp_path: Path) -> None:
     refused(saved(tmp_path, x=x, y=np.full(20, 0.5j)), DataError, "not whole numbers")
     refused(saved(tmp_path, x=x, y=np.full(20, np.nan)), DataError, "not whole numbers")
     y = np.append(np.full(19, 0.5), np.nan)
-    refused(saved(tmp_path, x=x, y=y), DataError, "1 NaN or infinite values in y", "(19)")
+    refused(saved(tmp_path, x=x, y=y), DataError, "1 NaN or infinite value in y", "(19)")
     refused(saved(tmp_path, x=x, y=np.full(20, -5)), DataError, "from -5 to -5")
 
 

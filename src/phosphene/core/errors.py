@@ -18,6 +18,7 @@ __all__ = [
     "RunError",
     "UnknownNameError",
     "brief",
+    "counted",
     "listed",
     "nearest",
 ]
@@ -101,6 +102,21 @@ def brief(value: object, most: int = 60) -> str:
         assert isinstance(value, int)
         text = f"{'-' if value < 0 else ''}1e{int(value.bit_length() * 0.30103)} or so"
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """So many things.
+
+    Args:
+        n: How many.
+        one: The word for one.
+        many: For another number; with an s by default.
+
+    Example:
+        >>> counted(1, "mistake"), counted(2000, "mistake"), counted(0, "pass", "passes")
+        ('1 mistake', '2000 mistakes', '0 passes')
+    """
+    return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def listed(names: Iterable[str], most: int = 40) -> str:

@@ -84,11 +84,15 @@ class Heat(Panel):
         values: (rows, columns).
         x: Label of the horizontal axis.
         y: Label of the vertical axis.
+        rows: Names of the rows; their numbers by default.
+        columns: Names of the columns; their numbers by default.
     """
 
     values: Tensor
     x: str = ""
     y: str = ""
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,7 +93,7 @@ def check_declared(annotations: Mapping[str, Any], values: Mapping[str, Any]) ->
     """Refuse values that their annotations do not allow, and numbers that no machine holds.
 
     Numbers must be in the declared range, choices among those of a ``Literal``; where one number is
-    declared, text or a tuple is none.
+    declared, text or a tuple is none, and 1.5 is none where a whole one is.
 
     Example:
         >>> check_declared({"width": Count}, {"width": 8, "name": "a"})
@@ -104,7 +104,8 @@ def check_declared(annotations: Mapping[str, Any], values: Mapping[str, Any]) ->
             if isinstance(within, Within):
                 within.check(name, value)
         kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-        if _is_number(kind) and isinstance(value, _NO_NUMBERS):
+        no_number = (*_NO_NUMBERS, float) if kind in (int, int | None) else _NO_NUMBERS
+        if _is_number(kind) and isinstance(value, no_number):
             whole = "whole " if kind in (int, int | None) else ""
             raise ConfigError(f"{name} must be a {whole}number, got {brief(value)}")
         choices = _choices(kind)

@@ -14,6 +14,8 @@ __all__ = ["lesson_figure"]
 _COLUMNS, _WIDTH, _HEIGHT = 3, 4.2, 3.5
 _MOST_WRITTEN = 100  # values of a matrix that are written into it
 
+_MOST_LETTERS = 36  # of names below a matrix, on one line
+
 
 def lesson_figure(lesson: Lesson) -> "Figure":
     """All panels, at most three in a row.
@@ -87,6 +89,8 @@ def _images(axes: Any, panel: Images) -> None:
 
 
 def _heat(axes: Any, panel: Heat) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.grid(False)
     values = panel.values.double().numpy()
     most = max(abs(values).max(), 1e-12)
@@ -94,6 +98,13 @@ def _heat(axes: Any, panel: Heat) -> None:
     if values.size <= _MOST_WRITTEN:
         for (i, j), value in _entries(values):
             axes.text(j, i, f"{value:.3g}", ha="center", va="center", fontsize=7, color=INK)
+    for axis, names in ((axes.xaxis, panel.columns), (axes.yaxis, panel.rows)):
+        if names:
+            axis.set_ticks(range(len(names)), names)
+        else:
+            axis.set_major_locator(MaxNLocator(integer=True))
+    if sum(map(len, panel.columns)) > _MOST_LETTERS:
+        axes.tick_params(axis="x", rotation=90)
     _label(axes, panel.x, panel.y)
 
 

@@ -87,6 +87,59 @@ def test_the_pocket_is_never_worse_and_better_on_noise():
     assert [p for p, _ in pairs] == sorted(p for p, _ in pairs)
 
 
+def by_gallants_rule(x, y, passes):
+    """The pocket's weights, one example at a time: the longest run, if it makes fewer errors."""
+    w, run, longest, pocket, fewest = np.zeros(x.shape[1]), 0, 0, None, 0
+    for _ in range(passes):
+        for example, sign in [*zip(x, y, strict=True), (None, 0)]:  # 0: the pass ends
+            if sign and sign * (example @ w) > 0:
+                run += 1
+                continue
+            errors = int((y * (x @ w) <= 0).sum())
+            if pocket is None or (run > longest and errors < fewest):
+                pocket, fewest, longest = w, errors, run
+            if sign:
+                w, run = w + sign * example, 0
+    return pocket
+
+
+@pytest.mark.parametrize("n", [7, 25, 300, 900])
+def test_the_pocket_follows_gallants_rule(n):
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        x = random.integers(-9, 10, size=(n, 2)).astype(float)
+        x = x + 0.5  # no example on the plane through 0
+        noise = 0.02 if n > 256 else 0.2
+        y = np.where((x.sum(1) > 0) != (random.random(n) < noise), 1, -1)
+        if abs(y.sum()) == n:
+            continue
+        for passes in (1, 2, 6):
+            own = Perceptron(max_iter=passes, pocket=True, fit_intercept=False).fit(x, y)
+            if own.n_iter_ == passes:
+                assert own.coef_[0].tolist() == by_gallants_rule(x, y, passes).tolist()
+
+
+def test_a_run_may_be_longer_than_what_is_looked_at_together():
+    """(1, 0) is right 300 times, (1, 5) 522 times and on one example more, (1, 4) 3 times."""
+    x = [(1, 0)] * 301 + [(0, 5)] + [(1, 1)] * 522 + [(0, -1)] + [(1, 1)] * 3
+    x, y = np.array(x, float), np.ones(len(x))
+    learner = Perceptron(pocket=True, fit_intercept=False)
+    learner.partial_fit(x, y, classes=[-1, 1])
+    assert learner.coef_[0].tolist() == [1, 5] == by_gallants_rule(x, y, 1).tolist()
+
+
+def test_partial_fit_empties_the_pocket():
+    """What was right on the first examples is wrong on those of the next call."""
+    x, y = separable(5)
+    learner = Perceptron(pocket=True)
+    for _ in range(5):
+        learner.partial_fit(x, y, classes=[0, 1])
+    assert learner.score(x, y) == 1.0
+    for _ in range(5):
+        learner.partial_fit(x, 1 - y)
+    assert learner.score(x, 1 - y) == 1.0
+
+
 def test_partial_fit_is_one_pass():
     x, y = separable(3)
     whole = Perceptron(max_iter=3).fit(x, y)
@@ -143,6 +196,20 @@ def test_shuffled_orders_follow_the_seed():
     assert np.array_equal(first.coef_, again.coef_)
 
 
+def test_shuffling_gives_each_pass_an_order_of_its_own(monkeypatch):
+    """Where weights stay 0 every example is a mistake, in the order in which they come."""
+    seen = []
+    monkeypatch.setattr(
+        "phosphene.learning.linear.perceptron.perceptron_update",
+        lambda w, x, y, eta: seen.append(int(x[0])) or w,
+    )
+    x, y = np.arange(20.0)[:, None], np.arange(20) % 2
+    Perceptron(shuffle=True, max_iter=5).fit(x, y)
+    orders = {tuple(seen[k : k + 20]) for k in range(0, 100, 20)}
+    assert len(orders) == 5
+    assert all(sorted(order) == list(range(20)) for order in orders)
+
+
 def test_a_wrong_update_is_noticed(monkeypatch):
     """Without the label the same bound is broken."""
     monkeypatch.setattr(
@@ -160,6 +227,8 @@ FINE = [[0.0, 1.0], [1.0, 0.0]]
     ("do", "error", "said"),
     [
         (lambda: Perceptron(eta0=0.0), ConfigError, "eta0 must be above 0, got 0.0"),
+        (lambda: Perceptron(max_iter=1.5), ConfigError, "max_iter must be a whole number, got 1.5"),
+        (lambda: Perceptron().set_params(max_iter=2.0), ConfigError, "whole number, got 2.0"),
         (lambda: Perceptron(max_iter=0), ConfigError, "max_iter must be at least 1"),
         (lambda: Perceptron().set_params(eta=1.0), UnknownNameError, "did you mean 'eta0'"),
         (lambda: Perceptron().set_params(max_iter="x"), ConfigError, "whole number"),

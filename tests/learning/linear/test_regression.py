@@ -18,7 +18,12 @@ from phosphene.learning.linear.lasso import (
     least_alpha,
     soft_threshold,
 )
-from phosphene.learning.linear.logistic import LogisticRegression, logistic_gradient, logistic_loss
+from phosphene.learning.linear.logistic import (
+    LogisticRegression,
+    logistic_gradient,
+    logistic_loss,
+    newton,
+)
 from phosphene.learning.linear.ridge import (
     LinearRegression,
     Ridge,
@@ -83,6 +88,12 @@ def test_ridge_of_many_outputs_and_of_fewer_examples_than_features():
     assert (both[:, 1] - ridge(x, y[:, 1], 0.5)).abs().max() < 1e-12
     shortest = ridge(x, y[:, 0], 0.0)
     assert (shortest - torch.linalg.pinv(x) @ y[:, 0]).abs().max() < 1e-10
+
+
+def test_ridge_of_tiny_features_is_that_of_scaled_ones(table):
+    x, y = map(torch.from_numpy, table)
+    for size in (1e-200, 1e140):
+        assert (ridge(size * x, y, 0.0) * size - ridge(x, y, 0.0)).abs().max() < 1e-9
 
 
 # -- lasso ---------------------------------------------------------------------------------------
@@ -163,6 +174,24 @@ def test_gradient_is_that_of_the_loss(units):
     assert (logistic_gradient(w.detach(), x, t, alpha) - slope).abs().max() < 1e-12
 
 
+def test_newtons_steps_are_halved_where_a_whole_one_overshoots():
+    """Seven examples on which a whole step raises the loss from 0.025 to 0.79."""
+    x = [
+        [4, 0, 0, -50, 1],
+        [-1, 43, 6, 15, 1],
+        [-2, 0, 1, -2, 1],
+        [-1, 1, -1, -2, 1],
+        [1, -19, 0, 0, 1],
+        [8, 14, 4, 0, 1],
+        [-1, 0, -1, -40, 1],
+    ]
+    x, alpha = torch.tensor(x, dtype=torch.float64), torch.full((5,), 1e-3, dtype=torch.float64)
+    t = torch.nn.functional.one_hot(torch.tensor([0, 1, 2, 0, 0, 0, 0])).double()
+    weights, losses = newton(x, t, alpha)
+    assert losses == sorted(losses, reverse=True)
+    assert logistic_gradient(weights, x, t, alpha).abs().max() < 1e-6
+
+
 def test_maximum_likelihood_where_there_is_one():
     random = np.random.default_rng(1)
     x = random.normal(size=(400, 3))
@@ -201,6 +230,13 @@ FINE = [[0.0], [1.0], [2.0], [3.0]]
         (lambda: prior_penalty(1.0, 0.0), ConfigError, "prior must be above 0, got 0.0"),
         (lambda: Ridge().fit(FINE, [1, 2]), DataError, "y must be 4 numbers"),
         (lambda: Ridge().fit(FINE, [1, 2, 3, None]), DataError, "y holds nan at|y must be numbers"),
+        (
+            lambda: Ridge().fit(np.array(FINE) * 1e200, [1, 2, 3, 4]),
+            DataError,
+            r"X holds 1e\+200 at \(1, 0\), whose square overflows",
+        ),
+        (lambda: Lasso().fit(FINE, [1, 2, 3, -1e200]), DataError, r"y holds -1e\+200 at \(3,\)"),
+        (lambda: LogisticRegression(max_iter=1.5), ConfigError, "whole number, got 1.5"),
         (lambda: Ridge().predict(FINE), ConfigError, "this Ridge has learned nothing yet"),
         (
             lambda: lasso(torch.ones(3, 1), torch.ones(3), 0.1, sweeps=0),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from phosphene.core.errors import ConfigError, DataError, UnknownNameError, listed
+from phosphene.core.errors import ConfigError, DataError, UnknownNameError, counted, listed
 from phosphene.core.event import Event
 from phosphene.core.paths import expanded
 from phosphene.data.adapters.columns import narrowed
@@ -298,8 +298,8 @@ class _Table:
         if endless.any():
             i, k = (int(v) for v in np.argwhere(endless)[0])
             raise DataError(
-                f"{self.source!r} holds {int(endless.sum())} infinite values, the first in column "
-                f"{self.names[self.numbers[k]]!r} of row {i + 1}"
+                f"{self.source!r} holds {counted(int(endless.sum()), 'infinite value')}, the first "
+                f"in column {self.names[self.numbers[k]]!r} of row {i + 1}"
             )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from phosphene.core.errors import ConfigError, DataError
+from phosphene.core.errors import ConfigError, DataError, counted
 from phosphene.core.event import Event
 from phosphene.core.moments import Moments
 from phosphene.data.adapters.columns import far_from_zero, far_note
@@ -113,8 +113,8 @@ class Rows:
 class _Fault:
     """Invalid values: how many, and where the first one is."""
 
-    def __init__(self, what: str) -> None:
-        self.what, self.count, self.first = what, 0, ""
+    def __init__(self, one: str, many: str = "") -> None:
+        self.one, self.many, self.count, self.first = one, many, 0, ""
 
     def look(self, bad: NDArray[np.bool_], start: int) -> None:
         """Count those of a block of rows."""
@@ -127,7 +127,8 @@ class _Fault:
         """Raise if there are any."""
         if self.count:
             raise DataError(
-                f"{rows.source!r} holds {self.count} {self.what} in {rows.name}, {self.first}"
+                f"{rows.source!r} holds {counted(self.count, self.one, self.many)} in {rows.name}, "
+                f"{self.first}"
             )
 
 
@@ -157,7 +158,7 @@ def _kept(
 
 def reals(rows: Rows, index: NDArray[np.int64]) -> tuple[torch.Tensor, Event, list[str]]:
     """Reals of some rows, their event, and notes; in 64 bits where 32 would round them."""
-    fault = _Fault("NaN or infinite values")
+    fault = _Fault("NaN or infinite value")
     _admit(rows, index, np.float32)
     far = _far(rows)
     kind = np.float64 if far else np.float32
@@ -202,8 +203,8 @@ def codes(rows: Rows, index: NDArray[np.int64], levels: int) -> tuple[torch.Tens
             "(n, d)"
         )
     split, outside = (
-        _Fault("values that are not whole codes"),
-        _Fault(f"codes outside 0..{levels - 1}"),
+        _Fault("value that is not a whole code", "values that are not whole codes"),
+        _Fault(f"code outside 0..{levels - 1}", f"codes outside 0..{levels - 1}"),
     )
     kind, highest = (np.uint8 if levels <= 256 else np.int64), 0
 

@@ -18,6 +18,8 @@ from phosphene.core.ranges import check_declared
 __all__ = ["Estimator", "LinearClassifier", "Regressor", "matrix", "targets"]
 
 Array = NDArray[Any]
+_MOST = 1e150
+"""The largest number: sums of squares of larger ones overflow."""
 
 
 def matrix(x: Any, features: int | None = None) -> Tensor:
@@ -28,7 +30,7 @@ def matrix(x: Any, features: int | None = None) -> Tensor:
         features: How many columns there must be.
 
     Raises:
-        DataError: It is no table of finite numbers, or has another number of columns.
+        DataError: It is no table of finite numbers up to 1e150, or has another number of columns.
 
     Example:
         >>> matrix([[1, 2], [3, 4]]).shape
@@ -46,7 +48,7 @@ def targets(y: Any, n: int) -> Tensor:
     """Numbers (n,) in float64.
 
     Raises:
-        DataError: They are not n finite numbers.
+        DataError: They are not n finite numbers up to 1e150.
 
     Example:
         >>> targets([1, 2], 2)
@@ -70,6 +72,12 @@ def _tensor(x: Any, name: str) -> Tensor:
     if not bool(found.isfinite().all()):
         place = tuple((~found.isfinite()).nonzero()[0].tolist())
         raise DataError(f"{name} holds {float(found[place])} at {place}; it must be finite")
+    if not bool((found.abs() <= _MOST).all()):
+        place = tuple((found.abs() > _MOST).nonzero()[0].tolist())
+        raise DataError(
+            f"{name} holds {float(found[place]):.3g} at {place}, whose square overflows; numbers "
+            f"must be at most {_MOST:g}: scale them"
+        )
     return found
 
 

@@ -36,7 +36,7 @@ def ridge(x: Tensor, y: Tensor, penalty: float) -> Tensor:
     """
     u, s, vt = torch.linalg.svd(x, full_matrices=False)
     least = torch.finfo(x.dtype).eps * max(x.shape) * s.amax()
-    gain = torch.where(s > least, s / (s.square() + penalty), 0.0)
+    gain = torch.where(s > least, 1 / (s + penalty / s), 0.0)  # s^2 may be out of range
     found: Tensor = vt.T @ ((gain[:, None] if y.ndim == 2 else gain) * (u.T @ y))
     return found
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from phosphene.core.errors import counted
 from phosphene.core.lesson import Curves, Images, Lesson, Panel, Points
 from phosphene.core.ranges import Within
 from phosphene.learning.linear.lessons.labeled import Labeled, labeled
@@ -51,16 +52,24 @@ def demonstrate(
         w = torch.cat((weights, torch.from_numpy(learner.intercept_)))
         numbers["most_mistakes_by_margin_found"] = mistake_bound(more, signs, w)
         told = (
-            f"It made {learner.mistakes_} mistakes in {learner.n_iter_} passes, and in the last "
-            f"none: {first} and {second} can be separated. No order of the examples, however long "
+            f"It made {counted(learner.mistakes_, 'mistake')} in "
+            f"{counted(learner.n_iter_, 'pass', 'passes')}, and in the last none: "
+            f"{first} and {second} can be separated. No order of the examples, however long "
             "one goes on, gives more than (R / gamma)^2 mistakes; the margin that it found says "
             f"{numbers['most_mistakes_by_margin_found']:.0f} at most."
         )
     else:
+        scale = "pixels have a common scale" if found.pictures else "each column has spread 1"
+        kept = (
+            "The weights are the best that were found on the way."
+            if pocket
+            else "--pocket keeps the best weights on the way."
+        )
         told = (
-            f"After {learner.n_iter_} passes it still makes mistakes: either {first} and {second} "
-            "cannot be separated by a plane, and it will never rest, or the margin is small and it "
-            "takes longer. --pocket keeps the best weights on the way."
+            f"In pass {learner.n_iter_} it still made mistakes: either "
+            f"{first} and {second} cannot be separated by a plane, and it will never rest, or the "
+            "margin is small beside the length of the examples, and it takes longer. It depends "
+            f"on the scale of the features: here {scale}. {kept}"
         )
     start, period = xor.cycle_ or (0, 0)
     text = (

@@ -81,8 +81,8 @@ def demonstrate(
         f"{len(x)} examples. Errors are on held-out examples, over the variance of what is "
         f"predicted: least squares {least:.2f}, ridge {numbers['test_error_of_ridge']:.2f}, lasso "
         f"{numbers['test_error_of_lasso']:.2f} at the best penalty of each, chosen on the same "
-        "examples. A Gaussian prior makes all weights smaller and none 0. A Laplace prior makes "
-        f"most of them exactly 0: at its best the lasso uses {used}."
+        "examples. A Gaussian prior draws the weights towards 0 and sets none to it. A Laplace "
+        f"prior can set weights to exactly 0: at its best the lasso uses {used} of {x.shape[1]}."
     )
     shown = sparse.abs().amax(0).argsort(descending=True)[:_SHOWN].sort().values
     names = [train.columns[j] if train.columns else f"w{j}" for j in kept[shown].tolist()]

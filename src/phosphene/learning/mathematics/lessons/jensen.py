@@ -17,6 +17,7 @@ _FUNCTIONS = {
     "minus-log": lambda x: -(x + 3.0).log(),
     "absolute": torch.abs,
 }
+_WRITTEN = {"square": "x^2", "exp": "exp(x)", "minus-log": "-log(x + 3)", "absolute": "|x|"}
 
 
 def demonstrate(
@@ -58,10 +59,13 @@ def demonstrate(
         "elbo_of_a_random_q": bounds[0],
         "elbo_of_the_posterior": bounds[-1],
     }
+    written = _WRITTEN[function]
+    place = "below it" if gap > 1e-12 else "at the same point"
     text = (
-        f"x is {low:g} or {high:g}, the second with probability {weight:g}. The mean of f is "
-        f"{float(average):.4g}, on the chord; f of the mean is {float(f(mean)):.4g}, on the curve "
-        f"below it. The gap, {gap:.4g}, is never negative where f is convex. -log is convex, "
+        f"f(x) is {written}. x is {low:g} or {high:g}, the second with probability {weight:g}. "
+        "The mean of f is "
+        f"{float(average):.4g}, on the chord; f of the mean is {float(f(mean)):.4g}, on the curve, "
+        f"{place}. The gap, {gap:.4g}, is never negative where f is convex. -log is convex, "
         "and so the ELBO is below log p: on the right q moves from a random distribution of "
         f"six codes to the posterior, and the bound rises from {bounds[0]:.3f} to "
         f"{bounds[-1]:.3f} nats, which is log p itself."
@@ -72,7 +76,7 @@ def demonstrate(
         numbers=numbers,
         panels=[
             Points(
-                title=f"f is {function}",
+                title=f"f(x) = {written}",
                 x="x",
                 y="f(x)",
                 sets={
