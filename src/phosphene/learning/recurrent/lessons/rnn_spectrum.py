@@ -83,6 +83,7 @@ def demonstrate(
             y="imaginary part",
             sets={"eigenvalues": torch.stack([eigen.real, eigen.imag], 1)},
             lines={"|z| = 1": torch.stack([circle.cos(), circle.sin()], 1)},
+            equal=True,
         ),
         Curves(
             title="from the state to the dominant eigenvector",
