@@ -252,6 +252,23 @@ def test_only_normal_matrices_are_q_lambda_q_transposed():
         assert (float(growth(W)) == pytest.approx(float(spectral_radius(W)), rel=1e-9)) == normal
 
 
+def test_a_rotation_is_normal_and_needs_the_conjugate():
+    W = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
+    values, q = torch.linalg.eig(W)
+    assert float(normality_gap(W)) < 1e-12
+    same(eigenvector_form(values, q).real, W)
+    same((q @ torch.diag(values) @ q.mH).real, W)
+    assert float((q @ torch.diag(values) @ q.T - W).abs().max()) > 0.5
+
+
+def test_between_the_threshold_less_a_millionth_and_the_threshold():
+    norms = torch.tensor([1 - 1.5e-6, 1 - 1e-7, 1.0], dtype=torch.float64)
+    short, almost, at = (float(clip_factor(norm, 1.0)) for norm in norms)
+    assert short == 1.0
+    assert 1 - 1e-6 < almost < 1
+    assert at < 1
+
+
 @pytest.mark.parametrize("activation", list(STEEPEST))
 def test_gradients_through_time_stay_below_the_bound(activation):
     for seed in range(5):
