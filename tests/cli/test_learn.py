@@ -41,6 +41,18 @@ def test_without_a_topic_they_are_listed(capsys):
     assert json.loads(capsys.readouterr().out) == lessons()
 
 
+def test_help_names_the_lesson_and_says_how_they_are_listed(capsys):
+    assert main(["learn", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: phosphene learn [-h] ")
+    assert "without a name, they are listed" in " ".join(out.replace("│", " ").split())
+    assert main(["learn", "upsampling", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: phosphene learn upsampling [-h] ")
+    assert "TOPIC" not in out.partition("╭")[0].partition("\n\n")[0]
+    assert "--stride" in out
+
+
 def test_the_same_seed_gives_the_same_numbers():
     one, two, other = (learn("maximum-likelihood", seed=s).numbers for s in (0, 0, 1))
     assert one == two != other
@@ -59,7 +71,7 @@ def test_json_prints_the_numbers(tmp_path, capsys):
     (["vae"], "'vae' is a model, not a lesson"),
     (["output-size"], "'output-size' is a proof, not a lesson"),
     (["upsampling", "--stride", "0"], "stride must be"),
-    (["upsampling", "--strid", "2"], "did you mean --stride"),
+    (["upsampling", "--strid", "2"], "did you mean '--stride'?"),
     (["upsampling", "--data", "iris-of-nobody"], "iris-of-nobody"),
     (["upsampling", "--data", "moons"], "has no pictures"),
     (["upsampling", "--picture", "100000"], "there is no 100000"),

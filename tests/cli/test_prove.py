@@ -1,9 +1,13 @@
 """``phosphene prove``: statements of theory, checked, and broken on purpose."""
 
+import io
+import sys
+
 import pytest
 
 from phosphene import proofs
 from phosphene.catalog import systems
+from phosphene.cli.main import main
 from phosphene.proofs.proof import Proof, equal
 
 FEW = ("kl-divergence", "causal-mask", "multi-head")
@@ -80,6 +84,35 @@ def test_all_are_run_and_counted(phosphene, few):
     broken = phosphene("prove", "--all", "--break")
     assert broken.code == 1
     assert "3 of 3 noticed their wrong formulas" in broken.out
+
+
+def test_each_of_all_is_printed_and_flushed_as_it_ends(few, monkeypatch):
+    """Through a buffer, as a pipe has one: what was run is there before the next one is."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw, 1 << 20), "utf-8"))
+    seen, right = [], proofs.run
+
+    def run(name, **told):
+        seen.append(len(raw.getvalue()))
+        return right(name, **told)
+
+    monkeypatch.setattr(proofs, "run", run)
+    assert main(["prove", "--all"]) == 0
+    assert 0 == seen[0] < seen[1] < seen[2]
+
+
+def test_of_json_the_progress_goes_to_stderr(phosphene, few):
+    done = phosphene("prove", "--all", "--json")
+    assert [line.split(":")[0] for line in done.err.splitlines()] == [
+        f"{k} of 3" for k in (1, 2, 3)
+    ]
+    assert phosphene("prove", "kl-divergence", "--json").err == ""
+
+
+def test_help_says_how_they_are_listed_and_how_long_all_take(phosphene):
+    out = " ".join(phosphene("prove", "--help").out.replace("│", " ").split())
+    assert "without a name, they are listed" in out
+    assert "minutes" in out
 
 
 def test_all_names_what_fails(phosphene, few, monkeypatch):

@@ -20,7 +20,7 @@ class Arguments:
     """List the data sets, or describe one: a name, or an adapter such as folder:./photos.
 
     Args:
-        name: A data set; nothing lists them all.
+        name: A data set; without a name, they are listed.
         list: List all data sets, which is also what happens without a name.
         json: Print JSON.
         out: Write a picture of some examples to this PNG file.

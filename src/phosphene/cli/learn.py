@@ -26,7 +26,8 @@ class Arguments:
     """Run a demonstration; its figure and its numbers are written into a folder.
 
     Args:
-        topic: Which one; nothing lists them. With a topic named, the help lists its own settings.
+        topic: Which one; without a name, they are listed. With a topic named, the help lists its
+            own settings.
         seed: Seed of its random numbers.
         out: The folder of figure.png and numbers.json; by default lessons/TOPIC.
         json: Print the numbers as JSON.
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
             print_table(("topic", "what it shows"), list(lessons().items()))
         return 0
     own = _own_options(first.topic)
-    arguments = parse(extended(Arguments, own), argv, _PROG)
+    arguments = parse(extended(Arguments, own), argv, f"{_PROG} {first.topic}")
     folder = _folder(arguments.out or default_folder(first.topic))
     given = {name: getattr(arguments, name) for name in own}
     lesson = learn(arguments.topic, seed=arguments.seed, **given)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from phosphene.cli.output import print_json, print_table, screen
+from phosphene.cli.output import note, print_json, print_table, screen
 from phosphene.cli.parsing import parse
 from phosphene.cli.text import written
 from phosphene.core.errors import ConfigError
@@ -22,13 +22,13 @@ class Arguments:
     """Check a statement by running it; exit with 1 if it does not hold.
 
     Args:
-        name: Which one; nothing lists them.
-        all: Check every one.
+        name: Which one; without a name, they are listed.
+        all: Check every one, and show each as it ends; it takes a few minutes.
         family: Of all, or of the list, only those of a family.
         broken: Put a plausible wrong formula in the place of the right one, print it, and run the
             same check: it must fail.
         seed: Seed of its random numbers.
-        json: Print JSON.
+        json: Print JSON; with --all, progress goes to stderr.
     """
 
     name: Positional[Annotated[str, arg(metavar="NAME", help_behavior_hint="")]] = ""
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     wanted = list(of_family) if arguments.all else [arguments.name]
     found, described = [], []
-    for name in wanted:
+    for k, name in enumerate(wanted, 1):
         began = time.process_time()
         proof = proofs.run(name, seed=arguments.seed, broken=arguments.broken)
         spent = time.process_time() - began
@@ -70,6 +70,8 @@ def main(argv: Sequence[str]) -> int:
         described.append(proof.describe() | {"cpu_seconds": spent, "broken": wrong})
         if not arguments.json:
             _show(proof, wrong)
+        elif arguments.all:
+            note(f"{k} of {len(wanted)}: {name}, {spent:.1f} CPU seconds")
     if arguments.json:
         print_json(described if arguments.all else described[0])
     elif arguments.all:

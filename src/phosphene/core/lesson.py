@@ -53,12 +53,14 @@ class Points(Panel):
         y: Label of the vertical axis.
         sets: Name to points (n, 2).
         lines: Name to points (n, 2) that are joined.
+        equal: One unit is as long on both axes, so that a circle is round.
     """
 
     x: str = ""
     y: str = ""
     sets: Mapping[str, Tensor] = field(default_factory=dict)
     lines: Mapping[str, Tensor] = field(default_factory=dict)
+    equal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,8 @@ class Images(Panel):
     """Pictures beside one another.
 
     Args:
-        images: (n, height, width) or (n, height, width, 3), each scaled to its own range if gray.
+        images: (n, height, width) or (n, height, width, 3), each scaled to its own range if gray;
+            one of a single value is drawn mid-gray, with the value in it.
         names: Below each.
         columns: Pictures in a row; 0 for all.
     """

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["lesson_figure"]
 
 _COLUMNS, _WIDTH, _HEIGHT = 3, 4.2, 3.5
+_NAMES_IN_A_ROW = 4  # of a legend below
 _MOST_WRITTEN = 100  # values of a matrix that are written into it
 
 _MOST_LETTERS = 36  # of names below a matrix, on one line
@@ -66,8 +67,13 @@ def _points(axes: Any, panel: Points) -> None:
         p = points.double().numpy()
         color = CLASSES[(len(panel.sets) + k) % len(CLASSES)]
         axes.plot(p[:, 0], p[:, 1], color=color, linewidth=1.4, label=name)
+    if panel.equal:
+        axes.set_aspect("equal")
     _label(axes, panel.x, panel.y)
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    axes.legend(  # below: points may lie anywhere inside
+        loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=_NAMES_IN_A_ROW,
+        frameon=False, fontsize=8, labelcolor=INK, handlelength=1.2, columnspacing=1.0,
+    )  # fmt: skip
 
 
 def _images(axes: Any, panel: Images) -> None:
@@ -81,11 +87,23 @@ def _images(axes: Any, panel: Images) -> None:
         inset = axes.inset_axes(
             (column / columns, 1 - (row + 1) * height, 0.94 / columns, 0.82 * height)
         )
-        inset.imshow(panel.images[k].double().numpy(), cmap="gray", interpolation="nearest")
+        _image(inset, panel.images[k].double().numpy())
         inset.set_xticks([])
         inset.set_yticks([])
         if k < len(panel.names):
             inset.set_xlabel(panel.names[k], fontsize=8, color=MUTED)
+
+
+def _image(inset: Any, values: Any) -> None:
+    low, high = values.min(), values.max()
+    if values.ndim > 2 or low < high:
+        inset.imshow(values, cmap="gray", interpolation="nearest")
+        return
+    inset.imshow(values, cmap="gray", vmin=low - 1, vmax=low + 1)
+    inset.text(
+        0.5, 0.5, f"{low:.4g}", transform=inset.transAxes,
+        ha="center", va="center", fontsize=9, color=INK,
+    )  # fmt: skip
 
 
 def _heat(axes: Any, panel: Heat) -> None:

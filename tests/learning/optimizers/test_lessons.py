@@ -52,3 +52,30 @@ def test_bad_options_are_refused(topic, options, words):
         learn(topic, **options)
     with pytest.raises(UnknownNameError, match="kapa"):
         learn("optimizers", kapa=3.0)
+
+
+# -- texts say what was found -------------------------------------------------------------------
+
+
+def test_the_text_on_optimizers_says_who_arrives_and_who_does_not():
+    text = learn("optimizers").text
+    assert "SGD takes 297 steps, momentum 83" in text
+    assert "RMSProp jumps from wall to wall" in text
+    flat = learn("optimizers", kappa=1.0, momentum=0.0).text
+    assert "SGD takes 1 step, momentum 1" in flat
+    assert "creeps" not in flat
+    assert "With a momentum of 0" in flat
+    wild = learn("optimizers", lr=1.0, steps=50).text
+    assert "SGD" in wild.partition("In the bent valley")[0].partition("; ")[2]
+    assert "diverge" in wild
+    assert "RMSProp jumps from wall to wall" not in learn("optimizers", lr=1e-4, steps=50).text
+
+
+def test_the_text_on_mini_batches_says_which_is_ahead():
+    for lr in (0.1, 0.5):
+        lesson = learn("mini-batches", lr=lr)
+        last = {name: values[-1] for name, (_, values) in lesson.panels[1].lines.items()}
+        best, worst = min(last, key=last.get), max(last, key=last.get)
+        assert f"{best} at {last[best]:.3g}" in lesson.text
+        assert f"{worst} at {last[worst]:.3g}" in lesson.text
+        assert ("the noise of one example outweighs" in lesson.text) == (lr == 0.5)

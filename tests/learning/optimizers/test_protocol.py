@@ -203,6 +203,33 @@ def test_what_is_no_real_tensor_is_refused():
     refused(DataError, Momentum([p]).step, "dense")
 
 
+def test_parameters_that_are_none_are_refused():
+    p, other = torch.zeros(2, requires_grad=True), torch.zeros(3, requires_grad=True)
+    tensors = "parameters must be a list of tensors, or of groups of them"
+    for kind in (SGD, Adam):
+        refused(DataError, lambda kind=kind: kind([]), "no parameters")
+        refused(DataError, lambda kind=kind: kind(iter(())), "no parameters")
+        refused(DataError, lambda kind=kind: kind([3]), tensors, "got one of 3")
+        refused(DataError, lambda kind=kind: kind([p, None]), tensors, "got one of None")
+        refused(DataError, lambda kind=kind: kind(p), tensors, "got a tensor")
+        refused(DataError, lambda kind=kind: kind(None), tensors, "got None")
+        refused(DataError, lambda kind=kind: kind({p}), tensors, "a set has no order")
+        refused(DataError, lambda kind=kind: kind([{"params": [p]}, other]), "group", "'params'")
+        refused(DataError, lambda kind=kind: kind([{"lr": 0.1}]), "group", "'params'")
+        refused(DataError, lambda kind=kind: kind([2 * p]), "computed from others")
+        refused(DataError, lambda kind=kind: kind([p, p]), "twice")
+        refused(DataError, lambda kind=kind: kind([{"params": p}, {"params": [p]}]), "twice")
+        refused(DataError, lambda kind=kind: kind([("a", p), other]), "name")
+    whole = Adam([{"params": iter([p])}, {"params": other}])
+    assert [len(group["params"]) for group in whole.param_groups] == [1, 1]
+    refused(DataError, lambda: whole.add_param_group({"params": [p]}), "twice")
+    assert len(whole.param_groups) == 2
+    none = Adam([{"params": [p]}, {"params": []}])  # as torch has it
+    assert [len(group["params"]) for group in none.param_groups] == [1, 0]
+    named = Adam([("a", p), ("b", other)])
+    assert named.param_groups[0]["param_names"] == ["a", "b"]
+
+
 def test_sutskevers_form_needs_a_closure():
     p = torch.nn.Parameter(torch.ones(2))
     refused(ConfigError, Nesterov([p], form="sutskever").step, "closure", "form='torch'")

@@ -209,7 +209,9 @@ def test_bad_settings_are_refused():
     refused(ConfigError, lambda: LSTM(0, 5), "inputs must be at least 1, got 0")
     refused(ConfigError, lambda: GRU(3, 2.5), "hidden must be a whole number, got 2.5")
     refused(ChoiceError, lambda: RNN(3, 5, activation="tan"), "did you mean 'tanh'?")
-    refused(ConfigError, lambda: LSTM(3, 5, forget_bias="1"), "forget_bias must be a number")
+    for bias in ("1", None, True, float("nan"), float("inf"), 1e300, 10**400):
+        words = "forget_bias must be a finite number"
+        refused(ConfigError, lambda bias=bias: LSTM(3, 5, forget_bias=bias), words)
 
 
 def test_other_layers_of_torch_are_refused():

@@ -1,5 +1,7 @@
 """The lessons on recurrent networks say what their pictures show."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -97,3 +99,33 @@ def test_an_lstm_adds_over_100_steps_and_an_rnn_does_not(seed):
     assert numbers["mean squared error of saying 1"] == pytest.approx(1 / 6, abs=0.015)
     assert numbers["mean squared error of the LSTM on 1,000 new sequences"] < 0.01
     assert numbers["mean squared error of the RNN on 1,000 new sequences"] > 0.14
+
+
+# -- texts say what was found -------------------------------------------------------------------
+
+
+def test_the_text_on_the_spectrum_says_where_lines_end():
+    skewed = learn("rnn-spectrum", radius=0.9, skew=3.0)
+    ends = {name: values[-1] for name, (_, values) in skewed.panels[2].lines.items()}
+    assert ends["tanh network"] > 100
+    assert f"the tanh network's at {ends['tanh network']:.3g}" in skewed.text
+    assert "decide the long run" not in skewed.text
+    assert "its line is crossed" in skewed.text
+    assert "its line is crossed" not in learn("rnn-spectrum", skew=0.0, steps=20).text
+
+
+def test_the_text_on_clipping_counts_the_jumps():
+    lesson = learn("gradient-clipping")
+    losses = lesson.panels[2].lines["as it is"][1]
+    jumps = sum(b - a > 0.05 for a, b in pairwise(losses))
+    assert jumps > 1
+    assert f"{jumps} steps that raised the loss by more than 0.05" in lesson.text
+    assert "where it stays" not in lesson.text
+    assert f"ends at {losses[-1]:.3g}" in lesson.text
+    assert "no step that raised" in learn("gradient-clipping", lr=0.001, steps=5).text
+
+
+def test_the_text_on_truncation_says_whether_windows_lose_less_and_less():
+    for scale in (1.5, 0.1):  # with the latter, rounding is all that is left
+        assert "falls with every kappa" in learn("truncated-backprop", scale=scale).text
+    assert "does not fall with every kappa" in learn("truncated-backprop", scale=2.0).text

@@ -122,6 +122,32 @@ def test_chunks_of_one_are_windows_and_the_two_are_not_the_same_otherwise(layer,
     assert far(grads(layer, lambda: chunked(layer, dy, 3, 3)), a) > 1e-3
 
 
+@pytest.mark.parametrize(("k1", "k2"), [(2, 3), (2, 5), (3, 4), (3, 5), (3, 7)])
+def test_chunks_that_overlap_are_sums_over_paths_and_short_passes(layer, x, dy, k1, k2):
+    """The losses of k1 times go back to the same time, k2 - k1 before the first of them."""
+    layer.forward(x)
+    states = {name: value.clone() for name, value in layer.states.items()}
+    found = grads(layer, lambda: chunked(layer, dy, k1, k2))
+    if isinstance(layer, RNN):
+        paths = torch.zeros_like(found["W_hh"])
+        for t in range(7):
+            reached = t - max(t - t % k1 + k1 - k2, 0) + 1
+            paths += gradient_by_paths(layer, dy, t, reached)
+        same(found["W_hh"], paths)
+    expected = {name: torch.zeros_like(v) for name, v in found.items()}
+    for begin in range(0, 7, k1):
+        first, end = max(begin + k1 - k2, 0), min(begin + k1, 7)
+        layer.forward(x[first:end], *(states[name][first] for name in layer.names))
+        only = torch.zeros(end - first, 4, 5, dtype=torch.float64)
+        only[begin - first :] = dy[begin:end]
+        part = grads(layer, lambda only=only: layer.backward(only))
+        expected["x"][first:end] += part.pop("x")
+        for name, value in part.items():
+            expected[name] += value
+    for name, value in expected.items():
+        same(found[name], value)
+
+
 def test_the_bias_falls_with_the_window():
     layer = RNN(2, 20, seed=0, dtype=torch.float64)
     layer.forward(torch.randn(40, 8, 2, dtype=torch.float64))
@@ -187,6 +213,13 @@ def test_what_cannot_be_clipped():
     for threshold in (0.0, -1.0, float("nan"), None, "1"):
         with pytest.raises(ConfigError, match="threshold must be a number above 0"):
             clip_gradient_norm([torch.ones(2)], threshold)
+    for wrong in ([None], [torch.ones(2), 3.0], [torch.ones(2, dtype=torch.int64)]):
+        with pytest.raises(ConfigError, match="gradients must be dense tensors of real numbers"):
+            clip_gradient_norm(wrong, 1.0)
+    with pytest.raises(ConfigError, match=r"of one type, got torch\.float32 and"):
+        clip_gradient_norm([torch.ones(2), torch.ones(2, dtype=torch.float64)], 1.0)
+    with pytest.raises(ConfigError, match="gradients must be a list of tensors"):
+        clip_gradient_norm(3, 1.0)
     assert clip_gradient_norm([], 1.0) == 0.0
 
 
@@ -217,6 +250,23 @@ def test_only_normal_matrices_are_q_lambda_q_transposed():
         assert normal == (W is symmetric)
         assert (float((transposed - W).norm()) < 1e-12) == normal
         assert (float(growth(W)) == pytest.approx(float(spectral_radius(W)), rel=1e-9)) == normal
+
+
+def test_a_rotation_is_normal_and_needs_the_conjugate():
+    W = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
+    values, q = torch.linalg.eig(W)
+    assert float(normality_gap(W)) < 1e-12
+    same(eigenvector_form(values, q).real, W)
+    same((q @ torch.diag(values) @ q.mH).real, W)
+    assert float((q @ torch.diag(values) @ q.T - W).abs().max()) > 0.5
+
+
+def test_between_the_threshold_less_a_millionth_and_the_threshold():
+    norms = torch.tensor([1 - 1.5e-6, 1 - 1e-7, 1.0], dtype=torch.float64)
+    short, almost, at = (float(clip_factor(norm, 1.0)) for norm in norms)
+    assert short == 1.0
+    assert 1 - 1e-6 < almost < 1
+    assert at < 1
 
 
 @pytest.mark.parametrize("activation", list(STEEPEST))

@@ -18,6 +18,7 @@ Betas = Annotated[tuple[float, float], Within(0, 1, below=True)]
 """How much of each of two running averages stays from step to step."""
 _TOLD = ("params", "param_names", "name", "initial_lr")
 """What a group may say beside its settings; schedulers write the last."""
+_WANTED = "parameters must be a list of tensors, or of groups of them"
 _CACHED = 1 << 16
 """Numbers of a list of tensors that a processor's cache holds, with gradients and averages."""
 Row = tuple[Tensor, ...]
@@ -38,14 +39,18 @@ class MultiTensor(torch.optim.Optimizer):
     Raises:
         UnknownNameError: A group has a setting that there is not.
         ConfigError: A setting has a value that it cannot take.
-        DataError: A parameter, or a gradient, is not of a kind that is handled.
+        DataError: There are no parameters, or a parameter, or a gradient, is not of a kind that is
+            handled.
     """
 
     kept: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
         _check(type(self), settings)
-        super().__init__(params, settings)
+        listed = _parameters(params)
+        if not listed:
+            raise DataError(f"{_WANTED}, got no parameters")
+        super().__init__(listed, settings)
 
     def move(
         self,
@@ -106,16 +111,25 @@ class MultiTensor(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with settings of their own."""
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
+            told = brief(param_group)
+            raise DataError(f"a group must be a dict with 'params' and settings, got {told}")
         own = {name: v for name, v in param_group.items() if name not in _TOLD}
         for name in own:
             if name not in self.defaults:
                 raise UnknownNameError(f"setting of {type(self).__name__}", name, self.defaults)
         _check(type(self), own)
-        super().add_param_group(param_group)
-        for p in self.param_groups[-1]["params"]:
-            if not p.dtype.is_floating_point:
-                self.param_groups.pop()
-                raise DataError(f"parameters must be real numbers, got a tensor of {p.dtype}")
+        params = param_group["params"]
+        listed = [params] if isinstance(params, Tensor) else _parameters(params)
+        held = {p for group in self.param_groups for p in group["params"]}
+        names = {isinstance(p, tuple) and len(p) == 2 for p in listed}
+        names |= {"param_names" in group for group in self.param_groups}
+        if len(names) > 1:
+            raise DataError("either all parameters have a name, as ('a', tensor), or none has")
+        for p in (p[1] if True in names else p for p in listed):
+            _check_parameter(p, held)
+            held.add(p)
+        super().add_param_group({**param_group, "params": listed})
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on where another of the same settings was saved; what is loaded is copied.
@@ -174,6 +188,26 @@ class MultiTensor(torch.optim.Optimizer):
         """Gradients of loss + weight_decay / 2 |theta|^2."""
         decay = group["weight_decay"]
         return list(torch._foreach_add(grads, params, alpha=decay)) if decay else grads
+
+
+def _parameters(params: Any) -> list[Any]:
+    """What was given as parameters, as a list."""
+    if isinstance(params, Tensor | set | str | Mapping) or not isinstance(params, Iterable):
+        told = "a tensor" if isinstance(params, Tensor) else brief(params)
+        why = "; a set has no order" if isinstance(params, set) else ""
+        raise DataError(f"{_WANTED}, got {told}{why}")
+    return list(params)
+
+
+def _check_parameter(p: Any, held: set[Tensor]) -> None:
+    if not isinstance(p, Tensor):
+        raise DataError(f"{_WANTED}, got one of {brief(p)}")
+    if not p.dtype.is_floating_point:
+        raise DataError(f"parameters must be real numbers, got a tensor of {p.dtype}")
+    if not (p.is_leaf or p.retains_grad):
+        raise DataError("a parameter must not be computed from others that have gradients")
+    if p in held:
+        raise DataError(f"a parameter of shape {tuple(p.shape)} stands twice")
 
 
 def _pieces(rows: list[Row]) -> Iterator[list[Row]]:

@@ -36,7 +36,8 @@ def clip_gradient_norm(gradients: Iterable[Tensor], threshold: float) -> Tensor:
         Their norm before.
 
     Raises:
-        ConfigError: The threshold is not a number above 0.
+        ConfigError: The threshold is not a number above 0, or the gradients are not tensors of
+            real numbers of one type and device.
         DivergedError: A gradient is not finite; nothing was changed.
 
     Example:
@@ -46,7 +47,7 @@ def clip_gradient_norm(gradients: Iterable[Tensor], threshold: float) -> Tensor:
     """
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not threshold > 0:
         raise ConfigError(f"threshold must be a number above 0, got {brief(threshold)}")
-    all_of_them = list(gradients)
+    all_of_them = _checked(gradients)
     if not all_of_them:
         return torch.tensor(0.0)
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(all_of_them)))
@@ -54,3 +55,20 @@ def clip_gradient_norm(gradients: Iterable[Tensor], threshold: float) -> Tensor:
         raise DivergedError(f"the norm of the gradients is {norm.item()}; nothing was clipped")
     torch._foreach_mul_(all_of_them, clip_factor(norm, threshold))
     return norm
+
+
+def _checked(gradients: Iterable[Tensor]) -> list[Tensor]:
+    if not isinstance(gradients, Iterable):
+        raise ConfigError(f"gradients must be a list of tensors, got {brief(gradients)}")
+    found = list(gradients)
+    for g in found:
+        real = isinstance(g, Tensor) and g.is_floating_point() and g.layout == torch.strided
+        if not real:
+            told = f"one of {g.dtype}, {g.layout}" if isinstance(g, Tensor) else brief(g)
+            raise ConfigError(f"gradients must be dense tensors of real numbers, got {told}")
+    for what in ("dtype", "device"):
+        kinds = sorted({str(getattr(g, what)) for g in found})
+        if len(kinds) > 1:
+            name = "type" if what == "dtype" else what
+            raise ConfigError(f"gradients must be of one {name}, got {' and '.join(kinds)}")
+    return found

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from phosphene.core.errors import ConfigError
+from phosphene.core.errors import ConfigError, brief
 from phosphene.learning.recurrent.layer import At, Recurrent
 
 __all__ = ["LSTM", "lstm_step"]
@@ -66,8 +66,9 @@ class LSTM(Recurrent):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(inputs, hidden, seed=seed, dtype=dtype)
-        if isinstance(forget_bias, bool) or not isinstance(forget_bias, int | float):
-            raise ConfigError(f"forget_bias must be a number, got {forget_bias!r}")
+        number = isinstance(forget_bias, int | float) and not isinstance(forget_bias, bool)
+        if not number or not abs(forget_bias) <= torch.finfo(dtype).max:
+            raise ConfigError(f"forget_bias must be a finite number, got {brief(forget_bias)}")
         self.parameters["b"][hidden : 2 * hidden] = forget_bias
 
     def begin(self, a: Tensor) -> None:

@@ -97,8 +97,8 @@ def jacobian_product(layer: "RNN", k: int, t: int, example: int = 0) -> Tensor:
 def eigenvector_form(values: Tensor, vectors: Tensor) -> Tensor:
     """Q diag(lambda) Q^-1, which every diagonalizable matrix is; the inverse is Q^T for few.
 
-    Q^-1 is Q^T (or, of complex Q, its conjugate) exactly for normal W, W W^T = W^T W, of which the
-    symmetric ones are the best known.
+    For normal W, W W^T = W^T W, and for these alone, Q can be chosen so that Q^-1 is Q*, the
+    transpose of its complex conjugate; with a real Q, so that it is Q^T, for symmetric W alone.
     """
     W: Tensor = vectors @ torch.diag(values) @ torch.linalg.inv(vectors)
     return W

@@ -19,7 +19,7 @@ __all__ = ["WRONG", "prove"]
 _STATEMENT = (
     "W = Q L Q^-1 for any diagonalizable W, so that h_t = W^t h_1 = Q L^t Q^-1 h_1 turns into the "
     "eigenvector of the largest |lambda|; the angle falls by |lambda_2 / lambda_1| a step. Q^-1 = "
-    "Q^T only where W is normal, W W^T = W^T W, as symmetric W are."
+    "Q^T, with a real Q, only where W is symmetric; the conjugate transpose where W is normal."
 )
 
 

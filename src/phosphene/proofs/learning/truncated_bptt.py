@@ -65,6 +65,13 @@ def prove(seed: int = 0, *, formula: Cut = windowed) -> Proof:
                 f"chunked (1, {kappa}): less windowed", off(chunks(1, kappa), cut(kappa)), 0, 1e-12
             ),
         ]
+    for k1, k2 in ((2, 5), (3, 7)):
+        paths = torch.stack(
+            [gradient_by_paths(layer, dy, t, min(t, t % k1 + k2 - k1) + 1) for t in range(_T)]
+        ).sum(0)
+        rows.append(
+            equal(f"chunked ({k1}, {k2}): less the paths", off(chunks(k1, k2), paths), 0, 1e-12)
+        )
     windows = [off(cut(k)) for k in (1, 2, 4, 8, 16)]
     pieces = [off(chunks(k, k)) for k in (1, 2, 4, 8, 16)]
     rows += [

@@ -69,8 +69,8 @@ def demonstrate(
         "is right on average whatever its size, and its variance falls as 1 / m: twice the work "
         "halves it. (It falls a little faster when the batch is a good part of all examples, "
         "since none is drawn twice.) On the right all sizes see the same number of examples: "
-        "small batches make more steps, with more noise, and are ahead long before a full pass "
-        "has made its next step."
+        "small batches make more steps, with more noise, and which is ahead depends on lr. "
+        f"After {epochs} passes with lr = {lr:g}, " + _told(lines)
     )
     panels = [
         Curves(
@@ -85,6 +85,16 @@ def demonstrate(
         Curves(title="training", x="passes over the examples", y="loss in nats", lines=lines),
     ]  # fmt: skip
     return Lesson(title="Mini-batches", text=text, numbers=numbers, panels=panels)
+
+
+def _told(lines: dict[str, tuple[list[float], list[float]]]) -> str:
+    """The loss that each size ended with, from the lowest to the highest."""
+    last = {name: losses[-1] for name, (_, losses) in lines.items()}
+    order = sorted(last, key=lambda name: last[name])
+    ended = ", ".join(f"{name} at {last[name]:.3g}" for name in order)
+    noisy = last["1 a batch"] > last["all"]
+    why = ": the noise of one example outweighs what its many steps gain" if noisy else ""
+    return f"the losses are: {ended}{why}."
 
 
 def _gradients(w: Tensor, x: Tensor, y: Tensor) -> Tensor:

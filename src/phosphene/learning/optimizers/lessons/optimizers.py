@@ -23,6 +23,7 @@ __all__ = ["demonstrate"]
 
 _NEAR = 0.01
 _FAR = 1e6
+_OFTEN = 0.25  # of steps that turn back: then a path jumps
 _MAKERS: dict[str, tuple[float, float, Callable[[Tensor, float, float], MultiTensor]]] = {
     "SGD": (0, 1e-3, lambda p, lr, momentum: SGD([p], lr=lr)),
     "momentum": (0, 1e-3, lambda p, lr, momentum: Momentum([p], lr=lr, momentum=momentum)),
@@ -57,6 +58,7 @@ def demonstrate(
     """
     numbers: dict[str, Any] = {}
     panels: list[Any] = []
+    arrivals, jumping = {}, False
     hills: dict[str, Quadratic | Rosenbrock] = {
         "quadratic": Quadratic(kappa),
         "valley": Rosenbrock(),
@@ -82,6 +84,8 @@ def demonstrate(
                 lines={t: (range(len(d)), d.clamp(min=1e-9).tolist()) for t, d in away.items()},
             ),
         ]
+        arrivals[name] = _arrivals(away, steps)
+        jumping = _turns(paths["RMSProp"]) > _OFTEN
         for title, d in away.items():
             inside = (d < _NEAR).nonzero()
             numbers[f"{name}: steps of {title} to {_NEAR:g} of the lowest point"] = (
@@ -91,16 +95,54 @@ def demonstrate(
     fast = best_for_quadratics(1, kappa)[-1]
     numbers["rate of momentum at best, (sqrt kappa - 1) / (sqrt kappa + 1)"] = fast
     text = (
-        f"Eight optimizers from one point. On a quadratic with curvatures 1 and {kappa:g}, plain "
-        "descent must take the step that the steep direction allows, and creeps along the flat "
-        "one; momentum adds up what points the same way, and swings. The last five divide by the "
-        "size of gradients, so that both directions look alike to them: they set out diagonally, "
-        "and their lr is a length. In the bent valley plain descent stays far behind, and RMSProp "
-        "jumps from wall to wall: divided by small gradients, its steps stay as long as its lr "
-        "says. AdamW shrinks the parameters, which holds it back from a lowest point that is not "
-        "0. A path that leaves the picture has diverged."
+        f"Eight optimizers from one point, with {steps} steps. On a quadratic with curvatures 1 "
+        f"and {kappa:g}, plain descent must take the step that the steeper direction allows, along "
+        "the flatter one too; momentum adds up what points the same way. The last five divide by "
+        "the size of gradients, so that both directions look alike to them: they set out "
+        f"diagonally, and their lr is a length. To come within {_NEAR:g} of the lowest point, "
+        f"{arrivals['quadratic']}. In the bent valley, {arrivals['valley']}. AdamW shrinks the "
+        "parameters, which holds it back from a lowest point that is not 0."
     )
+    if momentum == 0:
+        text += " With a momentum of 0, momentum and Nesterov are plain descent."
+    if jumping:
+        text += (
+            " In the valley RMSProp jumps from wall to wall: divided by small gradients, its steps "
+            "stay long."
+        )
     return Lesson(title="Eight ways down", text=text, numbers=numbers, panels=panels)
+
+
+def _arrivals(away: dict[str, Tensor], steps: int) -> str:
+    """How many steps each takes, who diverges and who does not arrive."""
+    arrived: list[str] = []
+    outside: list[str] = []
+    late: list[str] = []
+    for title, d in away.items():
+        inside = (d < _NEAR).nonzero()
+        if len(inside):
+            n = int(inside[0])
+            unit = "" if arrived else " step" if n == 1 else " steps"
+            arrived.append(f"{title}{'' if arrived else ' takes'} {n}{unit}")
+        elif len(d) <= steps:
+            outside.append(title)
+        else:
+            late.append(f"{title} ({float(d[-1]):.2g} away)")
+    parts = [", ".join(arrived)] if arrived else []
+    parts += [f"{_names(late)} not in time"] if late else []
+    parts += [f"{_names(outside)} diverge{'s' if len(outside) == 1 else ''}"] if outside else []
+    return "; ".join(parts)
+
+
+def _names(titles: list[str]) -> str:
+    return " and ".join([", ".join(titles[:-1])] * (len(titles) > 1) + titles[-1:])
+
+
+def _turns(path: Tensor) -> float:
+    """The part of the steps of a path's second half that turn back on the one before."""
+    moves = path.diff(dim=0)[len(path) // 2 :]
+    back = (moves[1:] * moves[:-1]).sum(1) < 0
+    return float(back.double().mean()) if len(back) else 0.0
 
 
 def _path(

@@ -1,5 +1,6 @@
 """A cliff in the loss of a recurrent network, and descent that comes near it."""
 
+from itertools import pairwise
 from typing import Annotated
 
 import torch
@@ -46,14 +47,17 @@ def demonstrate(
         numbers[f"{name}: loss at the end"] = values["loss"][-1]
         numbers[f"{name}: largest norm met"] = max(values["norm"])
         numbers[f"{name}: longest step, in units of lr"] = max(values["step"])
+    slopes = sorted(g for _, g in landscape)
+    steepest, middle = slopes[-1], slopes[len(slopes) // 2]
     text = (
         f"One unit, h <- sigmoid(w h + b), {length} times from 0.5; the loss is (h - 0.5)^2. "
-        "Where the unit falls from its upper to its lower resting point the loss has a cliff, and "
-        "the lowest point lies on it: the gradient there is hundreds of times as long as anywhere "
-        "else. Descent as it is walks to the cliff, takes one step of that length and lands far "
-        "off, where it stays. Clipping makes such a step short and keeps its direction. The "
-        "dashed lines show what becomes of a gradient's length: without the condition |g| > "
-        "threshold, short gradients would be made as long as those of the cliff."
+        "Where the unit falls from its upper to its lower resting point the loss has a cliff, the "
+        "steeper the longer the sequence, and the lowest point lies on it: the longest gradient "
+        f"drawn is {steepest:.3g}, {steepest / middle:.0f} times the median. A step of such a "
+        "length lands far off; clipping makes it short and keeps its direction. "
+        + "; ".join(_told(name, run["loss"]) for name, run in runs.items())
+        + ". The dashed lines show what becomes of a gradient's length: without the condition |g| "
+        "> threshold, short gradients would be made as long as those of the cliff."
     )
     panels = [
         Curves(
@@ -82,6 +86,17 @@ def demonstrate(
 
 
 _BIAS, _GOAL, _START = -2.4, 0.5, 5.5
+_JUMP = 0.05
+
+
+def _told(name: str, losses: list[float]) -> str:
+    """How often a run's loss jumped up, and where it ended."""
+    jumps = sum(b - a > _JUMP for a, b in pairwise(losses))
+    count = f"{jumps} step{'s' if jumps > 1 else ''}" if jumps else "no step"
+    run = {"clipped": "Clipped, descent", "as it is": "as it is, it"}[name]
+    return (
+        f"{run} took {count} that raised the loss by more than {_JUMP} and ends at {losses[-1]:.3g}"
+    )
 
 
 def _unit(w: float, b: float) -> RNN:

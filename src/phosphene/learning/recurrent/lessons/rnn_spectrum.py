@@ -22,6 +22,8 @@ from phosphene.learning.recurrent.spectrum import (
 
 __all__ = ["demonstrate"]
 
+_NETWORKS = ("tanh network", "sigmoid network")
+
 
 def demonstrate(
     *,
@@ -66,15 +68,21 @@ def demonstrate(
     lengths = {name: _shown(values) for name, values in lines.items()}
     eigen = torch.linalg.eigvals(W)
     circle = torch.linspace(0, 2 * torch.pi, 100, dtype=torch.float64)
+    above = any(p > radius**k * (1 + 1e-6) for k, p in zip(lags, power, strict=True))
+    crossed = ": its line is crossed" if above else ", though nothing crosses its line here"
     text = (
         f"A {size}x{size} matrix whose largest |eigenvalue| is {radius:g} and whose largest "
-        f"singular value is {float(growth(W)):.3g}. In the long run states turn into the dominant "
-        f"eigenvector and change by the factor {radius:g} a step, whatever they were. Gradients "
+        f"singular value is {float(growth(W)):.3g}. In the long run W^t h turns into the dominant "
+        f"eigenvector and changes by the factor {radius:g} a step, whatever h was. Gradients "
         "through t steps are bounded by (gamma s)^t with the largest singular value s and the "
-        "steepest slope gamma of the activation. The bound is only a bound: eigenvalues decide "
-        "the long run, a matrix that is not normal may stretch before it shrinks, and activations "
-        "that are saturated shrink more than any bound says. The eigenvalue itself bounds "
-        "nothing: its line is crossed."
+        "steepest slope gamma of the activation. It is only a bound: activations that are "
+        "saturated shrink more. A matrix that is not normal may stretch before it shrinks; here "
+        f"|W^t| is largest at t = {power.index(max(power)) + 1}, with {max(power):.3g}. "
+        "Eigenvalues say where W^t goes in the long run, and no more: with activations each step "
+        "has a matrix of its own, diag(f') W, and eigenvalues of W do not say what their product "
+        f"does. The line of W^t ends at {power[-1]:.3g}, "
+        + ", ".join(f"the {name}'s at {_end(lines[name])}" for name in _NETWORKS)
+        + f". The eigenvalue itself bounds nothing{crossed}."
     )
     panels = [
         Points(
@@ -83,6 +91,7 @@ def demonstrate(
             y="imaginary part",
             sets={"eigenvalues": torch.stack([eigen.real, eigen.imag], 1)},
             lines={"|z| = 1": torch.stack([circle.cos(), circle.sin()], 1)},
+            equal=True,
         ),
         Curves(
             title="from the state to the dominant eigenvector",
@@ -122,6 +131,11 @@ def _reach(W: Tensor, activation: str, steps: int, seed: int) -> list[float]:
         float(torch.linalg.matrix_norm(jacobian_product(layer, 0, k), 2))
         for k in range(1, steps + 1)
     ]
+
+
+def _end(line: tuple[range, list[float]]) -> str:
+    last = line[1][-1]
+    return f"{last:.3g}" if last > 1e-12 else "less than 1e-12"
 
 
 def _shown(values: tuple[range, list[float]]) -> tuple[list[int], list[float]]:

@@ -1,5 +1,7 @@
 """What is lost where gradients go back only so far."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import torch
@@ -14,6 +16,7 @@ from phosphene.learning.recurrent.truncated import chunked, windowed
 __all__ = ["demonstrate"]
 
 _SHOWN, _CUT = 12, 4
+_ROUNDING = 1e-12
 
 
 def demonstrate(
@@ -63,10 +66,10 @@ def demonstrate(
         "back over its own last kappa times. Chunks: the sequence is cut, and the state between "
         "two pieces is detached; the first loss of a piece then goes back over one time only, the "
         "last over all of them. The panels on the right show which loss (row) reaches which time "
-        "(column). What a window misses falls as fast as the network forgets, which --scale "
-        "changes. What chunks miss falls only with the number of cuts, since a loss just after a "
-        "cut loses all of its past, and depends on where they fall; but chunks cost one pass "
-        "where a window costs kappa. Both miss nothing once kappa is the whole sequence."
+        "(column). What a window misses is what the network remembers beyond it, and --scale "
+        f"changes how long it remembers. {_trend(windows)} A loss just after a cut loses all of "
+        "its past, so that what chunks miss depends on where the cuts fall; but chunks cost one "
+        "pass where a window costs kappa. Both miss nothing once kappa is the whole sequence."
     )
     panels = [
         Curves(
@@ -84,6 +87,15 @@ def demonstrate(
     ]
     return Lesson(
         title="Truncated backpropagation through time", text=text, numbers=numbers, panels=panels
+    )
+
+
+def _trend(windows: Sequence[float]) -> str:
+    if all(b <= max(a, _ROUNDING) for a, b in pairwise(windows)):
+        return "Here what is missing falls with every kappa."
+    return (
+        "Here what is missing does not fall with every kappa: parts of a gradient may cancel one "
+        "another, and a sum of more of them need not be nearer to the whole."
     )
 
 
