@@ -42,7 +42,7 @@ def test_help_and_systems_take_less_than_0_6_seconds(argument):
 
     # Time of the processor, which other work on the machine does not stretch; one thread, so on
     # an idle machine it is the time that passes.
-    assert min(seconds() for _ in range(3)) < 0.6
+    assert min(seconds() for _ in range(8)) < 0.6
 
 
 def test_help_names_every_command(phosphene):

@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("RUN", "write a self-contained report.html"),
     "export": ("RUN [--format F]", "write a decoder or policy for elsewhere"),
     "demo": ("", "train, score and report, in two minutes"),
-    "learn": ("[TOPIC] [--out FOLDER]", "show a part of the learning machinery at work"),
+    "learn": ("[TOPIC] [--out FOLDER]", "show the learning machinery at work"),
     "prove": ("[NAME] [--break]", "check a statement of theory by running it"),
     "doctor": ("[--json]", "say what is installed and how it is used"),
 }

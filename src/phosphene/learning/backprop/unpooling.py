@@ -17,6 +17,7 @@ class NearestUnpool2d(Layer):
         scale: Height and width of blocks.
 
     Example:
+        >>> import torch
         >>> NearestUnpool2d(2)(torch.tensor([[[[1.0, 2.0]]]]))
         tensor([[[[1., 1., 2., 2.],
                   [1., 1., 2., 2.]]]])
@@ -43,6 +44,7 @@ class BedOfNails2d(Layer):
         scale: Height and width of blocks.
 
     Example:
+        >>> import torch
         >>> BedOfNails2d(2)(torch.tensor([[[[1.0, 2.0]]]]))
         tensor([[[[1., 0., 2., 0.],
                   [0., 0., 0., 0.]]]])
@@ -77,6 +79,7 @@ class MaxUnpool2d(Layer):
         ConfigError: x is not of the shape that the pooling gave.
 
     Example:
+        >>> import torch
         >>> pool = MaxPool2d(2)
         >>> y = pool(torch.tensor([[[[1.0, 4.0], [3.0, 2.0]]]]))
         >>> MaxUnpool2d(pool)(y)

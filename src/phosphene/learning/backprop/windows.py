@@ -136,6 +136,7 @@ def windows(x: Tensor, geometry: Geometry, fill: float = 0.0) -> Tensor:
         fill: What padding holds.
 
     Example:
+        >>> import torch
         >>> x = torch.arange(9.0).reshape(1, 1, 3, 3)
         >>> windows(x, Geometry((2, 2)))[0, 0, 1, :, :, 0]
         tensor([[1., 2.],
@@ -171,6 +172,7 @@ def fold(taps: Iterable[Tensor], size: Pair, geometry: Geometry) -> Tensor:
         (n, c, h, w).
 
     Example:
+        >>> import torch
         >>> g = Geometry((2, 2))
         >>> taps = windows(torch.ones(1, 1, 3, 3), g).flatten(3, 4).unbind(3)
         >>> fold(taps, (3, 3), g)[0, 0]
