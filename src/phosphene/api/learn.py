@@ -24,7 +24,7 @@ def lessons() -> dict[str, str]:
         >>> "perceptron" in lessons()
         True
     """
-    return {row.name: row.title for row in systems() if row.kind == "lesson"}
+    return {row.name: row.title for row in systems(kind="lesson")}
 
 
 def learn(topic: str, *, seed: int = 0, **options: Any) -> Lesson:

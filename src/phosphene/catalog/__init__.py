@@ -74,8 +74,8 @@ def _homes() -> dict[str, str]:
     }
 
 
-def systems(family: str | None = None) -> list[System]:
-    """The rows of the catalogue, of one family or of all.
+def systems(family: str | None = None, kind: str | None = None) -> list[System]:
+    """The rows of the catalogue, of one family and one kind or of all.
 
     Example:
         >>> [row.name for row in systems("autoencoder")][:2]
@@ -87,7 +87,7 @@ def systems(family: str | None = None) -> list[System]:
     families = {row.family for row in rows}
     if family is not None and family not in families:
         raise UnknownNameError("family", family, families)
-    return [row for row in rows if family is None or row.family == family]
+    return [row for row in rows if family in (None, row.family) and kind in (None, row.kind)]
 
 
 def able(*capabilities: type) -> list[str]:

@@ -30,7 +30,7 @@ def names(family: str | None = None) -> dict[str, str]:
     """
     from phosphene.catalog import systems
 
-    rows = (row for row in systems(family) if row.kind == "proof")
+    rows = systems(family, kind="proof")
     return {row.name: row.title.removeprefix("Proof: ") for row in rows}
 
 
