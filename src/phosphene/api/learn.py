@@ -13,7 +13,7 @@ from phosphene.core.lesson import Lesson
 from phosphene.core.ranges import check_declared
 from phosphene.core.rng import check_seed
 
-__all__ = ["learn", "lessons", "options_of"]
+__all__ = ["default_folder", "help_of_options", "learn", "lessons", "options_of"]
 
 
 @cache

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from phosphene.core.errors import ConfigError
 from phosphene.core.rng import generator
-from phosphene.learning.backprop.layer import Layer, whole
-from phosphene.learning.backprop.windows import Geometry, Pair, fold, windows
+from phosphene.learning.backprop.layer import Layer
+from phosphene.learning.backprop.windows import Geometry, Pair, divided, fold, windows
 
 __all__ = [
     "Convolution1d",
@@ -188,11 +188,7 @@ class Convolution2d(Layer):
     ) -> None:
         super().__init__()
         self.geometry = Geometry.of(kernel, stride, padding, dilation)
-        whole(channels=channels, filters=filters, groups=groups)
-        if channels % groups or filters % groups:
-            raise ConfigError(
-                f"{channels} channels and {filters} filters must divide into {groups} groups"
-            )
+        divided(channels, filters, groups)
         self.groups, self.channels, self.input_gradient = groups, channels, input_gradient
         shape = (filters, channels // groups, *self.geometry.kernel)
         fan = math.prod(shape[1:])

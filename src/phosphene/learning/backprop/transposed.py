@@ -12,8 +12,14 @@ from phosphene.learning.backprop.convolution import (
     correlate_backward_input,
     correlate_backward_weight,
 )
-from phosphene.learning.backprop.layer import Layer, whole
-from phosphene.learning.backprop.windows import Geometry, Pair, pair, transposed_output_size
+from phosphene.learning.backprop.layer import Layer
+from phosphene.learning.backprop.windows import (
+    Geometry,
+    Pair,
+    divided,
+    pair,
+    transposed_output_size,
+)
 
 __all__ = ["TransposedConvolution2d", "transposed_convolution"]
 
@@ -98,11 +104,7 @@ class TransposedConvolution2d(Layer):
         self.extra = pair(extra, "extra", 0)
         if any(e >= s for e, s in zip(self.extra, self.geometry.stride, strict=True)):
             raise ConfigError(f"extra must be below the stride {stride!r}, got {extra!r}")
-        whole(channels=channels, filters=filters, groups=groups)
-        if channels % groups or filters % groups:
-            raise ConfigError(
-                f"{channels} channels and {filters} filters must divide into {groups} groups"
-            )
+        divided(channels, filters, groups)
         self.groups, self.channels = groups, channels
         shape = (channels, filters // groups, *self.geometry.kernel)
         weight = torch.randn(shape, generator=generator(seed, channels, filters))

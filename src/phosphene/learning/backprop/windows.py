@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from phosphene.core.errors import ConfigError
+from phosphene.learning.backprop.layer import whole
 
-__all__ = ["Geometry", "fold", "output_size", "pair", "transposed_output_size", "windows"]
+__all__ = [
+    "Geometry",
+    "divided",
+    "fold",
+    "output_size",
+    "pair",
+    "transposed_output_size",
+    "windows",
+]
 
 Pair = tuple[int, int]
 
@@ -35,6 +44,22 @@ def pair(value: int | Pair, name: str, least: int) -> Pair:
             f"{name} must be a whole number of at least {least}, or two, got {value!r}"
         )
     return both[0], both[1]
+
+
+def divided(channels: int, filters: int, groups: int) -> None:
+    """Refuse channels and filters that do not divide into groups.
+
+    Raises:
+        ConfigError: They do not, or one of the three is no whole number above 0.
+
+    Example:
+        >>> divided(4, 6, 2)
+    """
+    whole(channels=channels, filters=filters, groups=groups)
+    if channels % groups or filters % groups:
+        raise ConfigError(
+            f"{channels} channels and {filters} filters must divide into {groups} groups"
+        )
 
 
 def output_size(
