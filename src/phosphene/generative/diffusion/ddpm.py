@@ -138,9 +138,7 @@ class DDPM(Diffusion):
         eps = torch.empty_like(y).normal_(generator=generator)
         return level.alpha.view(shape) * y + level.sigma.view(shape) * eps
 
-    def _decoder(
-        self, y: Tensor, context: Context, generator: torch.Generator | None
-    ) -> Tensor:
+    def _decoder(self, y: Tensor, context: Context, generator: torch.Generator | None) -> Tensor:
         """log p(x_0 | x_1), x_1 drawn."""
         first = self.at(torch.ones(len(y), dtype=torch.long, device=y.device))
         D = self.estimate(self._noised(y, first, generator), first, context)
@@ -172,5 +170,3 @@ class DDPM(Diffusion):
         """The bound (n,) in nats, up to the drawing of times; more particles, less noise."""
         parts = self.terms(x, context, particles=particles, generator=generator)
         return parts["decoder"] - parts["prior"] - parts["steps"]
-
-

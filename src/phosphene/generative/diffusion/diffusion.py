@@ -287,9 +287,7 @@ class Diffusion(Editing, LossSettings, Model):
         size = max(1, _AT_ONCE // self.event.dimensions)
         return [(start, min(n, start + size)) for start in range(0, n, size)]
 
-    def _begin_with(
-        self, n: int, how: dict[str, Any], generator: torch.Generator | None
-    ) -> Tensor:
+    def _begin_with(self, n: int, how: dict[str, Any], generator: torch.Generator | None) -> Tensor:
         """Noise, as wide as x_t is at the sampler's first level."""
         first = self.table(**how).rows[0].asked
         assert first is not None

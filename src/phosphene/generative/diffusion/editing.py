@@ -168,9 +168,7 @@ class Editing(_Base):
         start = _normal(y, generator) * self.prior_std(first)
         start = put_in(start, None, Row(None, first, 1.0))
         pull = {"guidance": guidance, "rescale": rescale, "guide": guide}
-        drawn = self.codec.decode(
-            self._run(start, context, {}, pull, generator, put_in, table)
-        )
+        drawn = self.codec.decode(self._run(start, context, {}, pull, generator, put_in, table))
         return torch.where(kept, x.to(drawn.dtype), drawn)
 
     @torch.no_grad()

@@ -146,4 +146,3 @@ def run(
 def _estimate(m: Tensor, x: Tensor, p: float, q: float, clip: float | None) -> Tensor:
     D = m if (p, q) == (0.0, 1.0) else (m * q if p == 0 else (x * p).add_(m, alpha=q))
     return D if clip is None else D.clamp(-clip, clip)
-
