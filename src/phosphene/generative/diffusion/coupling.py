@@ -52,7 +52,7 @@ def check_coupling(name: str) -> str:
 
 def _assignment() -> Any:
     try:
-        from scipy.optimize import linear_sum_assignment
+        from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
     except ImportError:
         raise ConfigError(
             "coupling 'transport' needs scipy: pip install 'phosphene[transport]'"

@@ -9,7 +9,6 @@ from torch import Tensor
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
 from phosphene.core.ranges import Count
 from phosphene.core.settings import setting
 from phosphene.generative.diffusion.bound import (
@@ -18,7 +17,7 @@ from phosphene.generative.diffusion.bound import (
     prior_kl,
     step_cost,
 )
-from phosphene.generative.diffusion.diffusion import Diffusion
+from phosphene.generative.diffusion.editing import Editing
 from phosphene.generative.diffusion.level import Level
 from phosphene.generative.diffusion.schedule import between, build_schedule
 from phosphene.generative.diffusion.times import spread_times, stratified
@@ -26,7 +25,7 @@ from phosphene.generative.diffusion.times import spread_times, stratified
 __all__ = ["DDPM"]
 
 
-class DDPM(Diffusion):
+class DDPM(Editing):
     """q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t); p(x_{t-1} | x_t) is learned.
 
     Denoising diffusion probabilistic models (Ho, Jain and Abbeel, 2020). The bound has all its

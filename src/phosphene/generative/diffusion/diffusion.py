@@ -16,7 +16,6 @@ from phosphene.core.phase import Loss
 from phosphene.core.ranges import COUNT, NotNegative
 from phosphene.data.codecs import Chain, Codec, Dequantize, Signed, Standardize
 from phosphene.generative.diffusion.asking import Told, asked, input_scale
-from phosphene.generative.diffusion.editing import Editing
 from phosphene.generative.diffusion.guidance import Guidance
 from phosphene.generative.diffusion.layers.networks import build_network
 from phosphene.generative.diffusion.level import Level, rows
@@ -32,7 +31,7 @@ _AT_ONCE = 2**18
 """Values that are sampled at once."""
 
 
-class Diffusion(Editing, LossSettings, Model):
+class Diffusion(LossSettings, Model):
     """x_t = alpha_t x_0 + sigma_t eps, and a network that estimates x_0 from it.
 
     The loss is E w(t) |m(x_t, t) - target|^2 (Ho, Jain and Abbeel, 2020), the mean over dimensions.

@@ -1,13 +1,14 @@
 """What a trained denoiser does with an example: redraw it, fill it in, and find its noise."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
+from phosphene.generative.diffusion.diffusion import Diffusion
 from phosphene.generative.diffusion.guidance import Guidance
 from phosphene.generative.diffusion.level import Level
 from phosphene.generative.diffusion.samplers.ancestral import ancestral
@@ -15,13 +16,6 @@ from phosphene.generative.diffusion.samplers.ddim import ddim
 from phosphene.generative.diffusion.samplers.named import SamplerName
 from phosphene.generative.diffusion.samplers.table import Row, Table
 from phosphene.generative.diffusion.schedule import between
-
-if TYPE_CHECKING:
-    from phosphene.generative.diffusion.diffusion import Diffusion
-
-    _Base = Diffusion
-else:
-    _Base = object
 
 __all__ = ["Editing", "resampled"]
 
@@ -55,8 +49,12 @@ def resampled(levels: Sequence[Level[float]], jump: int, times: int) -> Table:
     return Table(rows)
 
 
-class Editing(_Base):
-    """Image-to-image, inpainting, inversion and interpolation."""
+class Editing(Diffusion):
+    """A diffusion that redraws examples, fills them in and finds their noise.
+
+    Image-to-image (Meng et al., 2022), inpainting (Lugmayr et al., 2022), inversion and
+    interpolation (Song, Meng and Ermon, 2021): all of them by the samplers of any trained model.
+    """
 
     @torch.no_grad()
     def refine(
@@ -101,7 +99,7 @@ class Editing(_Base):
         left = max(1, round(strength * len(ends)))
         first = 0 if left == len(ends) else ends[-left - 1] + 1
         rows = list(whole[first:])
-        rows[0] = rows[0]._replace(**_forgetting(rows[0]))
+        rows[0] = _first(rows[0])
         start = rows[0].asked
         assert start is not None
         y, _ = self.encoded(x)
@@ -223,7 +221,8 @@ class Editing(_Base):
         weights = torch.linspace(0, 1, count, dtype=start.dtype, device=start.device)
         z = torch.stack([_between(start, end, w) for w in weights], 1).flatten(0, 1)
         y = self._solved(z, context, ddim(levels))
-        return self.shown(y).unflatten(0, (len(a), count))
+        rows: Tensor = self.shown(y).unflatten(0, (len(a), count))
+        return rows
 
     def _solved(self, y: Tensor, context: Context, table: Table) -> Tensor:
         pull: dict[str, Any] = {"guidance": 0.0, "rescale": 0.0, "guide": None}
@@ -234,9 +233,9 @@ def _normal(y: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.empty_like(y).normal_(generator=generator)
 
 
-def _forgetting(row: Row) -> dict[str, float]:
-    """A first row without an estimate before it: what weighed that one weighs its own."""
-    return {"data": row.data + row.before, "before": 0.0}
+def _first(row: Row) -> Row:
+    """A row with no estimate before it: what weighed that one weighs its own."""
+    return row._replace(data=row.data + row.before, before=0.0)
 
 
 def _between(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
@@ -248,4 +247,5 @@ def _between(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     whole = torch.where(near, torch.ones_like(angle), angle.sin())
     first = torch.where(near, 1 - weight, ((1 - weight) * angle).sin() / whole)
     second = torch.where(near, weight, (weight * angle).sin() / whole)
-    return first.view(shape) * a + second.view(shape) * b
+    found: Tensor = first.view(shape) * a + second.view(shape) * b
+    return found

@@ -8,12 +8,10 @@ from torch import Tensor
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
 from phosphene.core.protocols import available_if
 from phosphene.core.ranges import Positive
 from phosphene.core.settings import setting
 from phosphene.generative.diffusion.coupling import check_coupling, transport
-from phosphene.generative.diffusion.diffusion import Diffusion
 from phosphene.generative.diffusion.level import Level
 from phosphene.generative.diffusion.path import Straight, shifted
 from phosphene.generative.diffusion.probability_flow import ProbabilityFlow
@@ -22,7 +20,7 @@ from phosphene.generative.diffusion.times import logit_normal, spread_times
 __all__ = ["FlowMatching"]
 
 
-class FlowMatching(ProbabilityFlow, Diffusion):
+class FlowMatching(ProbabilityFlow):
     """x_t = (1 - t) x_0 + t eps, v(x, t) = E[eps - x_0 | x_t = x]; samples solve dx/dt = v.
 
     Flow matching (Lipman, Chen, Ben-Hamu, Nickel and Le, 2023) and rectified flow (Liu, Gong and

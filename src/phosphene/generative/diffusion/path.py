@@ -36,6 +36,8 @@ class Path(nn.Module):
     """Whether x_t grows with the noise, so that networks are given it scaled to unit variance."""
     first: ClassVar[float] = 0.0
     """The time at which likelihoods begin, where sigma is above 0."""
+    asks_first: ClassVar[bool] = False
+    """Whether samplers ask at t = 0 before they end at the data, as those of EDM do."""
 
     def curve(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """alpha, sigma, alpha' and sigma' at times (n,), in their type."""
@@ -58,14 +60,9 @@ class Path(nn.Module):
             steps: How many.
             shift: That which the model was trained with; see :func:`shifted`.
         """
-        ends = steps if self.first > 0 or self._reaches_data else steps - 1
+        ends = steps - 1 if self.asks_first else steps
         t = shifted(1 - torch.arange(steps, dtype=torch.float64) / max(ends, 1), shift)
         return [*(self.level(float(s)) for s in t), CLEAN]
-
-    @property
-    def _reaches_data(self) -> bool:
-        """Whether t = 0 is free of noise, where nothing is left to ask."""
-        return self.level(0.0).sigma == 0
 
 
 class VP(Path):
@@ -144,6 +141,7 @@ class VE(Path):
     """
 
     scales_input = True
+    asks_first = True
 
     def __init__(self, sigma_min: float = 0.01, sigma_max: float = 50.0) -> None:
         super().__init__()
@@ -169,6 +167,7 @@ class Karras(Path):
     """
 
     scales_input = True
+    asks_first = True
 
     def __init__(self, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> None:
         super().__init__()
@@ -188,7 +187,8 @@ class Karras(Path):
 
     def time_of(self, sigma: Tensor) -> Tensor:
         """The times at which the noise is so large, within 0..1."""
-        return ((sigma ** (1 / self.rho) - self.low) / self.span).clamp(0, 1)
+        time: Tensor = (sigma ** (1 / self.rho) - self.low) / self.span
+        return time.clamp(0, 1)
 
 
 class Straight(Path):

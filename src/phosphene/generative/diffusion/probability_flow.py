@@ -1,27 +1,20 @@
 """The likelihood of a diffusion by its probability flow."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from phosphene.core.context import Context
 from phosphene.core.protocols import available_if
+from phosphene.generative.diffusion.bound import normal_log_prob
+from phosphene.generative.diffusion.editing import Editing
 from phosphene.generative.diffusion.level import Level, rows
 from phosphene.generative.diffusion.path import Path
 from phosphene.generative.diffusion.settings import DensitySettings
 from phosphene.generative.diffusion.target import Velocity
 from phosphene.nn.ode import Solver
 from phosphene.nn.ode_density import carry, fixed_probes, standard_error
-
-if TYPE_CHECKING:
-    from phosphene.generative.diffusion.diffusion import Diffusion
-
-    class _Base(Diffusion, DensitySettings): ...
-
-else:
-    _Base = DensitySettings
 
 __all__ = ["ProbabilityFlow"]
 
@@ -30,7 +23,7 @@ _EXACT_UP_TO = 32
 _PROBES = 4
 
 
-class ProbabilityFlow(_Base):
+class ProbabilityFlow(DensitySettings, Editing):
     """dx/dt = alpha' D + sigma' (x - alpha D) / sigma has the densities of the process.
 
     So log p(x) = log p_1(x(1)) + int tr(dv/dx) dt along it (Song et al., 2021), from the path's
@@ -70,7 +63,7 @@ class ProbabilityFlow(_Base):
         begin = 0.0 if isinstance(self.target, Velocity) else self.path.first
         z, log_dets, _ = carry(velocity, y, begin, 1.0, probes=probes, solver=solver)
         std = self.prior_std(self.path.level(1.0))
-        base = torch.distributions.Normal(0.0, std).log_prob(z).flatten(1).sum(1)
+        base = normal_log_prob(z, torch.zeros_like(z), std)
         return log_dets + base[:, None]
 
     @available_if(lambda self: not self.event.discrete, "codes have a bound: use elbo")

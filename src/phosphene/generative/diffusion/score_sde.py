@@ -9,11 +9,9 @@ from torch import Tensor
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
-from phosphene.core.event import Event
 from phosphene.core.protocols import available_if
 from phosphene.core.settings import setting
 from phosphene.generative.diffusion.bound import code_log_prob, continuous_rate, prior_kl
-from phosphene.generative.diffusion.diffusion import Diffusion
 from phosphene.generative.diffusion.level import Level, rows
 from phosphene.generative.diffusion.path import Karras, build_path
 from phosphene.generative.diffusion.probability_flow import ProbabilityFlow
@@ -26,7 +24,7 @@ _MEAN, _STD = -1.2, 1.2
 """Of the log of EDM's training noise (Karras et al., 2022)."""
 
 
-class ScoreSDE(ProbabilityFlow, Diffusion):
+class ScoreSDE(ProbabilityFlow):
     """dx = f x dt + g dw, and back along the score, grad log p_t(x) = (alpha D - x) / sigma^2.
 
     Score-based generative modeling through stochastic differential equations (Song, Sohl-Dickstein,

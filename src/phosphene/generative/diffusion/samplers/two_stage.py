@@ -85,7 +85,7 @@ def _two_stage(
     rows: list[Row] = []
     for s, t in pairwise(levels):
         inner = at(s, t)
-        if inner.sigma == 0:
+        if inner.sigma in (0.0, s.sigma):  # it ends at the data, or begins beside them
             rows.append(Row(s, t, *_line(s, t)))
             continue
         (ks, us), (_, ui), (kt, ut) = place(s), place(inner), place(t)
