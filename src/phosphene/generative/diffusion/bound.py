@@ -7,6 +7,7 @@ from torch import Tensor
 
 from phosphene.generative.diffusion.level import Level
 from phosphene.generative.diffusion.schedule import Between
+from phosphene.nn.gaussian import log_code_mass
 
 __all__ = [
     "code_log_prob",
@@ -78,30 +79,25 @@ def normal_log_prob(x: Tensor, mean: Tensor, std: float) -> Tensor:
     return -_total((x - mean).square()) / (2 * std**2) - x[0].numel() * constant
 
 
-def discretized_log_prob(y: Tensor, mean: Tensor, std: float, levels: int) -> Tensor:
-    """log of the normal's mass in the bin of a code (n,), the last step's for codes.
+def discretized_log_prob(codes: Tensor, mean: Tensor, std: float, levels: int) -> Tensor:
+    """log of the normal's mass in the bins of codes (n,), the last step's for codes.
 
-    y = 2 code / (levels - 1) - 1, and bins reach halfway to their neighbors, the outer ones to
-    infinity, so that the codes' probabilities sum to 1 (Ho, Jain and Abbeel, 2020).
+    Bins reach halfway to their neighbors, the outer ones to infinity, so that the codes'
+    probabilities sum to 1 (Ho, Jain and Abbeel, 2020).
+
+    Args:
+        codes: 0..levels-1 (n, ...).
+        mean: With the codes on [-1, 1].
+        std: The same.
+        levels: Of the codes.
 
     Example:
-        >>> codes = torch.tensor([[-1.0], [0.0], [1.0]])
-        >>> float(discretized_log_prob(codes, torch.zeros(3, 1), 1.0, 3).exp().sum())
+        >>> codes = torch.tensor([[0], [1], [2]])
+        >>> round(float(discretized_log_prob(codes, torch.zeros(3, 1), 1.0, 3).exp().sum()), 4)
         1.0
     """
-    half = 1 / (levels - 1)
-    low, high = (y - half - mean) / std, (y + half - mean) / std
-    low = torch.where(y < -1 + half, -_FAR, low)
-    high = torch.where(y > 1 - half, _FAR, high)
-    # Of the two tails that hold the bin, the one in which floats are dense.
-    left = low + high <= 0
-    low, high = torch.where(left, low, -high), torch.where(left, high, -low)
-    upper, lower = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
-    return _total(upper + torch.log(-torch.expm1((lower - upper).clamp(max=-_TINY))))
-
-
-_FAR, _TINY = 1e4, 1e-30
-"""Standard deviations beyond which nothing lies; and the least gap between two logarithms."""
+    half = (levels - 1) / 2
+    return _total(log_code_mass(codes, (mean + 1) * half, 1 / (std * half), levels))
 
 
 _CHUNK = 128

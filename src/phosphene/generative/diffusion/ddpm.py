@@ -82,7 +82,7 @@ class DDPM(Editing):
             ("sigmas", chain.sigmas),
             ("costs", torch.tensor(costs, dtype=torch.float64)),
         ):
-            self.register_buffer(name, values.to(torch.get_default_dtype()), persistent=False)
+            self.register_buffer(name, values, persistent=False)
 
     def levels(self, steps: int) -> list[Level[float]]:
         """Of so many of the chain's steps."""
@@ -90,9 +90,9 @@ class DDPM(Editing):
 
     def at(self, t: Tensor) -> Level[Tensor]:
         """The levels of steps t (n,) in 1..T."""
-        alpha, sigma = self.alphas[t], self.sigmas[t]
+        alpha, sigma = self.alphas[t].to(self.dtype), self.sigmas[t].to(self.dtype)
         zero = torch.zeros_like(alpha)
-        return Level((t / self.steps).to(alpha.dtype), alpha, sigma, zero, zero)
+        return Level(t.to(self.dtype) / self.steps, alpha, sigma, zero, zero)
 
     def drawn(self, batch: Batch) -> Level[Tensor]:
         """Steps spread over 1..T."""
@@ -123,7 +123,7 @@ class DDPM(Editing):
         context = self.given(context, len(x))
         y, log_det = self.encoded(x)
         prior = prior_kl(y, self.chain.level(self.steps))
-        decoder = self._decoder(y, context, generator)
+        decoder = self._decoder(x, y, context, generator)
         decoder = decoder + (0.0 if self.event.discrete else log_det)
         steps = torch.zeros_like(prior)
         if self.steps > 1:
@@ -137,14 +137,16 @@ class DDPM(Editing):
         eps = torch.empty_like(y).normal_(generator=generator)
         return level.alpha.view(shape) * y + level.sigma.view(shape) * eps
 
-    def _decoder(self, y: Tensor, context: Context, generator: torch.Generator | None) -> Tensor:
+    def _decoder(
+        self, x: Tensor, y: Tensor, context: Context, generator: torch.Generator | None
+    ) -> Tensor:
         """log p(x_0 | x_1), x_1 drawn."""
         first = self.at(torch.ones(len(y), dtype=torch.long, device=y.device))
         D = self.estimate(self._noised(y, first, generator), first, context)
         std = self.chain.level(1).sigma
         if self.event.levels is None:
             return normal_log_prob(y, D, std)
-        return discretized_log_prob(y, D, std, self.event.levels)
+        return discretized_log_prob(x, D, std, self.event.levels)
 
     def _step(
         self, y: Tensor, u: Tensor, context: Context, generator: torch.Generator | None
@@ -153,7 +155,7 @@ class DDPM(Editing):
         t = 2 + (u * (self.steps - 1)).long().clamp(max=self.steps - 2)
         level = self.at(t)
         D = self.estimate(self._noised(y, level, generator), level, context)
-        weight, constant = self.costs[t].unbind(1)
+        weight, constant = self.costs[t].to(y.dtype).unbind(1)
         square = (y - D).square().flatten(1).sum(1)
         return (self.steps - 1) * (weight * square + constant * self.event.dimensions)
 

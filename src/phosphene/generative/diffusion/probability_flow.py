@@ -21,6 +21,7 @@ __all__ = ["ProbabilityFlow"]
 _EXACT_UP_TO = 32
 """Dimensions of which ``auto`` computes the trace exactly."""
 _PROBES = 4
+_NEAR = 1e-5
 
 
 class ProbabilityFlow(DensitySettings, Editing):
@@ -50,6 +51,12 @@ class ProbabilityFlow(DensitySettings, Editing):
         return wide.d_alpha * D + wide.d_sigma * (y - wide.alpha * D) / wide.sigma
 
     @property
+    def begins(self) -> float:
+        """The time at which densities are those of the data, or of data with next to no noise."""
+        bare = self.path.level(self.path.first).sigma == 0 and not isinstance(self.target, Velocity)
+        return _NEAR if bare else self.path.first
+
+    @property
     def exact_trace(self) -> bool:
         """Whether likelihoods have no noise of probes."""
         few = self.event.dimensions <= _EXACT_UP_TO
@@ -60,8 +67,7 @@ class ProbabilityFlow(DensitySettings, Editing):
         probes = None if self.exact_trace else fixed_probes(y, _PROBES)
         solver = Solver(rtol=self.tolerance, atol=self.tolerance)
         velocity = partial(self.velocity, context=context)
-        begin = 0.0 if isinstance(self.target, Velocity) else self.path.first
-        z, log_dets, _ = carry(velocity, y, begin, 1.0, probes=probes, solver=solver)
+        z, log_dets, _ = carry(velocity, y, self.begins, 1.0, probes=probes, solver=solver)
         std = self.prior_std(self.path.level(1.0))
         base = normal_log_prob(z, torch.zeros_like(z), std)
         return log_dets + base[:, None]
