@@ -8,7 +8,8 @@ import torch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.core.rng import generator, seeded
-from phosphene.generative.diffusion.layers.blocks import Up, fold, group_norm, unfold
+from phosphene.generative.diffusion.layers.blocks import Up, fold, unfold
+from phosphene.generative.diffusion.layers.norm import GroupNorm
 from phosphene.generative.diffusion.layers.unet import UNet
 
 SHAPE = (1, 13, 10)
@@ -84,9 +85,9 @@ def test_patches_come_back():
 def test_groups_hold_four_channels_at_least():
     for channels in range(1, 70):
         for groups in (1, 8, 32):
-            norm = group_norm(channels, groups)
-            assert norm.num_groups <= groups
-            assert channels // norm.num_groups >= min(4, channels)
+            norm = GroupNorm(channels, groups)
+            assert norm.groups <= groups
+            assert channels // norm.groups >= min(4, channels)
 
 
 @pytest.mark.parametrize("size", [(8, 6), (7, 5), (8, 5)])

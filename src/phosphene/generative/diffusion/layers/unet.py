@@ -26,7 +26,6 @@ from phosphene.generative.diffusion.layers.blocks import (
     Up,
     channels_last,
     fold,
-    group_norm,
     unfold,
     zeroed,
 )
@@ -35,6 +34,7 @@ from phosphene.generative.diffusion.layers.embedding import (
     TimeEmbedding,
     TokenEmbedding,
 )
+from phosphene.generative.diffusion.layers.norm import GroupNorm
 from phosphene.nn.conv import halvings
 from phosphene.nn.mlp import check_widths
 from phosphene.nn.noise import Uniform, check_probability
@@ -266,7 +266,7 @@ class UNetDecoder(nn.Module):
                 before = width
             if level > 0:
                 self.up.append(Up(width))
-        self.norm = group_norm(before, plan.groups)
+        self.norm = GroupNorm(before, plan.groups)
         self.last = zeroed(nn.Conv2d(before, plan.channels, 3, padding=1))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -278,7 +278,7 @@ class UNetDecoder(nn.Module):
                 h = self.up[k // self.each - 1](h, self.sizes[-1 - k // self.each])
             h = torch.cat((h, skips.pop()), 1)
             h = _attended(attend, block(h, encoded.e, uniform), encoded.tokens)
-        out = self.last(F.silu(self.norm(h)))
+        out = self.last(self.norm(h))
         return unfold(out, self.patch, self.size)
 
 
