@@ -1,0 +1,1 @@
+"""Networks that look at a noisy example and the time, and say what of it is noise."""
