@@ -12,6 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import (
     TYPE_CHECKING,
+    Annotated,
     Any,
     ClassVar,
     Literal,
@@ -29,8 +30,10 @@ from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError
 from phosphene.core.protocols import available_if
 from phosphene.core.ranges import check_declared
+from phosphene.core.settings import argument_help
 from phosphene.core.trainable import Trainable
 from phosphene.evaluate.score import Score
+from phosphene.subjects.flags import Flag
 from phosphene.subjects.results import Comparison, Evaluation, Sampled
 
 if TYPE_CHECKING:  # what trains is not needed for the options of a command
@@ -176,9 +179,9 @@ def _settings(method: Any) -> dict[str, inspect.Parameter]:
     method = method.function if isinstance(method, available_if) else method
     if not callable(method):
         return {}
-    hints = get_type_hints(method)
+    hints, helps = get_type_hints(method, include_extras=True), argument_help(method.__doc__)
     return {
-        name: p.replace(annotation=hints[name])
+        name: p.replace(annotation=Annotated[hints[name], Flag(help=helps.get(name, ""))])
         for name, p in parameters_of(method).items()
         if p.default is not p.empty and _plain(hints.get(name)) and name not in _OF_EVERY_SAMPLER
     }
@@ -193,6 +196,7 @@ def _class_of(run: "Run") -> type:
 
 def _plain(kind: Any) -> bool:
     """Whether values of a type are numbers, words or a choice, so that a command line says them."""
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if get_origin(kind) in (Union, UnionType):
         return all(part is type(None) or _plain(part) for part in get_args(kind))
     return kind in (int, float, bool, str) or get_origin(kind) is Literal

@@ -93,7 +93,7 @@ class SampleOptions:
         prompt: Text that a model of text goes on from.
         inpaint: Test images, their upper halves, and the model's lower halves.
         prior: Decode draws from a density fitted to the training codes: normal or mixture.
-        interpolate: Straight lines between the codes of test examples.
+        interpolate: Ways between test examples: the model's own, or straight lines between codes.
         traverse: One latent dimension at a time.
         translate: Test examples, each in its own style under every label.
         data: Other data whose test examples are interpolated, inpainted or conditioned on.

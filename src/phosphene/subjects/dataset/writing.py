@@ -85,7 +85,10 @@ def _write_picture(path: Path, run: Run, drawn: Drawn) -> Path:
 
 def _write_animation(path: Path, run: Run, drawn: Drawn) -> Path:
     assert drawn.frames is not None
-    event, layout = run.model.event, dict[str, Any]()
+    event = run.model.event
+    shape = shape_of_image(event)
+    # A moving picture of noise is as large as all its frames.
+    layout: dict[str, Any] = {} if shape is None else {"scale": max(1, 40 // max(shape[1:]))}
     if event == Event.real(2):
         # Of the last frames, which are near the data: noise may fly far out of the picture.
         reach = 1.2 * float(drawn.x[len(drawn.x) // 2 :].abs().quantile(0.995))
