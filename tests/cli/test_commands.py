@@ -89,7 +89,7 @@ def test_a_prior_fitted_to_the_codes_can_be_drawn_from(phosphene, trained, here)
 
 
 def test_interpolations_begin_and_end_at_examples(phosphene, trained, here):
-    drawn = interpolate(trained, 3, steps=5)
+    drawn = interpolate(trained, 3, count=5)
     rows = drawn.x.view(3, 7, 1, 8, 8)
     model = trained.model
     for end, inner in ((0, 1), (6, 5)):

@@ -9,6 +9,7 @@ import torch
 from phosphene.core.context import Context, ContextSpec
 from phosphene.core.event import Event
 from phosphene.decision.playing import Played
+from phosphene.evaluate.control import control
 from phosphene.evaluate.features import make_features
 from phosphene.evaluate.score import Score
 from phosphene.evaluate.scorer import Held, How
@@ -17,6 +18,8 @@ from phosphene.evaluate.scores.samples import samples as scored_samples
 from phosphene.evaluate.super_resolution import super_resolution
 from phosphene.subjects.environment.scores import score_episodes, score_last, steps_of
 from tests.evaluate.bad import Pair, Scores, bad, both, drawn
+from tests.evaluate.test_control import Toy as Controlled
+from tests.evaluate.test_control import pairs as drawn_edges
 from tests.evaluate.test_good_and_bad_likelihoods import Kernels
 from tests.evaluate.test_super_resolution import Toy as Enlarging
 from tests.evaluate.test_super_resolution import pairs as enlarged
@@ -135,6 +138,23 @@ def inputs_of_another_image() -> Pair:
     assert data.image is not None
     other = replace(data, image=0 * data.image)
     return super_resolution(Enlarging(data), data), super_resolution(Enlarging(other), other)
+
+
+# -- images that were asked for by their edges or a sketch ------------------------------------
+
+
+@bad(control_f1="down", control_f1_chance="down")
+def blank_images() -> Pair:
+    data = drawn_edges()
+    blank = replace(data, x=0 * data.x)
+    return control(Controlled(data), data), control(Controlled(blank), data)
+
+
+@bad(control_agreement="down", control_agreement_chance="down")
+def negatives() -> Pair:
+    data = drawn_edges("sketch")
+    negative = replace(data, x=16 - data.x)
+    return control(Controlled(data), data), control(Controlled(negative), data)
 
 
 # -- agents -----------------------------------------------------------------------------------

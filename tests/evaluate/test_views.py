@@ -41,7 +41,7 @@ def test_traversals_move_what_varies_most_as_far_as_the_data_do() -> None:
 
 def test_interpolations_are_straight_lines_from_a_to_b() -> None:
     a, b = data()[:3], data()[3:6]
-    lines = interpolations(MODEL, a, b, steps=5)
+    lines = interpolations(MODEL, a, b, count=5)
     assert lines.shape == (3, 5, 4)
     for k in range(5):
         torch.testing.assert_close(lines[:, k], a + (b - a) * k / 4)

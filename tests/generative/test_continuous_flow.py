@@ -16,15 +16,10 @@ from phosphene.data.dataset import Dataset
 from phosphene.evaluate.likelihood import likelihood
 from phosphene.evaluate.scores.likelihoods import divergence
 from phosphene.generative.flow.continuous import ContinuousFlow
-from phosphene.generative.flow.layers.continuous import (
-    Continuous,
-    carry,
-    flow_log_prob,
-    probes_of,
-    value_and_traces,
-)
-from phosphene.generative.flow.layers.ode import Solver
+from phosphene.generative.flow.layers.continuous import Continuous
 from phosphene.generative.flow.layers.velocity import VelocityNetwork
+from phosphene.nn.ode import Solver
+from phosphene.nn.ode_density import carry, flow_log_prob, probes_of, value_and_traces
 
 TIGHT = Solver(rtol=1e-11, atol=1e-11)
 A = torch.tensor([[0.5, -1.0, 0.2], [1.5, -0.3, 0.0], [0.0, 0.4, -0.9]], dtype=torch.float64)

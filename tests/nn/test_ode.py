@@ -9,7 +9,7 @@ from torch import nn
 
 from phosphene.core.errors import ConfigError, DivergedError, UnknownNameError
 from phosphene.core.rng import seeded
-from phosphene.generative.flow.layers.ode import METHODS, Solver, odeint, trajectory
+from phosphene.nn.ode import METHODS, Solver, odeint, trajectory
 
 TIGHT = Solver(rtol=1e-11, atol=1e-11)
 

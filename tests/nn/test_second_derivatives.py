@@ -22,13 +22,13 @@ from phosphene.generative.autoregressive.layers.line_scan import Lines, scan_lin
 from phosphene.generative.autoregressive.nade import outputs_in_turn
 from phosphene.generative.autoregressive.rnade import _ScaledGradient
 from phosphene.generative.flow.layers.affine_move import affine_move
-from phosphene.generative.flow.layers.ode import Solver, odeint
 from phosphene.generative.flow.layers.roots import increasing_root
 from phosphene.kernels.surrogate import Moments, Weights, surrogate
 from phosphene.kernels.td_error import td_error
 from phosphene.learning.backprop.linear import Linear
 from phosphene.learning.backprop.torch_bridge import function_of
 from phosphene.nn.monotone import Affine
+from phosphene.nn.ode import Solver, odeint
 from phosphene.nn.spline import RationalQuadratic
 from phosphene.nn.staircase import Staircase, masked_linear
 

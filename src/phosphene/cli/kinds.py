@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeGuard, get_args, get_origin, get_type_hints
 
 from tyro.conf import FlagCreatePairsOff, arg
 
@@ -40,11 +40,18 @@ def arguments_for(
         for name, part in _fields(cls) if cls is not None else ():
             parts.setdefault(name, part)
     for name, p in (more or {}).items():
-        note = arg(help=f"A setting of the system's own: {verb}({name}=...).")
+        told = next((n.help for n in getattr(p.annotation, "__metadata__", ()) if _flag(n)), "")
+        text = f"{told or f'{verb}({name}=...).'} (Of this system.)".replace("``", "")
+        hint = quiet(str(p.default))
+        note = arg(help=text, help_behavior_hint=hint)
         parts.setdefault(
             name, (Annotated[p.annotation, note], dataclasses.field(default=p.default))
         )
     return extended(base, parts)
+
+
+def _flag(note: Any) -> TypeGuard[Flag]:
+    return isinstance(note, Flag)
 
 
 def subject_options(base: type, *only: Kind) -> Any:

@@ -28,16 +28,20 @@ __all__ = [
     "Encodes",
     "Estimated",
     "Inpaints",
+    "Interpolates",
     "Invertible",
     "Inverts",
     "Likelihood",
     "Posterior",
     "Reconstructs",
+    "Refines",
     "Samples",
     "SamplesMean",
+    "SamplesPath",
     "Tokenizes",
     "Transfers",
     "Translates",
+    "Transports",
     "asked_of",
     "available_if",
     "may_be",
@@ -258,6 +262,58 @@ class Inpaints(Protocol, metaclass=Capability):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Keep x where the boolean mask is True and fill the rest."""
+        ...
+
+
+@runtime_checkable
+class Refines(Protocol, metaclass=Capability):
+    """Draws examples like one that is given."""
+
+    def refine(
+        self,
+        x: Tensor,
+        strength: float,
+        context: Context | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Examples (n, *event.shape) like x: strength is in (0, 1], and 1 forgets x."""
+        ...
+
+
+@runtime_checkable
+class SamplesPath(Protocol, metaclass=Capability):
+    """Shows how its samples come about."""
+
+    def sample_path(
+        self,
+        n: int,
+        context: Context | None = None,
+        *,
+        frames: int = 8,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """States (frames, n, *event.shape) from noise to samples, floats on the codes' scale."""
+        ...
+
+
+@runtime_checkable
+class Interpolates(Protocol, metaclass=Capability):
+    """Walks from one example to another by a way of its own."""
+
+    def interpolate(
+        self, a: Tensor, b: Tensor, count: int, context: Context | None = None
+    ) -> Tensor:
+        """Examples (n, count, *event.shape) from a to b, ends included."""
+        ...
+
+
+@runtime_checkable
+class Transports(Protocol, metaclass=Capability):
+    """Carries noise to data along a flow of probability."""
+
+    def velocity(self, y: Tensor, time: Tensor, context: Context | None = None) -> Tensor:
+        """The flow dy/dt at states y (n, *event.shape); time runs from 0, data, to 1, noise."""
         ...
 
 

@@ -118,8 +118,10 @@ class _OwnGenerator(TorchFunctionMode):
 def _draws(func: Callable[..., Any], name: str) -> bool:
     """Whether a function of torch's draws numbers and can be told a generator."""
     if inspect.isfunction(func):  # those of torch.nn.init, which is handed over whole
-        return (
-            func.__module__.startswith("torch.")
-            and "generator" in inspect.signature(func).parameters
-        )
+        if not func.__module__.startswith("torch."):
+            return False
+        try:
+            return "generator" in inspect.signature(func).parameters
+        except ValueError:  # around a builtin that tells no signature, as ** is
+            return False
     return name in _DRAWS

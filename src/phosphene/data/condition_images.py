@@ -1,4 +1,4 @@
-"""The user's own images as conditions of a model; images that do not fit are refused."""
+"""The user's own images for a model; images that do not fit are refused."""
 
 from pathlib import Path
 
@@ -17,17 +17,20 @@ __all__ = ["read_conditions"]
 
 
 @within_memory
-def read_conditions(path: str | Path, event: Event) -> Tensor:
+def read_conditions(
+    path: str | Path, event: Event, whose: str = "the model is conditioned on"
+) -> Tensor:
     """The picture of a file, or the pictures of a folder by name, as codes (n, *event.shape).
 
-    Nothing is resized or turned gray: a condition that is not what the model was trained on would
+    Nothing is resized or turned gray: an image that is not what the model was trained on would
     be answered, and wrongly. A gray picture stands for a color one of equal channels, and the
     other way around. Codes of fewer than 256 levels are floor(value * levels / 256), as adapters
     have them and as pictures of them are drawn.
 
     Args:
         path: An image file, or a folder of them.
-        event: What the model is conditioned on.
+        event: What the model is conditioned on, or what else the images are for.
+        whose: Which images these are, as errors say it: "the model makes".
 
     Raises:
         DataError: A file does not exist, is no image, or has another size or other channels.
@@ -42,10 +45,10 @@ def read_conditions(path: str | Path, event: Event) -> Tensor:
     """
     path = expanded(path)
     if not (event.has_image_shape and event.shape[0] in (1, 3) and (event.levels or 257) <= 256):
-        raise DataError(f"{str(path)!r} cannot be a condition: the model's are of {event}")
+        raise DataError(f"{str(path)!r} is no use here: {whose} examples of {event}, not images")
     files = _files(path)
     admit(str(path), 2 * len(files) * event.dimensions, f"{len(files)} images", "give fewer")
-    return torch.stack([_read(file, event) for file in files])
+    return torch.stack([_read(file, event, whose) for file in files])
 
 
 def _files(path: Path) -> list[Path]:
@@ -65,7 +68,7 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _read(file: Path, event: Event) -> Tensor:
+def _read(file: Path, event: Event, whose: str) -> Tensor:
     channels, height, width = event.shape
     try:
         with opened(file, Room(allowed())) as image:
@@ -75,11 +78,11 @@ def _read(file: Path, event: Event) -> Tensor:
         raise DataError(f"{str(file)!r} cannot be read: {reason(error)}") from error
     if values.shape[:2] != (height, width):
         raise DataError(
-            f"{str(file)!r} is {values.shape[0]}x{values.shape[1]} pixels (height first), and the "
-            f"model is conditioned on images of {height}x{width}"
+            f"{str(file)!r} is {values.shape[0]}x{values.shape[1]} pixels (height first), and "
+            f"{whose} images of {height}x{width}"
         )
     if channels == 1 and bool((values != values[..., :1]).any()):
-        raise DataError(f"{str(file)!r} is in color, and the model is conditioned on gray images")
+        raise DataError(f"{str(file)!r} is in color, and {whose} gray images")
     levels = event.levels or 256
     if 0 < values.max() < levels < 256:
         raise DataError(

@@ -16,7 +16,7 @@ from phosphene.core.event import Event
 from phosphene.core.moments import Moments
 from phosphene.data.tokenizers import Tokenizer
 
-__all__ = ["Dataset", "Split", "balanced_order"]
+__all__ = ["Dataset", "Split", "balanced_order", "images_alone"]
 
 Split = Literal["train", "validation", "test"]
 
@@ -43,6 +43,8 @@ class Dataset:
         image_event: What such an image is.
         reduction: How many times smaller it is, where it is the example at a lower resolution
             (:func:`~phosphene.data.low_resolution.downsample`).
+        image_of: What of the example it is, where it was computed from it
+            (:mod:`~phosphene.data.image_conditions`).
         factors: True generative factors (n, k), int64, for disentanglement scores.
         factor_names: Their names.
         log_prob: The true log-density of the distribution, where it is known.
@@ -71,6 +73,7 @@ class Dataset:
     image: Tensor | None = None
     image_event: Event | None = None
     reduction: int | None = None
+    image_of: Literal["edges", "fine-edges", "mask", "sketch"] | None = None
     factors: Tensor | None = None
     factor_names: tuple[str, ...] = ()
     log_prob: Callable[[Tensor], Tensor] | None = None
@@ -227,3 +230,23 @@ def balanced_order(y: Tensor, seed: int = 0) -> Tensor:
     position = np.empty(len(y), dtype=np.int64)
     position[order] = np.arange(len(y))
     return torch.from_numpy(np.lexsort((position, ranks)))
+
+
+def images_alone(dataset: Dataset, lacks: str) -> tuple[Event, int]:
+    """The event of a data set of images of codes without others beside them, and its levels.
+
+    Args:
+        dataset: What should be one.
+        lacks: What is wrong with other events, as "has no low resolution".
+
+    Raises:
+        DataError: The examples are not images of codes, or already have images beside them.
+    """
+    event = dataset.event
+    if event.kind != "image" or event.levels is None:
+        raise DataError(
+            f"data set {dataset.name!r} holds {event}, which {lacks}: images of codes have"
+        )
+    if dataset.image is not None:
+        raise DataError(f"data set {dataset.name!r} already has images beside its examples")
+    return event, event.levels

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from phosphene.core.errors import ConfigError, DataError
 from phosphene.core.event import Event
-from phosphene.data.dataset import Dataset, Split
+from phosphene.data.dataset import Dataset, Split, images_alone
 from phosphene.data.embedded import mnist
 from phosphene.data.openmoji import openmoji
 
@@ -84,16 +84,9 @@ def with_low_resolution(dataset: Dataset, factor: int = 4) -> Dataset:
         >>> pairs.name, tuple(pairs.image.shape), pairs.reduction
         ('digits-x2', (300, 1, 4, 4), 2)
     """
-    event = dataset.event
-    if event.kind != "image" or event.levels is None:
-        raise DataError(
-            f"data set {dataset.name!r} holds {event}, which has no low resolution: images of "
-            f"codes have"
-        )
-    if dataset.image is not None:
-        raise DataError(f"data set {dataset.name!r} already has images beside its examples")
+    _, levels = images_alone(dataset, "has no low resolution")
     try:
-        image = downsample(dataset.x, factor, event.levels)
+        image = downsample(dataset.x, factor, levels)
     except ConfigError as error:
         raise DataError(f"data set {dataset.name!r}: {error}") from None
     return replace(

@@ -85,6 +85,14 @@ _ROWS = (
         target="phosphene.data.low_resolution:mnist_x4",
     ),
     Row(
+        name="mnist-edges",
+        title="MNIST, each digit beside its edges",
+        event="image 1x28x28, 256 levels",
+        examples=(8000, 1000, 1000),
+        licence=_MNIST,
+        target="phosphene.data.image_conditions:mnist_edges",
+    ),
+    Row(
         name="digits",
         title="UCI optical digits",
         event="image 1x8x8, 17 levels",
@@ -99,6 +107,14 @@ _ROWS = (
         examples=(1297, 200, 300),
         licence=_UCI,
         target="phosphene.data.embedded:digits_binary",
+    ),
+    Row(
+        name="digits-edges",
+        title="UCI optical digits, each beside its edges",
+        event="image 1x8x8, 17 levels",
+        examples=(1297, 200, 300),
+        licence=_UCI,
+        target="phosphene.data.image_conditions:digits_edges",
     ),
     Row(
         name="sprites",
@@ -158,6 +174,14 @@ _ROWS = (
         examples=(1896, 237, 231),
         licence=_OPENMOJI,
         target="phosphene.data.low_resolution:openmoji_x4",
+    ),
+    Row(
+        name="openmoji-edges",
+        title="OpenMoji, each drawing beside its edges",
+        event="image 3x32x32, 256 levels",
+        examples=(1896, 237, 231),
+        licence=_OPENMOJI,
+        target="phosphene.data.image_conditions:openmoji_edges",
     ),
     Row(
         name="natural-patches",
@@ -321,6 +345,38 @@ _ADAPTERS = (
         nested=True,
         kind="image",
     ),
+    Adapter(
+        name="edges",
+        title="any images, each beside its edges",
+        example="edges:folder:./photos?size=64",
+        target="phosphene.data.image_conditions:edges_of",
+        nested=True,
+        kind="image",
+    ),
+    Adapter(
+        name="fine-edges",
+        title="any images, each beside edges of less contrast, as of photographs",
+        example="fine-edges:folder:./photos?size=64",
+        target="phosphene.data.image_conditions:fine_edges_of",
+        nested=True,
+        kind="image",
+    ),
+    Adapter(
+        name="mask",
+        title="any images, each beside its foreground",
+        example="mask:folder:./photos?size=64",
+        target="phosphene.data.image_conditions:mask_of",
+        nested=True,
+        kind="image",
+    ),
+    Adapter(
+        name="sketch",
+        title="any images, each beside a rough sketch of it",
+        example="sketch:folder:./photos?size=64",
+        target="phosphene.data.image_conditions:sketch_of",
+        nested=True,
+        kind="image",
+    ),
 )
 
 
@@ -328,8 +384,8 @@ def adapters() -> list[Adapter]:
     """The ways of reading the user's own data.
 
     Example:
-        >>> [row.name for row in adapters()]
-        ['folder', 'csv', 'npz', 'idx', 'text', 'wav', 'hf', 'webdataset', 'x4']
+        >>> [row.name for row in adapters()][:7]
+        ['folder', 'csv', 'npz', 'idx', 'text', 'wav', 'hf']
     """
     return list(_ADAPTERS)
 

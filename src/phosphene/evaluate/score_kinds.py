@@ -12,6 +12,7 @@ KINDS: dict[str, str] = {
     "estimate": "neither exact nor a bound; it may err to either side.",
     "super-resolution": "about images that a model makes of others of a lower resolution, against "
     "the true ones or against what they were made of.",
+    "control": "about samples given an image, and whether the same can be seen of them.",
     "reconstruction": "about examples sent through encoder and decoder; it says nothing about "
     "samples.",
     "features": "distances on fixed offline features. They compare runs in this library only; they "

@@ -15,6 +15,7 @@ from phosphene.core.protocols import (
     Decodes,
     Encodes,
     Inpaints,
+    Interpolates,
     Samples,
     SamplesMean,
     Translates,
@@ -31,6 +32,7 @@ __all__ = [
     "fitted_draws",
     "interpolations",
     "neighbors",
+    "options_for",
     "project",
     "spread",
     "surprise",
@@ -71,7 +73,7 @@ def draws(
         raise lacking(model, SamplesMean, why="has no means of samples to draw")
     else:
         raise lacking(model, Samples, why="has no samples to draw")
-    options = _options(model, draw, **settings)
+    options = options_for(model, draw, **settings)
     context = condition(model, context, n)
     context = None if context is None else context.to(model.device)
     with evaluating(model):
@@ -80,8 +82,12 @@ def draws(
     return x
 
 
-def _options(model: Model, draw: Callable[..., Any], **given: float | None) -> dict[str, Any]:
-    """The settings that are given; the sampler must know them."""
+def options_for(model: Model, draw: Callable[..., Any], **given: Any) -> dict[str, Any]:
+    """The settings that are given; the method that draws must know them.
+
+    Raises:
+        ConfigError: It does not.
+    """
     options = {name: value for name, value in given.items() if value is not None}
     for name in options:
         if name not in inspect.signature(draw).parameters:
@@ -96,9 +102,7 @@ def filled(
     context: Context | None = None,
     *,
     seed: int = 0,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
+    **settings: Any,
 ) -> Tensor:
     """Examples that keep x where ``known`` is True, and are drawn by the model elsewhere.
 
@@ -108,9 +112,7 @@ def filled(
         known: Booleans of x's shape, or of the event's.
         context: What a conditional model is conditioned on, one row an example.
         seed: The same seed gives the same draws.
-        temperature: Passed on to samplers that know it.
-        top_k: The same.
-        top_p: The same.
+        settings: Passed on to models that know them; None is what nobody said.
 
     Raises:
         EventError: The model does not inpaint, or cannot with this mask.
@@ -119,7 +121,7 @@ def filled(
     if not isinstance(model, Inpaints):
         why = "cannot go on from a part that is known: it does not inpaint"
         raise lacking(model, Inpaints, why=why)
-    options = _options(model, model.inpaint, temperature=temperature, top_k=top_k, top_p=top_p)
+    options = options_for(model, model.inpaint, **settings)
     context = condition(model, context, len(x))
     context = None if context is None else context.to(model.device)
     # Given only where there is one: many inpaint(x, mask) take no context.
@@ -169,23 +171,38 @@ def _no_codes(model: Model) -> EventError:
 
 
 def interpolations(
-    model: Model, a: Tensor, b: Tensor, steps: int = 10, context: Context | None = None
+    model: Model,
+    a: Tensor,
+    b: Tensor,
+    count: int = 10,
+    context: Context | None = None,
+    **settings: Any,
 ) -> Tensor:
-    """Decoded points of the straight lines between the codes of a and b.
+    """Points between a and b: the model's own way, or decoded straight lines between their codes.
 
     Args:
-        model: A model that encodes and decodes.
+        model: A model that interpolates, or that encodes and decodes.
         a: Examples (n, *shape) at the start.
         b: Examples (n, *shape) at the end.
-        steps: Points on a line, ends included.
+        count: Points on a line, ends included.
         context: Of a, for conditional models; it holds along the line.
+        settings: Passed on to models that interpolate their own way; None is what nobody said.
 
     Returns:
-        (n, steps, *shape) means on the scale of the event's codes.
+        (n, count, *shape) means on the scale of the event's codes.
     """
     context = condition(model, context, len(a))
+    if isinstance(model, Interpolates):
+        options = options_for(model, model.interpolate, **settings)
+        there = None if context is None else context.to(model.device)
+        walk: Callable[..., Tensor] = model.interpolate
+        with evaluating(model):
+            between = walk(a.to(model.device), b.to(model.device), count, there, **options)
+        return between.cpu()
+    if isinstance(model, Decodes):
+        options_for(model, model.decode, **settings)
     start, end = _encode(model, a, context), _encode(model, b, context)
-    weights = torch.linspace(0, 1, steps).tolist()
+    weights = torch.linspace(0, 1, count).tolist()
     return torch.stack([_decode(model, torch.lerp(start, end, w), context) for w in weights], dim=1)
 
 

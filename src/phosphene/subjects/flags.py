@@ -18,12 +18,14 @@ class Flag:
         default: Whether the help says what it is without.
         hidden: Whether it is for Python alone.
         short: Another, shorter name.
+        help: What it means, where no docstring of options says it.
     """
 
     metavar: str = ""
     default: bool = True
     hidden: bool = False
     short: str = ""
+    help: str = ""
 
 
 def metavar(text: str, *, default: bool = True, short: str = "") -> Flag:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import (
     TYPE_CHECKING,
+    Annotated,
     Any,
     ClassVar,
     Literal,
@@ -27,9 +28,12 @@ from phosphene.catalog.kind import Kind, kind_called, kind_of_record, kind_of_sy
 from phosphene.catalog.recipe import Recipe, named
 from phosphene.core.config import parameters_of
 from phosphene.core.errors import ConfigError, RunError, UnknownNameError
+from phosphene.core.protocols import available_if
 from phosphene.core.ranges import check_declared
+from phosphene.core.settings import argument_help
 from phosphene.core.trainable import Trainable
 from phosphene.evaluate.score import Score
+from phosphene.subjects.flags import Flag
 from phosphene.subjects.results import Comparison, Evaluation, Sampled
 
 if TYPE_CHECKING:  # what trains is not needed for the options of a command
@@ -53,6 +57,8 @@ class Handling:
     """
 
     kind: ClassVar[Kind]
+    methods: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The methods of a system that a verb may call; by default, that of the verb's name."""
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -121,23 +127,17 @@ class Handling:
     def own_settings(self, run: "Run", verb: str) -> dict[str, inspect.Parameter]:
         """Settings of a system's own for a verb, which become options of the command line.
 
-        They are the keyword-only parameters of its method of that name which have a default, except
-        those that the kind's options name or that no command line can say.
+        They are the keyword-only parameters of its methods for the verb which have a default,
+        except those that the kind's options name or that no command line can say.
         """
-        method = getattr(_class_of(run), verb, None)
-        if not callable(method):
-            return {}
         options = self.kind.options_of(verb)
         known = set() if options is None else {f.name for f in fields(cast(Any, options))}
-        hints = get_type_hints(method)
-        return {
-            name: p.replace(annotation=hints[name])
-            for name, p in parameters_of(method).items()
-            if name not in known
-            and p.default is not p.empty
-            and _plain(hints.get(name))
-            and name not in _OF_EVERY_SAMPLER
-        }
+        found: dict[str, inspect.Parameter] = {}
+        for name in self.methods.get(verb, (verb,)):
+            for setting, p in _settings(getattr(_class_of(run), name, None)).items():
+                if setting not in known:
+                    found.setdefault(setting, p)
+        return found
 
     def sample(
         self, run: "Run", *, seed: int, out: Any, sampler: Mapping[str, Any], **options: Any
@@ -174,6 +174,19 @@ class Handling:
 _OF_EVERY_SAMPLER = ("generator", "each", "context", "seed")
 
 
+def _settings(method: Any) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of a method which have a default and can be said in a command."""
+    method = method.function if isinstance(method, available_if) else method
+    if not callable(method):
+        return {}
+    hints, helps = get_type_hints(method, include_extras=True), argument_help(method.__doc__)
+    return {
+        name: p.replace(annotation=Annotated[hints[name], Flag(help=helps.get(name, ""))])
+        for name, p in parameters_of(method).items()
+        if p.default is not p.empty and _plain(hints.get(name)) and name not in _OF_EVERY_SAMPLER
+    }
+
+
 def _class_of(run: "Run") -> type:
     """The class of what was trained, of the catalogue; nothing is loaded."""
     rows = {row.name: row for row in catalog.systems()}
@@ -183,6 +196,7 @@ def _class_of(run: "Run") -> type:
 
 def _plain(kind: Any) -> bool:
     """Whether values of a type are numbers, words or a choice, so that a command line says them."""
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if get_origin(kind) in (Union, UnionType):
         return all(part is type(None) or _plain(part) for part in get_args(kind))
     return kind in (int, float, bool, str) or get_origin(kind) is Literal

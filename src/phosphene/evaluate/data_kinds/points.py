@@ -24,7 +24,7 @@ class Plane(DataKind):
 
     def picture(self, x: Tensor, event: Event, columns: int = 8, **layout: Any) -> Image.Image:
         """A scatter."""
-        return Image.open(BytesIO(png(scatter({"": x})))).convert("RGB")
+        return Image.open(BytesIO(png(scatter({"": x}, **layout)))).convert("RGB")
 
 
 @data_kind

@@ -1,1 +1,1 @@
-"""Diffusion models and flow matching."""
+"""Diffusion and flow matching: data from noise, by a network that estimates the data."""

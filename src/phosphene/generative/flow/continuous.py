@@ -11,20 +11,14 @@ from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.phase import Loss
 from phosphene.core.protocols import available_if
 from phosphene.core.ranges import Count, Natural, Positive
-from phosphene.core.rng import generator as seeded_generator
 from phosphene.core.settings import setting
 from phosphene.generative.flow.flow import Flow
-from phosphene.generative.flow.layers.continuous import (
-    TRACES,
-    Continuous,
-    Flowed,
-    probes_of,
-    standard_error,
-)
-from phosphene.generative.flow.layers.ode import Solver
+from phosphene.generative.flow.layers.continuous import Continuous
 from phosphene.generative.flow.layers.transform import Composition
 from phosphene.generative.flow.layers.velocity import VelocityNetwork
 from phosphene.generative.flow.settings import BoundedSettings, VectorSettings
+from phosphene.nn.ode import Solver
+from phosphene.nn.ode_density import TRACES, Flowed, fixed_probes, probes_of, standard_error
 
 __all__ = ["ContinuousFlow"]
 
@@ -166,9 +160,7 @@ class ContinuousFlow(BoundedSettings, VectorSettings, Flow):
         """Probes for a likelihood, always the same; None where the trace is exact."""
         if self._exact(_EXACT_IN_LIKELIHOODS):
             return None
-        g = seeded_generator(0, device=y.device)
-        size = (len(y), _PROBES, *y.shape[1:])
-        return probes_of(torch.randn(size, generator=g, dtype=y.dtype, device=y.device), self.noise)
+        return fixed_probes(y, _PROBES, self.noise)
 
     def _log_density(self, y: Tensor, context: Context) -> Tensor:
         return self._density(y, context, self._drawn(y), self.ode.solver).log_dets.mean(1)

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError, UnknownNameError
+from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.rng import generator
 from phosphene.data.dataset import Dataset
 from phosphene.data.limits import admit
 from phosphene.evaluate import views
+from phosphene.evaluate.denoising import paths
 from phosphene.evaluate.pictures import shape_of_image
 from phosphene.nn.choosing import Choosing
 from phosphene.subjects.dataset.opening import data_of
@@ -24,17 +26,33 @@ from phosphene.subjects.dataset.sample_context import Given, context_of, given_i
 from phosphene.train.folder import Run
 
 __all__ = [
+    "FRAMES",
+    "STATES",
     "Drawn",
     "complete",
     "inpaint",
     "interpolate",
+    "path",
     "sample",
     "translate",
     "traverse",
 ]
 
-What = Literal["samples", "interpolation", "traversal", "inpainting", "translation"]
+What = Literal[
+    "samples",
+    "interpolation",
+    "traversal",
+    "inpainting",
+    "translation",
+    "refined",
+    "filled",
+    "path",
+    "animation",
+]
 Prior = Literal["normal", "mixture"]
+
+STATES, FRAMES = 10, 40
+"""States of a row that shows how samples come about, and of a moving picture."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,7 @@ class Drawn:
         labels: The labels that were asked for (n,).
         given: The images that the samples are conditioned on.
         context: All that the samples are conditioned on.
+        frames: Of a moving picture; x then holds (frames * n, *event.shape).
     """
 
     x: Tensor
@@ -56,6 +75,7 @@ class Drawn:
     labels: Tensor | None = None
     given: Given | None = None
     context: Context | None = None
+    frames: int | None = None
 
 
 def sample(
@@ -102,29 +122,8 @@ def sample(
         EventError: The model does not sample.
     """
     how = {**_choosing(temperature, top_k, top_p), **(sampler or {})}
-    if n is not None and n < 1:
-        raise ConfigError(f"the number of samples must be at least 1, got {n}")
     model = run.model
-    images: Given | None = None
-    context: Context | None
-    if image is not None or model.context.image is not None:
-        n, context, images = given_images(run, model, n, label, image)
-    elif given is not None:
-        vector = given_rows(run, model, given)
-        classes = given_labels(run, model, given, len(vector)) if label is None else None
-        n = (1000 if len(vector) == 1 else 8) if n is None else n
-        vector = vector.repeat_interleave(n, 0)
-        n = len(vector)
-        context = context_of(run, model, n, label, vector)
-        if classes is not None and context is not None:
-            every = torch.tensor(classes).repeat_interleave(n // len(classes))
-            context = replace(context, label=every)
-    elif n is None and columns_of(run):
-        n = 1000
-        context = context_of(run, model, n, label)
-    else:
-        n = (4 if _is_sequence(run) else 64) if n is None else n
-        context = context_of(run, model, n, label)
+    n, context, images = _asked(run, model, n, label, image, given)
     admit(str(run.path), 16 * n * model.event.dimensions, f"{n} samples", "ask for fewer")
     if prior is None:
         x = views.draws(model, n, context, seed=seed, mean=mean, **how)
@@ -138,6 +137,85 @@ def sample(
         columns = images.each if images.each <= 16 else round(images.each**0.5)
     labels = None if context is None else context.label
     return Drawn(x, columns, "samples", labels, images, context)
+
+
+def _asked(
+    run: Run,
+    model: Model,
+    n: int | None,
+    label: int | str | None,
+    image: str | Path | Tensor | None,
+    given: GivenRows | None,
+) -> tuple[int, Context | None, Given | None]:
+    """How many samples, what each is given, and the images among it."""
+    if n is not None and n < 1:
+        raise ConfigError(f"the number of samples must be at least 1, got {n}")
+    if image is not None or model.context.image is not None:
+        return given_images(run, model, n, label, image)
+    if given is not None:
+        vector = given_rows(run, model, given)
+        classes = given_labels(run, model, given, len(vector)) if label is None else None
+        n = (1000 if len(vector) == 1 else 8) if n is None else n
+        vector = vector.repeat_interleave(n, 0)
+        n = len(vector)
+        context = context_of(run, model, n, label, vector)
+        if classes is not None and context is not None:
+            every = torch.tensor(classes).repeat_interleave(n // len(classes))
+            context = replace(context, label=every)
+        return n, context, None
+    if n is None:
+        n = 1000 if columns_of(run) else 4 if _is_sequence(run) else 64
+    return n, context_of(run, model, n, label), None
+
+
+def path(
+    run: Run,
+    n: int | None = None,
+    *,
+    frames: int = STATES,
+    moving: bool = False,
+    seed: int = 0,
+    label: int | str | None = None,
+    image: str | Path | Tensor | None = None,
+    given: GivenRows | None = None,
+    sampler: Mapping[str, Any] | None = None,
+) -> Drawn:
+    """How samples come about: a row for each from noise to the sample, or a moving picture of all.
+
+    Args:
+        run: A trained run.
+        n: How many; None for 8 rows, or for the 64 samples of a moving picture (1000 points).
+        frames: States that are shown.
+        moving: Whether they are frames of a moving picture, and not tiles of a row.
+        seed: The same seed gives the same samples.
+        label: As for :func:`sample`.
+        image: The same.
+        given: The same.
+        sampler: The same.
+
+    Raises:
+        EventError: The model draws its samples in no steps.
+        ConfigError: As for :func:`sample`; or the samples are no pictures.
+    """
+    model = run.model
+    many = 8
+    if moving:
+        many = 1000 if model.event == Event.real(2) else 64
+    elif shape_of_image(model.event) is None:
+        raise ConfigError(
+            f"{str(run.path)!r} models {model.event}: a row shows images; "
+            "--animate shows points in the plane"
+        )
+    n, context, _ = _asked(run, model, many if n is None else n, label, image, given)
+    room = 16 * n * frames * model.event.dimensions
+    admit(str(run.path), room, f"{frames} states of {n} samples", "ask for fewer")
+    states = paths(model, n, context, frames=frames, seed=seed, **(sampler or {}))
+    labels = None if context is None else context.label
+    if moving:
+        columns = max(1, min(16, round(n**0.5)))
+        x = states.flatten(0, 1)
+        return Drawn(x, columns, "animation", labels, None, context, len(states))
+    return Drawn(states.transpose(0, 1).flatten(0, 1), len(states), "path", labels, None, context)
 
 
 def _choosing(temperature: float | None, top_k: int | None, top_p: float | None) -> dict[str, Any]:
@@ -160,6 +238,7 @@ def complete(
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
+    **settings: Any,
 ) -> Drawn:
     """Texts that begin with a prompt, the rest drawn given it.
 
@@ -168,7 +247,7 @@ def complete(
         DataError: The prompt holds a character that the run does not know.
         EventError: The model cannot go on from a part that is known.
     """
-    how = _choosing(temperature, top_k, top_p)
+    how = {**_choosing(temperature, top_k, top_p), **settings}
     tokenizer, model = tokenizer_of(run), run.model
     if tokenizer is None:
         raise ConfigError(
@@ -196,6 +275,7 @@ def inpaint(
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
+    **settings: Any,
 ) -> Drawn:
     """Test images, their upper halves, and what the model draws below these.
 
@@ -203,7 +283,7 @@ def inpaint(
         ConfigError: The run is not of images.
         EventError: The model cannot fill in the lower half given the upper.
     """
-    how = _choosing(temperature, top_k, top_p)
+    how = {**_choosing(temperature, top_k, top_p), **settings}
     model = run.model
     shape = shape_of_image(model.event)
     if shape is None:
@@ -227,19 +307,24 @@ def _examples(run: Run, model: Model, n: int, seed: int) -> tuple[Tensor, Contex
     return x, context if model.context else None, test
 
 
-def interpolate(run: Run, rows: int = 8, *, steps: int = 10, seed: int = 0) -> Drawn:
-    """Decoded straight lines between the codes of test examples, the examples at both ends.
+def interpolate(
+    run: Run, rows: int = 8, *, count: int = 10, seed: int = 0, **settings: Any
+) -> Drawn:
+    """The model's way between test examples, the examples at both ends.
+
+    That is its own, or decoded straight lines between their codes.
 
     Raises:
-        EventError: The model has no codes.
+        EventError: The model does not interpolate, and has no codes.
+        ConfigError: It does not know one of the settings.
     """
     model = run.model
     x, context, _ = _examples(run, model, 2 * rows, seed)
     a, b = x[: len(x) // 2], x[len(x) // 2 :][: len(x) // 2]
     first = None if context is None else context[slice(0, len(a))]
-    paths = views.interpolations(model, a, b, steps, first)
-    whole = torch.cat([a[:, None].to(paths.dtype), paths, b[:, None].to(paths.dtype)], dim=1)
-    return Drawn(whole.flatten(0, 1), steps + 2, "interpolation")
+    ways = views.interpolations(model, a, b, count, first, **settings)
+    whole = torch.cat([a[:, None].to(ways.dtype), ways, b[:, None].to(ways.dtype)], dim=1)
+    return Drawn(whole.flatten(0, 1), count + 2, "interpolation")
 
 
 def traverse(run: Run, dimensions: int = 8, *, steps: int = 11, seed: int = 0) -> Drawn:

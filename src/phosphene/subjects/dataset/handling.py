@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from phosphene.catalog.recipe import Recipe
 from phosphene.evaluate.score import Score
@@ -22,6 +22,9 @@ class Datasets(Handling):
     """Models of data are trained, scored, reported and compared on splits."""
 
     kind = KIND
+    methods: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "sample": ("sample", "refine", "inpaint", "interpolate")
+    }
 
     def recipe(self, system: str, address: str | None, name: str) -> Recipe:
         """The recipe for those data, or for the nearest of their kind."""

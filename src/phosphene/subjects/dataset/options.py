@@ -71,12 +71,21 @@ class SampleOptions:
 
     Args:
         number: How many samples, or how many of each --image; of interpolations, traversals,
-            translations and inpaintings, how many rows.
+            translations, inpaintings and paths, how many rows.
         npz: Also write the array.
         label: Ask a conditional model for this label, by its number or its name.
         given: The columns that a table's model is conditioned on, or a CSV file of such rows, with
             -n draws of each; by default, those of test rows.
         image: Condition on this picture, or on each of a folder, instead of test examples.
+        control: The same, by the name that users of ControlNet know: edges, a mask or a sketch, of
+            the size of the model's images.
+        from_image: Begin with this picture, or each of a folder, and draw others like it (-n of
+            each).
+        strength: How far those may be from it: above 0, and at most 1, which forgets it.
+        mask: With --from-image, what is painted anew: white is filled in, black is kept.
+        path: How samples come about: a row for each, from noise to the sample.
+        animate: The same as a moving picture of all samples, GIF or PNG (APNG) by the ending of
+            --out.
         mean: Show the means that samples scatter around, where the model has them.
         temperature: Below 1 is nearer to the mode and 0 is the mode, for samplers that know it.
         top_k: Choose each value among the K most probable.
@@ -84,7 +93,7 @@ class SampleOptions:
         prompt: Text that a model of text goes on from.
         inpaint: Test images, their upper halves, and the model's lower halves.
         prior: Decode draws from a density fitted to the training codes: normal or mixture.
-        interpolate: Straight lines between the codes of test examples.
+        interpolate: Ways between test examples: the model's own, or straight lines between codes.
         traverse: One latent dimension at a time.
         translate: Test examples, each in its own style under every label.
         data: Other data whose test examples are interpolated, inpainted or conditioned on.
@@ -95,6 +104,12 @@ class SampleOptions:
     label: Annotated[str | None, metavar("LABEL", default=False)] = None
     given: Annotated[str | None, metavar("A=1,B=2", default=False)] = None
     image: Annotated[str | None, metavar("PATH", default=False)] = None
+    control: Annotated[str | None, metavar("PATH", default=False)] = None
+    from_image: Annotated[str | None, metavar("PATH", default=False)] = None
+    strength: Annotated[float | None, metavar("S", default=False)] = None
+    mask: Annotated[str | None, metavar("FILE", default=False)] = None
+    path: bool = False
+    animate: bool = False
     mean: bool = False
     temperature: Annotated[float | None, metavar("T", default=False)] = None
     top_k: Annotated[int | None, metavar("K", default=False), COUNT] = None

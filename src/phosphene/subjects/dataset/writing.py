@@ -9,7 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.core.context import Context
+from phosphene.core.event import Event
 from phosphene.data.sound import signal_of, wav_bytes
+from phosphene.evaluate.animation import ENDINGS, animated
 from phosphene.evaluate.data_kind import picture
 from phosphene.evaluate.formatting import legible
 from phosphene.evaluate.pictures import series_of, shape_of_image
@@ -22,6 +24,9 @@ from phosphene.train.files import destination, replacing, write_atomically
 from phosphene.train.folder import Run
 
 __all__ = ["save_drawn", "texts"]
+
+_CODES = ("samples", "refined", "filled")
+"""What is of the event's own values, and not means or states on the way."""
 
 
 def texts(run: Run, drawn: Drawn) -> list[str]:
@@ -41,20 +46,23 @@ def save_drawn(
         run: Whose samples they are.
         drawn: What was drawn.
         out: The file; None for ``samples/`` in the run, where a table has its picture beside it.
-            Several sounds are numbered. A name that ends in ``.npz`` asks for the array alone.
+            Several sounds are numbered; a moving picture is a GIF or an APNG. A name that ends in
+            ``.npz`` asks for the array alone.
         npz: Also write ``x`` (and ``y``, labels, and ``image``, conditions), as
             :func:`phosphene.data.load` reads them.
 
     Returns:
         The paths written.
     """
-    endings = _endings(run)
+    endings = (*ENDINGS, ".npz") if drawn.frames is not None else _endings(run)
     beside = out is None
     if out is None:
         out = run.place("samples") / f"{drawn.what}{endings[0]}"
     path = destination(out, endings)
     written: list[Path] = []
-    if path.suffix.lower() == ".txt":
+    if drawn.frames is not None and path.suffix.lower() in ENDINGS:
+        written.append(_write_animation(path, run, drawn))
+    elif path.suffix.lower() == ".txt":
         written.append(_write_texts(path, texts(run, drawn)))
     elif path.suffix.lower() == ".wav":
         written += _write_sounds(path, run, drawn.x)
@@ -72,6 +80,24 @@ def save_drawn(
 def _write_picture(path: Path, run: Run, drawn: Drawn) -> Path:
     with replacing(path) as aside:
         _sheet(run, drawn).save(aside, format="PNG")
+    return path
+
+
+def _write_animation(path: Path, run: Run, drawn: Drawn) -> Path:
+    assert drawn.frames is not None
+    event = run.model.event
+    shape = shape_of_image(event)
+    # A moving picture of noise is as large as all its frames.
+    layout: dict[str, Any] = {} if shape is None else {"scale": max(1, 40 // max(shape[1:]))}
+    if event == Event.real(2):
+        # Of the last frames, which are near the data: noise may fly far out of the picture.
+        reach = 1.2 * float(drawn.x[len(drawn.x) // 2 :].abs().quantile(0.995))
+        layout = {"limits": (-reach, reach), "size": (3.0, 3.0)}
+    frames = [
+        picture(x, event, drawn.columns, **layout)
+        for x in drawn.x.split(len(drawn.x) // drawn.frames)
+    ]
+    write_atomically(path, animated(frames, path.suffix.lower()))
     return path
 
 
@@ -93,8 +119,6 @@ def _sheet(run: Run, drawn: Drawn) -> Image.Image:
 
 
 def _pictured(run: Run) -> bool:
-    from phosphene.core.event import Event
-
     if columns_of(run):
         return True
     event = run.model.event
@@ -136,7 +160,7 @@ def _write_sounds(path: Path, run: Run, x: Tensor) -> list[Path]:
 def _write_arrays(path: Path, run: Run, drawn: Drawn) -> Path:
     event = run.model.event
     arrays: dict[str, Any] = {"x": drawn.x.numpy()}
-    if event.levels is not None and drawn.what == "samples" and event.levels <= 256:
+    if event.levels is not None and drawn.what in _CODES and event.levels <= 256:
         arrays["x"] = drawn.x.round().to(torch.uint8).numpy()
     if drawn.labels is not None:
         arrays["y"] = drawn.labels.numpy()

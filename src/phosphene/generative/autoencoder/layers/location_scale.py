@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.core.event import Event
 from phosphene.core.moments import Moments, restore, standardize
-from phosphene.nn.gaussian import LOG_TWO_PI
+from phosphene.nn.gaussian import LOG_TWO_PI, log_code_mass
 from phosphene.nn.output import OutputDistribution, soft_clamp, wide
 
 __all__ = ["DiscretizedGaussian", "DiscretizedLogistic", "Gaussian"]
@@ -240,25 +240,4 @@ class DiscretizedGaussian(_Discretized):
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """See the base class: nats of the code's probability."""
         mu, inverse = self._on_codes(params)
-        k = x.to(mu.dtype)
-        centered = k - mu
-        lowest, highest = k == 0, k == self.levels - 1
-        # By symmetry every bin is looked at from below; the lowest bin then lies highest.
-        mirrored = -centered.abs()
-        upper = (mirrored + 0.5) * inverse
-        lower = (mirrored - 0.5) * inverse
-        log_upper = torch.special.log_ndtr(upper)
-        inside = log_upper + _log1mexp(log_upper - torch.special.log_ndtr(lower))
-        # Bins much thinner than sigma lose their digits in that difference; there the density is
-        # integrated: int phi(c + t) dt = phi(c) w sinh(y) / y with y = |c| w / 2, up to w^2 / 24.
-        y = (0.5 * mirrored.abs() * inverse.square()).clamp(min=1e-4)
-        density = -0.5 * ((mirrored * inverse).square() + LOG_TWO_PI) + torch.log(inverse)
-        thin = density + y + torch.log(-torch.expm1(-2.0 * y) / (2.0 * y))
-        inside = torch.where(inverse < torch.finfo(mu.dtype).eps ** 0.3, thin, inside)
-        edge = torch.where(lowest, centered + 0.5, 0.5 - centered) * inverse
-        return self._sum(torch.where(lowest | highest, torch.special.log_ndtr(edge), inside))
-
-
-def _log1mexp(d: Tensor) -> Tensor:
-    """log(1 - exp(-d)) for d > 0."""
-    return torch.log(-torch.expm1(-d.clamp(min=1e-30)))
+        return self._sum(log_code_mass(x, mu, inverse, self.levels))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from phosphene.core.derivatives import again_wanted, batched, gradients_again, transformed
 from phosphene.core.errors import ConfigError, DivergedError, UnknownNameError
-from phosphene.generative.flow.layers.runge_kutta import (
+from phosphene.nn.runge_kutta import (
     DOPRI5,
     TABLEAUS,
     Velocity,

@@ -1,0 +1,1 @@
+"""Samplers: tables of numbers, apart from the models that they sample."""

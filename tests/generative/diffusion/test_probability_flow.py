@@ -1,0 +1,119 @@
+"""The likelihood of the probability flow against exact densities and full Jacobians."""
+
+from functools import partial
+
+import pytest
+import torch
+from scipy.stats import t as student
+
+import phosphene as ph
+from phosphene.generative.diffusion.level import Level
+from phosphene.nn.ode import Solver, odeint
+from phosphene.nn.ode_density import carry, probes_of
+from tests.generative.diffusion.gaussian import Mixture
+
+TIGHT = 1e-7
+MODELS = [("score-sde", {"process": p}) for p in ("vp", "cosine", "ve", "edm")]
+MODELS.append(("flow-matching", {}))
+
+
+def exact_model(name, settings, mixture):
+    """A model whose network is the mixture's best estimate."""
+    model = ph.build(name, ph.Event.real(2), widths=(8,), tolerance=TIGHT, **settings).double()
+
+    def network(x, level, context=None, uniform=None):
+        p, q = model.target.linear(Level(*(n.view(-1, 1) for n in level)))
+        return (mixture.estimate(x, level) - p * x) / q
+
+    model._network = network
+    return model
+
+
+@pytest.mark.parametrize(("name", "settings"), MODELS, ids=str)
+def test_log_likelihood_of_a_mixture_with_its_score(name, settings):
+    mixture = Mixture(
+        torch.tensor([[-1.2, 0.4], [0.9, -0.6], [0.2, 1.1]]).double(),
+        torch.tensor([0.4, 0.3, 0.5]).double(),
+        torch.tensor([0.5, 0.2, 0.3]).double(),
+    )
+    model = exact_model(name, settings, mixture)
+    model.path.first = max(model.path.first, 1e-6)
+    first, last = model.path.level(model.path.first), model.path.level(1.0)
+    x = mixture.sample(40, torch.Generator().manual_seed(0))
+    velocity, solver = partial(model.velocity, context=None), Solver(rtol=TIGHT, atol=TIGHT)
+    with torch.no_grad():
+        found, error = model.estimate_log_prob(x)
+        z, log_dets, _ = carry(velocity, x, model.path.first, 1.0, solver=solver)
+    assert not error.any()
+    noised = mixture.log_joint(x, first.alpha, first.sigma).logsumexp(1)
+    ends = mixture.log_joint(z, last.alpha, last.sigma).logsumexp(1)
+    assert float((log_dets[:, 0] + ends - noised).abs().max()) < 1e-3
+    # The base stands for the last level's density, which differs by what it still knows of x.
+    knows = last.alpha / last.sigma
+    assert float((found - noised).abs().max()) < (1e-3 if knows < 1e-3 else 4 * knows)
+    if knows < 1e-3:
+        assert float((found - mixture.log_prob(x)).abs().max()) < 1e-3
+
+
+def image_model(name, **settings):
+    torch.manual_seed(0)
+    model = ph.build(name, ph.Event.real(1, 8, 8), widths=(8,), tolerance=1e-6, **settings).double()
+    for parameter in model.parameters():
+        parameter.data += 0.05 * torch.randn(
+            parameter.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+        )
+    return model
+
+
+@pytest.mark.parametrize("name", ["score-sde", "flow-matching"])
+def test_the_exact_trace_is_the_full_jacobian_on_images(name):
+    model = image_model(name, trace="exact")
+    solver = Solver("rk4", 8)
+    x = torch.randn(1, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    begin = 0.05
+    velocity = partial(model.velocity, context=None)
+    with torch.no_grad():
+        _, found, _ = carry(velocity, x, begin, 1.0, solver=solver)
+
+    def moved(flat):
+        return odeint(velocity, flat.view_as(x), begin, 1.0, solver).y.flatten()
+
+    jacobian = torch.autograd.functional.jacobian(moved, x.flatten())
+    _, wanted = torch.linalg.slogdet(jacobian)
+    assert abs(float(wanted)) > 0.1
+    assert float(found) == pytest.approx(float(wanted), abs=1e-4)
+
+
+def test_hutchinson_covers_the_exact_trace():
+    """95 % intervals of 8 probes, of 100 seeds at once, all along one path."""
+    model = image_model("score-sde")
+    x = torch.randn(1, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    velocity = partial(model.velocity, context=None)
+    solver = Solver("rk4", 2)
+    with torch.no_grad():
+        _, exact, _ = carry(velocity, x, 0.05, 1.0, solver=solver)
+        g = torch.Generator().manual_seed(4)
+        seeds, count = 100, 8
+        drawn = torch.randn(seeds * count, 1, 1, 8, 8, dtype=torch.float64, generator=g)
+        probes = probes_of(drawn, "rademacher").view(1, seeds * count, 1, 8, 8)
+        _, each, _ = carry(velocity, x, 0.05, 1.0, probes=probes, solver=solver)
+    each = each.view(seeds, count)
+    half = student.ppf(0.975, count - 1) * each.std(1) / count**0.5
+    covered = int(((each.mean(1) - float(exact)).abs() <= half).sum())
+    print(f"covered {covered} of 100, mean width {2 * float(half.mean()):.3f} nats")
+    assert 90 <= covered <= 99
+
+
+def test_codes_have_a_bound_by_dequantization():
+    event = ph.Event.image(1, 4, levels=3)
+    for model in (
+        ph.build("flow-matching", event, widths=(8,), patch=1),
+        ph.build("score-sde", event, widths=(8,), patch=1, bound="ode"),
+    ):
+        x = torch.randint(0, 3, (4, 1, 4, 4), generator=torch.Generator().manual_seed(0))
+        found = model.elbo(x, particles=2, generator=torch.Generator().manual_seed(1))
+        assert found.shape == (4,)
+        assert not hasattr(model, "estimate_log_prob")
+        assert model.likelihood == "bound"
+        drawn = model.sample(5, generator=torch.Generator().manual_seed(0))
+        assert set(drawn.unique().tolist()) <= {0, 1, 2}
