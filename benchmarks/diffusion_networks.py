@@ -78,7 +78,7 @@ class Size:
         Shape(3, 32, (64, 128, 128), 2, (1,), 8),
     )
     lucidrains: tuple[int, int] = (32, 16)
-    rounds: int = 9
+    rounds: int = 5
 
 
 QUICK = Size(shapes=(Shape(4, 16, (32, 64, 64), 1, (), 32),), lucidrains=(16, 8), rounds=5)
