@@ -6,52 +6,20 @@ import pytest
 import torch
 
 import phosphene as ph
-from phosphene.generative.autoencoder.vae import VAE
 from phosphene.generative.diffusion.bound import (
     code_log_prob,
     continuous_rate,
     discretized_log_prob,
     normal_kl,
-    normal_log_prob,
     prior_kl,
     step_cost,
 )
+from phosphene.generative.diffusion.exact import normal_estimate
 from phosphene.generative.diffusion.level import Level
 from phosphene.generative.diffusion.path import build_path
 from phosphene.generative.diffusion.schedule import between, build_schedule
-from tests.generative.diffusion.gaussian import normal_estimate
-
-MEAN, VARIANCE = 1.5, 0.25
-GAPS = {50: 0.0220, 100: 0.0110, 1000: 0.00114, 4000: 0.00032}
-
-
-def gap(steps: int, variance: str) -> float:
-    """-bound - entropy in nats, the expectation over normal data in closed form.
-
-    Every term of the bound is quadratic in x_0 and D, so that a rule of three points, exact up to
-    the fifth power, takes its expectation over data and noise.
-    """
-    chain = build_schedule("linear", steps)
-    nodes = torch.tensor([-math.sqrt(3), 0.0, math.sqrt(3)], dtype=torch.float64)
-    weight = torch.tensor([1, 4, 1], dtype=torch.float64) / 6
-    x = MEAN + math.sqrt(VARIANCE) * nodes.repeat_interleave(3)[:, None]
-    eps = nodes.repeat(3)[:, None]
-    share = (weight[:, None] * weight).flatten()
-    estimate = normal_estimate(MEAN, VARIANCE)
-
-    def mean(values: torch.Tensor) -> float:
-        return float((share * values).sum())
-
-    total = mean(prior_kl(x, chain.level(steps)))
-    for t in range(1, steps + 1):
-        level = chain.level(t)
-        D = estimate(level.alpha * x + level.sigma * eps, level)
-        if t == 1:
-            total -= mean(normal_log_prob(x, D, level.sigma))
-        else:
-            w, c = step_cost(between(level, chain.level(t - 1)), variance)
-            total += w * mean((x - D).square()[:, 0]) + c
-    return total - 0.5 * math.log(2 * math.pi * math.e * VARIANCE)
+from phosphene.proofs.diffusion.diffusion_bound import GAPS, MEAN, VARIANCE, gap
+from phosphene.proofs.diffusion.vae_is_one_step_diffusion import Chained
 
 
 @pytest.mark.parametrize("steps", GAPS)
@@ -143,28 +111,12 @@ def test_the_models_bound_is_the_sum_over_all_steps(variance):
     assert float(drawn["prior"][0]) == pytest.approx(float(prior_kl(x, chain.level(6))), rel=1e-6)
 
 
-class Chained(VAE):
-    """A variational autoencoder with the encoder of a chain of one step, and its decoder."""
-
-    def _posterior(self, x, condition, uniform=None):
-        level = self.chain.level(1)
-        y, _ = self.model.encoded(x)
-        return level.alpha * y, torch.full_like(y, 2 * math.log(level.sigma))
-
-    def _params(self, z, condition, uniform=None):
-        level = Level(*(z.new_full((len(z.flatten(0, -2)),), v) for v in self.chain.level(1)))
-        D = self.model.estimate(z.flatten(0, -2), level)
-        return D.view(z.shape)[..., None, :]
-
-
 def test_one_step_is_a_variational_autoencoder():
     """T = 1: the VAE's own bound, with the encoder N(alpha x, sigma^2), to the last digit."""
     event = ph.Event.real(3)
     model = ph.build("ddpm", event, widths=(8,), steps=1, schedule="linear").double()
     torch.nn.init.normal_(model.network.last.weight, generator=torch.Generator().manual_seed(1))
-    sigma = model.chain.level(1).sigma
-    vae = Chained(event, latent_dim=3, hidden=(4,), variance="fixed", sigma=sigma).double()
-    vae.__dict__["model"], vae.chain = model, model.chain
+    vae = Chained.of(model)
     x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     found = model.elbo(x, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(

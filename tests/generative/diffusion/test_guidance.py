@@ -7,45 +7,13 @@ import phosphene as ph
 from phosphene.core.errors import ConfigError
 from phosphene.generative.diffusion.guidance import ClassifierFree, ClassifierGuidance
 from phosphene.generative.diffusion.level import Level
-from phosphene.generative.diffusion.path import build_path
-from phosphene.generative.diffusion.samplers.ddim import ddim
-from phosphene.generative.diffusion.samplers.table import run
-from phosphene.generative.diffusion.target import Data, Noise
-from tests.generative.diffusion.gaussian import Mixture
-
-WHOLE = Mixture(
-    torch.tensor([[-0.6, 0.0], [0.6, 0.0], [0.0, 0.9]]).double(),
-    torch.tensor([0.5, 0.5, 0.5]).double(),
-)
-CLASS = Mixture(WHOLE.means[:1], WHOLE.stds[:1], torch.ones(1).double())
-WEIGHTS = [0.0, 0.5, 1.0, 2.0, 4.0]
-
-
-class Exact:
-    """The best estimates with the class known, and not."""
-
-    target = Data()
-
-    def __call__(self, x, level):
-        return CLASS.estimate(x, level)
-
-    def both(self, x, level):
-        return CLASS.estimate(x, level), WHOLE.estimate(x, level)
-
-
-def sampled(guidance, n=4000, seed=0):
-    levels = build_path("cosine").levels(60)
-    x = torch.randn(n, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    return run(guidance.of(Exact()), x, ddim(levels))
-
-
-def posterior(x):
-    return WHOLE.log_joint(x).log_softmax(1)[:, 0].exp()
+from phosphene.generative.diffusion.target import Noise
+from phosphene.proofs.diffusion.guidance import WEIGHTS, WHOLE, Exact, agreement, guided
 
 
 def test_more_guidance_more_agreement_and_less_diversity():
-    found = [sampled(ClassifierFree(w)) for w in WEIGHTS]
-    agree = [float(posterior(x).mean()) for x in found]
+    found = [guided(ClassifierFree(w)) for w in WEIGHTS]
+    agree = [float(agreement(x).mean()) for x in found]
     spread = [float(x.var(0).sum()) for x in found]
     assert agree == sorted(agree)
     assert len(set(agree)) == len(agree)
@@ -58,14 +26,14 @@ def test_classifier_guidance_does_the_same():
     def log_prob(x, level):
         return WHOLE.log_joint(x, level.alpha, level.sigma).log_softmax(1)[:, 0]
 
-    found = [sampled(ClassifierGuidance(log_prob, w)) for w in WEIGHTS]
-    agree = [float(posterior(x).mean()) for x in found]
+    found = [guided(ClassifierGuidance(log_prob, w)) for w in WEIGHTS]
+    agree = [float(agreement(x).mean()) for x in found]
     spread = [float(x.var(0).sum()) for x in found]
     assert agree == sorted(agree)
     assert spread == sorted(spread, reverse=True)
     # On top of the conditional model, the gradient is that of classifier-free guidance.
     for w, x in zip(WEIGHTS, found, strict=True):
-        torch.testing.assert_close(x, sampled(ClassifierFree(w)), rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(x, guided(ClassifierFree(w)), rtol=1e-6, atol=1e-6)
 
 
 def test_weight_zero_is_the_conditional_model():

@@ -8,9 +8,9 @@ import torch
 import phosphene as ph
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.generative.diffusion.coupling import check_coupling, transport
+from phosphene.generative.diffusion.exact import Mixture, normal_estimate
 from phosphene.generative.diffusion.level import Level
 from phosphene.generative.diffusion.path import Learned
-from tests.generative.diffusion.gaussian import Mixture, normal_estimate
 
 FEW = torch.tensor([[1.2, 0.1], [-0.4, 1.0], [-0.9, -0.7], [0.3, -1.1], [0.6, 1.3]])
 

@@ -7,52 +7,33 @@ import torch
 from scipy.stats import t as student
 
 import phosphene as ph
-from phosphene.generative.diffusion.level import Level
 from phosphene.nn.ode import Solver, odeint
 from phosphene.nn.ode_density import carry, probes_of
-from tests.generative.diffusion.gaussian import Mixture
+from phosphene.proofs.diffusion.probability_flow import MIXTURE, exact_model
 
 TIGHT = 1e-7
-MODELS = [("score-sde", {"process": p}) for p in ("vp", "cosine", "ve", "edm")]
-MODELS.append(("flow-matching", {}))
+PROCESSES = ("vp", "cosine", "ve", "edm", "straight")
 
 
-def exact_model(name, settings, mixture):
-    """A model whose network is the mixture's best estimate."""
-    model = ph.build(name, ph.Event.real(2), widths=(8,), tolerance=TIGHT, **settings).double()
-
-    def network(x, level, context=None, uniform=None):
-        p, q = model.target.linear(Level(*(n.view(-1, 1) for n in level)))
-        return (mixture.estimate(x, level) - p * x) / q
-
-    model._network = network
-    return model
-
-
-@pytest.mark.parametrize(("name", "settings"), MODELS, ids=str)
-def test_log_likelihood_of_a_mixture_with_its_score(name, settings):
-    mixture = Mixture(
-        torch.tensor([[-1.2, 0.4], [0.9, -0.6], [0.2, 1.1]]).double(),
-        torch.tensor([0.4, 0.3, 0.5]).double(),
-        torch.tensor([0.5, 0.2, 0.3]).double(),
-    )
-    model = exact_model(name, settings, mixture)
+@pytest.mark.parametrize("process", PROCESSES)
+def test_log_likelihood_of_a_mixture_with_its_score(process):
+    model = exact_model(process, MIXTURE, TIGHT)
     model.path.first = max(model.path.first, 1e-6)
     first, last = model.path.level(model.path.first), model.path.level(1.0)
-    x = mixture.sample(40, torch.Generator().manual_seed(0))
+    x = MIXTURE.sample(40, torch.Generator().manual_seed(0))
     velocity, solver = partial(model.velocity, context=None), Solver(rtol=TIGHT, atol=TIGHT)
     with torch.no_grad():
         found, error = model.estimate_log_prob(x)
         z, log_dets, _ = carry(velocity, x, model.path.first, 1.0, solver=solver)
     assert not error.any()
-    noised = mixture.log_joint(x, first.alpha, first.sigma).logsumexp(1)
-    ends = mixture.log_joint(z, last.alpha, last.sigma).logsumexp(1)
+    noised = MIXTURE.log_joint(x, first.alpha, first.sigma).logsumexp(1)
+    ends = MIXTURE.log_joint(z, last.alpha, last.sigma).logsumexp(1)
     assert float((log_dets[:, 0] + ends - noised).abs().max()) < 1e-3
     # The base stands for the last level's density, which differs by what it still knows of x.
     knows = last.alpha / last.sigma
     assert float((found - noised).abs().max()) < (1e-3 if knows < 1e-3 else 4 * knows)
     if knows < 1e-3:
-        assert float((found - mixture.log_prob(x)).abs().max()) < 1e-3
+        assert float((found - MIXTURE.log_prob(x)).abs().max()) < 1e-3
 
 
 def image_model(name, **settings):

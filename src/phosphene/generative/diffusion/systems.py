@@ -9,8 +9,22 @@ PLACE = 45
 """Where the family stands among the others."""
 
 _ROOM = "phosphene.generative.diffusion"
+_PROOFS = "phosphene.proofs.diffusion"
 _BOUND = Leaf("variational", "ancestral")
 _FLOW = Leaf("tractable", "direct")
+
+
+def _proof(name: str, states: str, rows: tuple[int, ...], paper: str) -> System:
+    return System(
+        name=name,
+        family="diffusion",
+        title=f"Proof: {states}",
+        kind="proof",
+        rows=rows,
+        paper=paper,
+        target=f"{_PROOFS}.{name.replace('-', '_')}:prove",
+    )
+
 
 SYSTEMS: tuple[System, ...] = (
     System(
@@ -48,5 +62,65 @@ SYSTEMS: tuple[System, ...] = (
         rows=(83, 84, 86),
         paper="Lipman et al., 2023; Liu, Gong and Liu, 2023; Tong et al., 2024",
         target=f"{_ROOM}.flow_matching:FlowMatching",
+    ),
+    _proof(
+        "forward-process",
+        "small steps of noise compose to sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps",
+        (78,),
+        "Sohl-Dickstein et al., 2015; Ho, Jain and Abbeel, 2020",
+    ),
+    _proof(
+        "diffusion-posterior",
+        "the step back, given the data, by Bayes' rule",
+        (79,),
+        "Ho, Jain and Abbeel, 2020",
+    ),
+    _proof(
+        "diffusion-bound",
+        "the bound of a chain, tight as 1 / T for the variance beta_t alone",
+        (80,),
+        "Sohl-Dickstein et al., 2015; Ho, Jain and Abbeel, 2020",
+    ),
+    _proof(
+        "simple-loss-weighting",
+        "the simple loss is the bound with other weights",
+        (80, 81),
+        "Ho, Jain and Abbeel, 2020; Kingma et al., 2021; Hang et al., 2023",
+    ),
+    _proof(
+        "ancestral-sampling",
+        "what ancestral sampling and DDIM make of normal data",
+        (81,),
+        "Ho, Jain and Abbeel, 2020; Song, Meng and Ermon, 2021",
+    ),
+    _proof(
+        "vae-is-one-step-diffusion",
+        "a chain of one step is a VAE with a fixed encoder",
+        (82,),
+        "Luo, 2022",
+    ),
+    _proof(
+        "score-matching",
+        "a denoiser learns the score",
+        (83,),
+        "Vincent, 2011; Robbins, 1956",
+    ),
+    _proof(
+        "probability-flow",
+        "the flow that has the densities of the diffusion",
+        (83,),
+        "Song et al., 2021; Hutchinson, 1990",
+    ),
+    _proof(
+        "guidance",
+        "guidance raises p(c | x) and lowers diversity",
+        (86,),
+        "Ho and Salimans, 2022; Dhariwal and Nichol, 2021",
+    ),
+    _proof(
+        "latent-scaling",
+        "latents of unit variance stay so at every step",
+        (87,),
+        "Rombach et al., 2022",
     ),
 )

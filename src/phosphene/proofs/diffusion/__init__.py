@@ -1,0 +1,1 @@
+"""Proofs of what diffusion models rest on."""
