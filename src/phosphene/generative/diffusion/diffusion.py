@@ -51,6 +51,8 @@ class Diffusion(LossSettings, Model):
     """Whether codes are spread over their bins, so that they have a density."""
     scales_input: bool = False
     coordinate: ClassVar[str] = "ratio"
+    time_scale: ClassVar[float] = 1.0
+    """Times 1000, the angle of the fastest wave by which the network is told the time 1."""
 
     def setup(self) -> None:
         """Make the parts."""
@@ -153,7 +155,8 @@ class Diffusion(LossSettings, Model):
     ) -> Tensor:
         scale = input_scale(rows(level, x.ndim), self.scales_input)
         x = x if scale is None else x * scale
-        m: Tensor = self.network(x, level.time.to(x.dtype), context, uniform=uniform)
+        time = level.time.to(x.dtype) * self.time_scale
+        m: Tensor = self.network(x, time, context, uniform=uniform)
         return m
 
     def estimate(self, x: Tensor, level: Level[Tensor], context: Context | None = None) -> Tensor:
@@ -199,7 +202,9 @@ class Diffusion(LossSettings, Model):
 
     def told(self, context: Context) -> Told:
         """The network under a condition, as samplers and guidance ask it."""
-        return Told(self.network, self.target, context, scales=self.scales_input)
+        return Told(
+            self.network, self.target, context, scales=self.scales_input, pace=self.time_scale
+        )
 
     @torch.no_grad()
     @each_row
