@@ -42,6 +42,7 @@ class DDPM(Editing):
         UnknownNameError: There is no such schedule.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = DDPM(Event.image(1, 8, levels=17), widths=(8,), steps=50)
         >>> model.sample(2, steps=3).shape, model.elbo(torch.zeros(2, 1, 8, 8)).shape
         (torch.Size([2, 1, 8, 8]), torch.Size([2]))

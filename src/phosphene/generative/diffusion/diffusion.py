@@ -44,6 +44,7 @@ class Diffusion(LossSettings, Model):
     """
 
     usual_target: ClassVar[str] = "noise"
+    usual_weighting: str = "simple"
     usual_sampler: ClassVar[str] = "dpm++"
     usual_steps: ClassVar[int] = 20
     dequantized: bool = False
@@ -58,7 +59,14 @@ class Diffusion(LossSettings, Model):
             self.refuse("noise is added to reals and to codes whose values are near or far")
         name = self.usual_target if self.target_name == "auto" else self.target_name
         self.target = build_target(name)
-        self.weighting = build_weighting(self.weighting_name)
+        self.weighting = build_weighting(
+            self.usual_weighting if self.weighting_name == "auto" else self.weighting_name
+        )
+        if self.weight and not (self.context and self.drop):
+            raise ConfigError(
+                f"guidance={self.weight} needs a condition that training withholds at times: a "
+                "context, and drop above 0"
+            )
         self.network = build_network(self.event, self.context, **self.network_settings)
         self.codec = self._codec()
         self._tables: dict[Any, Any] = {}
@@ -179,6 +187,12 @@ class Diffusion(LossSettings, Model):
         """Where estimates of codes are cut off: their range."""
         return 1.0 if self.event.discrete else None
 
+    def _weight(self, said: float | None, guide: Guidance | None) -> float:
+        """Of classifier-free guidance: what was said, or the model's own."""
+        if said is None:
+            return self.weight if guide is None else 0.0
+        return said
+
     def told(self, context: Context) -> Told:
         """The network under a condition, as samplers and guidance ask it."""
         return Told(self.network, self.target, context, scales=self.scales_input)
@@ -193,7 +207,7 @@ class Diffusion(LossSettings, Model):
         generator: torch.Generator | None = None,
         steps: Annotated[int | None, COUNT] = None,
         sampler: SamplerName = "auto",
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: NotNegative = 0.0,
         eta: float | None = None,
         guide: Guidance | None = None,
@@ -206,7 +220,8 @@ class Diffusion(LossSettings, Model):
             generator: Draws the noise.
             steps: Of the sampler; None for the model's usual number.
             sampler: Its name; ``auto`` for the model's usual one.
-            guidance: w of classifier-free guidance; 0 is the conditional model itself.
+            guidance: w of classifier-free guidance, above -1; 0 is the conditional model itself,
+                and None the weight that is the model's own.
             rescale: Of guidance, from 0 to 1.
             eta: Noise of the sampler ``ddim``, from 0 to 1.
             guide: Another guidance, such as a classifier's.
@@ -236,7 +251,7 @@ class Diffusion(LossSettings, Model):
         generator: torch.Generator | None = None,
         steps: int | None = None,
         sampler: SamplerName = "auto",
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
         eta: float | None = None,
         guide: Guidance | None = None,
@@ -310,7 +325,7 @@ class Diffusion(LossSettings, Model):
     ) -> Tensor:
         ask = asked(
             self.told(context),
-            weight=pull["guidance"],
+            weight=self._weight(pull["guidance"], pull["guide"]),
             rescale=pull["rescale"],
             guide=pull["guide"],
             drops=self.drop,

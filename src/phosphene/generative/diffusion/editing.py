@@ -66,7 +66,7 @@ class Editing(Diffusion):
         generator: torch.Generator | None = None,
         steps: int | None = None,
         sampler: SamplerName = "auto",
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
         eta: float | None = None,
         guide: Guidance | None = None,
@@ -119,7 +119,7 @@ class Editing(Diffusion):
         steps: int = 50,
         jump: int = 5,
         resample: int = 3,
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
         guide: Guidance | None = None,
     ) -> Tensor:

@@ -42,6 +42,7 @@ class FlowMatching(ProbabilityFlow):
         ConfigError: The coupling needs a package that is not installed.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = FlowMatching(Event.real(2), widths=(8,))
         >>> model.sample(3, steps=4).shape
         torch.Size([3, 2])

@@ -4,12 +4,24 @@ import math
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from phosphene.core.errors import ConfigError, UnknownNameError
 from phosphene.generative.diffusion.level import CLEAN, Level
 
-__all__ = ["PATHS", "VE", "VP", "Cosine", "Karras", "Path", "Straight", "build_path", "shifted"]
+__all__ = [
+    "PATHS",
+    "VE",
+    "VP",
+    "Cosine",
+    "Karras",
+    "Learned",
+    "Path",
+    "Straight",
+    "build_path",
+    "shifted",
+]
 
 
 def shifted(t: Tensor, shift: float) -> Tensor:
@@ -191,6 +203,61 @@ class Karras(Path):
         return time.clamp(0, 1)
 
 
+class Learned(Path):
+    """alpha^2 = sigmoid(-g), sigma^2 = sigmoid(g), g(t) an increasing function that is learned.
+
+    The learned schedule of variational diffusion (Kingma, Salimans, Poole and Ho, 2021). The bound
+    in continuous time depends on the ends of g alone, which stay where they are; its variance
+    depends on all of it, and is what g is trained to make small. g is a sum of logistic curves,
+    scaled to its ends: linear in t at first.
+
+    Args:
+        first_gamma: g(0).
+        last_gamma: g(1).
+        curves: How many.
+
+    Raises:
+        ConfigError: g would not increase.
+
+    Example:
+        >>> path = Learned()
+        >>> [round(path.level(t).alpha, 3) for t in (0.0, 1.0)]
+        [1.0, 0.082]
+    """
+
+    def __init__(
+        self, first_gamma: float = -13.3, last_gamma: float = 5.0, curves: int = 32
+    ) -> None:
+        super().__init__()
+        if not first_gamma < last_gamma or curves < 1:
+            raise ConfigError(
+                f"must be first_gamma < last_gamma and curves > 0, got {first_gamma}, "
+                f"{last_gamma}, {curves}"
+            )
+        self.ends = (first_gamma, last_gamma)
+        self.heights = nn.Parameter(torch.full((curves,), -2.0))
+        self.steepness = nn.Parameter(torch.full((curves,), math.log(2.0 * curves)))
+        self.register_buffer("centers", (torch.arange(curves) + 0.5) / curves, persistent=False)
+
+    centers: Tensor
+
+    def gamma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """g and its slope at times (n,), in their type."""
+        height, steep = F.softplus(self.heights.to(t.dtype)), self.steepness.to(t.dtype).exp()
+        ends = torch.tensor([0.0, 1.0], dtype=t.dtype, device=t.device)
+        s = torch.sigmoid(steep * (torch.cat((ends, t))[:, None] - self.centers.to(t.dtype)))
+        value = torch.cat((ends, t)) + (height * s).sum(1)
+        slope = 1 + (height * steep * s * (1 - s)).sum(1)[2:]
+        scale = (self.ends[1] - self.ends[0]) / (value[1] - value[0])
+        return self.ends[0] + scale * (value[2:] - value[0]), scale * slope
+
+    def curve(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """alpha, sigma and their slopes."""
+        g, slope = self.gamma(t)
+        alpha, sigma = torch.sigmoid(-g).sqrt(), torch.sigmoid(g).sqrt()
+        return alpha, sigma, -0.5 * slope * alpha * sigma**2, 0.5 * slope * sigma * alpha**2
+
+
 class Straight(Path):
     """alpha = 1 - t, sigma = t: straight lines from data to noise.
 
@@ -212,6 +279,7 @@ PATHS: dict[str, type[Path]] = {
     "ve": VE,
     "edm": Karras,
     "cosine": Cosine,
+    "learned": Learned,
     "straight": Straight,
 }
 """By name."""

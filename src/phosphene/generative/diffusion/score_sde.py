@@ -1,6 +1,7 @@
 """Score-based models in continuous time, with a bound and with a probability flow."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
+from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import available_if
 from phosphene.core.settings import setting
 from phosphene.generative.diffusion.bound import code_log_prob, continuous_rate, prior_kl
@@ -19,7 +21,7 @@ from phosphene.generative.diffusion.times import spread_times, stratified
 
 __all__ = ["ScoreSDE"]
 
-_TARGETS = {"vp": "noise", "cosine": "v", "ve": "edm", "edm": "edm"}
+_TARGETS = {"vp": "noise", "cosine": "v", "ve": "edm", "edm": "edm", "learned": "v"}
 _MEAN, _STD = -1.2, 1.2
 """Of the log of EDM's training noise (Karras et al., 2022)."""
 
@@ -28,10 +30,11 @@ class ScoreSDE(ProbabilityFlow):
     """dx = f x dt + g dw, and back along the score, grad log p_t(x) = (alpha D - x) / sigma^2.
 
     Score-based generative modeling through stochastic differential equations (Song, Sohl-Dickstein,
-    Kingma, Kumar, Ermon and Poole, 2021): the process ``vp``, ``ve``, ``edm`` (Karras et al., 2022)
-    or ``cosine``. Reals have the likelihood of the probability flow, up to its solver
-    (``estimate_log_prob``). Codes have a bound: the ``variational`` one of continuous time (Kingma,
-    Salimans, Poole and Ho, 2021), or that of dequantization by the flow (``ode``).
+    Kingma, Kumar, Ermon and Poole, 2021): the process ``vp``, ``ve``, ``edm`` (Karras et al.,
+    2022), ``cosine``, or ``learned`` (Kingma, Salimans, Poole and Ho, 2021). Reals have the
+    likelihood of the probability flow, up to its solver (``estimate_log_prob``). Codes have a
+    bound: the ``variational`` one of continuous time, or that of dequantization by the flow
+    (``ode``).
 
     Args:
         event: Reals, or codes that are near or far.
@@ -41,6 +44,7 @@ class ScoreSDE(ProbabilityFlow):
         UnknownNameError: There is no such process or bound.
 
     Example:
+        >>> from phosphene.core.event import Event
         >>> model = ScoreSDE(Event.real(2), widths=(8,))
         >>> value, error = model.estimate_log_prob(torch.zeros(3, 2))
         >>> value.shape, float(error.max())
@@ -51,8 +55,10 @@ class ScoreSDE(ProbabilityFlow):
     scoring_particles = 16
     """Times that are drawn for each example when its bound is scored."""
 
-    process: Literal["vp", "ve", "edm", "cosine"] = setting(
-        default="cosine", help="``vp``, ``ve``, ``edm`` or ``cosine``."
+    process: Literal["vp", "ve", "edm", "cosine", "learned"] = setting(
+        default="cosine",
+        help="``vp``, ``ve``, ``edm``, ``cosine``, or ``learned``, whose noise over time is "
+        "trained to make the bound vary least.",
     )
     bound: Literal["variational", "ode"] = setting(
         default="variational",
@@ -65,7 +71,15 @@ class ScoreSDE(ProbabilityFlow):
         self.path = build_path(self.process)
         self.scales_input = self.path.scales_input
         self.dequantized = self.event.discrete and self.bound == "ode"
+        self.learns_levels = self.process == "learned"
+        if self.learns_levels:
+            self.usual_weighting = "variational"
         super().setup()
+        if self.learns_levels and self.weighting_name not in ("auto", "variational"):
+            raise ConfigError(
+                "process 'learned' is trained by the bound: its weighting is 'variational', got "
+                f"{self.weighting_name!r}"
+            )
         self.likelihood = "bound" if self.event.discrete else "ode"
         self.bound_note = (
             "uniform dequantization, up to the solver's error"
@@ -85,6 +99,21 @@ class ScoreSDE(ProbabilityFlow):
             z = math.sqrt(2) * torch.erfinv((2 * u - 1).clamp(-1 + 1e-6, 1 - 1e-6))
             return self.path.at(self.path.time_of((_MEAN + _STD * z).exp()))
         return self.path.at(u.clamp(min=self.path.first))
+
+    def phases(self) -> Sequence[Phase]:
+        """The network's; and where the levels are learned, the path's."""
+        if not self.learns_levels:
+            return super().phases()
+        network = [p for name, p in self.named_parameters() if not name.startswith("path.")]
+        return [
+            Phase("model", network, self.loss),
+            Phase("path", list(self.path.parameters()), self._spread),
+        ]
+
+    def _spread(self, batch: Batch) -> Loss:
+        """The mean square of the bound's integrand, whose mean does not depend on the path."""
+        error = self.loss(batch).terms["error"]
+        return Loss(error.square().mean(), {"square": error.square().detach()})
 
     # -- the variational bound --------------------------------------------------------------
 

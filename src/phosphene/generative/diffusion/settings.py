@@ -1,9 +1,9 @@
 """Settings that diffusion models share."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from phosphene.core.config import Configured
-from phosphene.core.ranges import Fraction, Positive
+from phosphene.core.ranges import Fraction, Positive, Within
 from phosphene.core.settings import setting
 from phosphene.generative.diffusion.layers.networks import NetworkSettings
 
@@ -19,15 +19,21 @@ class LossSettings(NetworkSettings):
         help="What the network gives: ``noise``, ``data``, ``v``, ``velocity``, ``edm`` "
         "(preconditioned), or ``auto``, the usual one.",
     )
-    weighting_name: Literal["simple", "min-snr", "variational", "edm"] = setting(
+    weighting_name: Literal["auto", "simple", "min-snr", "variational", "edm"] = setting(
         alias="weighting",
-        default="simple",
+        default="auto",
         help="How errors at each level count: ``simple`` (those of the target), ``min-snr``, "
-        "``variational`` (the bound itself) or ``edm``.",
+        "``variational`` (the bound itself), ``edm``, or ``auto``: simple, but where the levels "
+        "are learned.",
     )
     drop: Fraction = setting(
         default=0.1,
         help="How often training withholds the condition, so that samples can be guided toward it.",
+    )
+    weight: Annotated[float, Within(-1, above=True)] = setting(
+        alias="guidance",
+        default=0.0,
+        help="Weight of the guidance of samples that are not told another; 0 for none.",
     )
 
 

@@ -1,6 +1,7 @@
 """The recipe of a system for a data set: its own, or that of the nearest data of its kind."""
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,11 @@ __all__ = ["kind_of", "select"]
 
 
 def select(
-    system: str, data: str | None = None, name: str = "default", event: Event | None = None
+    system: str,
+    data: str | None = None,
+    name: str = "default",
+    event: Event | None = None,
+    available: Collection[str] | None = None,
 ) -> Recipe:
     """The recipe of that name for a system, best matched to the data.
 
@@ -27,6 +32,8 @@ def select(
         data: What the data set is called; None takes the recipe's.
         name: ``default``, ``paper``, ...
         event: What one example is; None where the data are not loaded yet, which leaves their name.
+        available: What the data hold beside the examples: ``label``, ``image``, ...; None where
+            that is not known.
 
     Example:
         >>> select("wavenet", "wav:./songs", event=Event.audio(8000)).model["layers"]
@@ -48,6 +55,8 @@ def select(
     if kind is None:
         return replace(known[0], **about)
     fitting = [r for r in known if kind_of(_event_of(r)) == kind]
+    if available is not None:  # a recipe that needs labels is not for data without
+        fitting = [r for r in fitting if set(r.context) <= set(available)] or fitting
     if fitting:
         return replace(min(fitting, key=lambda r: _distance(_event_of(r), event)), **about)
     notes = f"no recipe of {system} is for {_IN_WORDS[kind]}: these are the constructor's defaults"

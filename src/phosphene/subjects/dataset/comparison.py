@@ -24,7 +24,7 @@ def check(systems: Sequence[str], data: str, recipe: str) -> Dataset:
     """Everything that can be wrong is found before the first training; the test split."""
     dataset, test = load_split(data, "train"), load_split(data, "test")
     for row in (catalog.find(system) for system in systems):
-        chosen = select(row.name, data, recipe, dataset.event)
+        chosen = select(row.name, data, recipe, dataset.event, dataset.context.names)
         build(row.name, dataset.event, context_for(dataset, chosen), **chosen.model)
     return test
 

@@ -158,7 +158,7 @@ def _selected(ask: Request, data: Dataset | None) -> Recipe:
         return Recipe(name="default", system=ask.system, on=data.name, budget="60s")
     if data is None:
         return select(ask.system, None, ask.recipe)
-    return select(ask.system, data.name, ask.recipe, data.event)
+    return select(ask.system, data.name, ask.recipe, data.event, data.context.names)
 
 
 def reopen_dataset(ask: Request, run: Run, record: dict[str, Any]) -> DatasetSubject:

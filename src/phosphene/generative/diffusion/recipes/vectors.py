@@ -1,4 +1,4 @@
-"""Recipes of diffusion models of vectors."""
+"""Recipes of diffusion models of vectors and tables, and of grids of reals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,13 +14,32 @@ _TRAIN: Mapping[str, Any] = {
     "warmup": 100,
     "ema": 0.999,
 }
+_MODELS: Mapping[str, Mapping[str, Any]] = {
+    "ddpm": {"steps": 200},
+    "score-sde": {},
+    "flow-matching": {},
+}
 
-RECIPES: tuple[Recipe, ...] = tuple(
-    Recipe(name="plane", system=system, on=on, budget="60s", train=_TRAIN, model=model)
-    for system, model in (
-        ("ddpm", {"widths": (128,), "steps": 200}),
-        ("score-sde", {"widths": (128,)}),
-        ("flow-matching", {"widths": (128,)}),
+_PLANES = tuple(
+    Recipe(
+        name="default",
+        system=system,
+        on=on,
+        budget="60s",
+        train=_TRAIN,
+        model={**model, "widths": (128,)},
     )
-    for on in ("moons", "ring8", "checkerboard")
+    for system, model in _MODELS.items()
+    for on in ("moons", "ring8", "grid25", "checkerboard", "spirals")
 )
+
+_OTHERS = tuple(
+    Recipe(name="default", system=system, event=event, budget=budget, train=train, model=model)
+    for system, model in _MODELS.items()
+    for event, budget, train in (
+        ("real 8", "120s", _TRAIN),
+        ("real 4x8x8", "120s", {**_TRAIN, "batch_size": 64, "clip": 1.0}),
+    )
+)
+
+RECIPES: tuple[Recipe, ...] = (*_PLANES, *_OTHERS)
