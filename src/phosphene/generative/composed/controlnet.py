@@ -267,7 +267,7 @@ class ControlNet(Model):
         generator: torch.Generator | None = None,
         steps: Annotated[int | None, COUNT] = None,
         sampler: str = "auto",
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
         eta: float | None = None,
     ) -> Tensor:
@@ -279,7 +279,8 @@ class ControlNet(Model):
             generator: Draws the noise.
             steps: Of the sampler; None for the base's usual number.
             sampler: Its name; ``auto`` for the base's usual one.
-            guidance: w of classifier-free guidance; 0 is the conditional model itself.
+            guidance: w of classifier-free guidance, above -1; 0 is the conditional model itself,
+                and None the weight that is the model's own.
             rescale: Of guidance, from 0 to 1.
             eta: Noise of the sampler ``ddim``, from 0 to 1.
         """
@@ -298,7 +299,7 @@ class ControlNet(Model):
         generator: torch.Generator | None = None,
         steps: int | None = None,
         sampler: str = "auto",
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
         eta: float | None = None,
     ) -> Tensor:
@@ -330,7 +331,7 @@ class ControlNet(Model):
         generator: torch.Generator | None = None,
         steps: int | None = None,
         sampler: str = "auto",
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
         eta: float | None = None,
     ) -> Tensor:
@@ -363,7 +364,7 @@ class ControlNet(Model):
         steps: int = 50,
         jump: int = 5,
         resample: int = 3,
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
     ) -> Tensor:
         """Keep x where the mask is True and draw the rest, to agree with it and with the image.

@@ -209,7 +209,7 @@ class LatentDiffusion(Model):
         generator: torch.Generator | None = None,
         steps: Annotated[int | None, COUNT] = None,
         sampler: str = "auto",
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
         eta: float | None = None,
     ) -> Tensor:
@@ -221,7 +221,8 @@ class LatentDiffusion(Model):
             generator: Draws the noise.
             steps: Of the sampler; None for the denoiser's usual number.
             sampler: Its name; ``auto`` for the denoiser's usual one.
-            guidance: w of classifier-free guidance; 0 is the conditional model itself.
+            guidance: w of classifier-free guidance, above -1; 0 is the conditional model itself,
+                and None the weight that is the model's own.
             rescale: Of guidance, from 0 to 1.
             eta: Noise of the sampler ``ddim``, from 0 to 1.
         """
@@ -239,7 +240,7 @@ class LatentDiffusion(Model):
         generator: torch.Generator | None = None,
         steps: int | None = None,
         sampler: str = "auto",
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
         eta: float | None = None,
     ) -> Tensor:
@@ -273,7 +274,7 @@ class LatentDiffusion(Model):
         generator: torch.Generator | None = None,
         steps: int | None = None,
         sampler: str = "auto",
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
         eta: float | None = None,
     ) -> Tensor:
@@ -306,7 +307,7 @@ class LatentDiffusion(Model):
         steps: int = 50,
         jump: int = 5,
         resample: int = 3,
-        guidance: float = 0.0,
+        guidance: float | None = None,
         rescale: float = 0.0,
     ) -> Tensor:
         """Keep x where the mask is True and draw the rest, in the latents.
@@ -377,7 +378,7 @@ class LatentDiffusion(Model):
 
 
 def _told(
-    steps: int | None, sampler: str, guidance: float, rescale: float, eta: float | None
+    steps: int | None, sampler: str, guidance: float | None, rescale: float, eta: float | None
 ) -> dict[str, Any]:
     return {
         "steps": steps, "sampler": sampler, "guidance": guidance, "rescale": rescale, "eta": eta,
