@@ -26,7 +26,12 @@ __all__ = [
     "write_json",
 ]
 
-MODULES = {"numpy-ml": "numpy_ml", "pymdptoolbox": "mdptoolbox", "scikit-learn": "sklearn"}
+MODULES = {
+    "denoising-diffusion-pytorch": "denoising_diffusion_pytorch",
+    "numpy-ml": "numpy_ml",
+    "pymdptoolbox": "mdptoolbox",
+    "scikit-learn": "sklearn",
+}
 """Import names of peers that differ from their names on the index."""
 
 

@@ -40,7 +40,8 @@ from phosphene.kernels.tabular_state import EXPLORATIONS, METHODS, ScheduleCode,
 from tests.kernels.breaking import broken, relaid
 
 DTYPES = {"int32": torch.int32, "int64": torch.int64, "uint8": torch.uint8, "bool": torch.bool,
-          "float32": torch.float32, "float64": torch.float64}  # fmt: skip
+          "float32": torch.float32, "float64": torch.float64,
+          "bfloat16": torch.bfloat16}  # fmt: skip
 OPTIONS = {
     "softplus": (1e-3, 0.5), "sigmoid": (1e-3, 2.0),
     "spline": (1.5, 0.0, 1e-3, 2e-3, 1e-3, 0.54, 0.54, 0.0),
@@ -56,7 +57,8 @@ def _targets():
     """Kernels whose arguments are those of a public function."""
     found = {name: DECLARED[name] for name in (
         "nade", "masked", "wavenet", "advantages", "tree_set", "tree_draw", "td_error",
-        "surrogate", "dp_sweeps", "dp_gauss_seidel", "dp_greedy", "dp_check")}  # fmt: skip
+        "surrogate", "dp_sweeps", "dp_gauss_seidel", "dp_greedy", "dp_check", "group_norm",
+        "group_norm_backward", "half_group_norm", "half_group_norm_backward")}  # fmt: skip
     for name in ("dp_sweeps", "dp_gauss_seidel", "dp_greedy"):
         rules = (*found[name].rules, *DECLARED["dp_process"].rules)
         found[name] = replace(found[name], rules=rules)

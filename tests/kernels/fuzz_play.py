@@ -20,7 +20,9 @@ from phosphene.decision.deep.ppo import generalized_advantage, loss_of_logits
 from phosphene.decision.environments import acrobot, cartpole, catch, mountain_car, pendulum
 from phosphene.decision.environments.vectorized import VectorEnvironment
 from phosphene.generative.autoregressive.nade import sample_in_turn
+from phosphene.generative.diffusion.layers.norm import passes, passes_back
 from phosphene.kernels import dynamic_programming as dp
+from phosphene.kernels.group_norm import group_norm, group_norm_backward
 from phosphene.kernels.image_net import ImageNetArrays, image_net, packed
 from phosphene.kernels.library import forced
 from phosphene.kernels.masked import Head, MaskedArrays, masked_sample
@@ -218,7 +220,20 @@ def acting(a):
     return found
 
 
+def normal(a):
+    return group_norm(a["x"], a["gain"], a["shift"], a["G"], a["eps"], a["activate"],
+                      formula=passes)  # fmt: skip
+
+
+def normal_back(a):
+    a["rate"] = a["rate"].abs() if isinstance(a["rate"], torch.Tensor) else a["rate"]
+    return group_norm_backward(a["x"], a["gain"], a["shift"], a["dy"], a["mean"], a["rate"],
+                               a["activate"], formula=passes_back)  # fmt: skip
+
+
 PLAY = {
+    "group_norm": normal, "half_group_norm": normal, "group_norm_backward": normal_back,
+    "half_group_norm_backward": normal_back,
     "nade": nade, "masked": masked, "wavenet": wavenet, "image_net": image, "advantages": returns,
     "tree_set": setting, "tree_draw": lambda a: tree_draw(a["tree"], a["u"]),
     "td_error": differences, "surrogate": clipped, "mlp_forward": forward,

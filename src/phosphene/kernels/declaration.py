@@ -40,8 +40,8 @@ class Array:
         name: Of the argument.
         shape: One symbol, number or expression a dimension.
         dtype: ``real`` for the floating type that all such arrays share, ``number`` for any type
-            that holds numbers, ``bool``, ``uint8``, ``int32``, ``int64``, ``float32``, ``float64``,
-            or the name of a :class:`Type`.
+            that holds numbers, ``bool``, ``uint8``, ``int32``, ``int64``, ``bfloat16``,
+            ``float32``, ``float64``, or the name of a :class:`Type`.
         optional: May be None.
         rows: The other shape that it may have, where each row has its own values.
         shape_with: An optional argument, and the shape where that one is given.

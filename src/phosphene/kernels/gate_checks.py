@@ -28,7 +28,7 @@ from phosphene.kernels.declaration import (
 
 __all__ = ["Checks", "product_of", "tuple_of"]
 
-_FIXED = ("bool", "uint8", "int32", "int64", "float32", "float64")
+_FIXED = ("bool", "uint8", "int32", "int64", "bfloat16", "float32", "float64")
 
 
 def tuple_of(dims: Iterable[object]) -> str:

@@ -22,7 +22,7 @@ __all__ = ["ACTIVATION_CODES", "VARIABLE", "Backend", "backend", "forced", "usab
 VARIABLE = "PHOSPHENE_KERNELS"
 ACTIVATION_CODES = {"identity": 0, "relu": 1, "sigmoid": 2, "tanh": 3, "elu": 4, "leaky-relu": 5}
 """Names of activations that kernels know, and their numbers in vectors.h."""
-_INTERFACE = 5
+_INTERFACE = 6
 _LEVELS = {"AVX512": ("avx512", "avx2", "baseline"), "AVX2": ("avx2", "baseline")}
 """What torch says of the processor, and the builds that run on it, the fastest first."""
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast
 
@@ -21,7 +21,16 @@ from phosphene.nn.runge_kutta import (
     take_step,
 )
 
-__all__ = ["GRADIENTS", "METHODS", "Solution", "Solver", "Velocity", "odeint", "trajectory"]
+__all__ = [
+    "GRADIENTS",
+    "METHODS",
+    "Solution",
+    "Solver",
+    "Velocity",
+    "odeint",
+    "sharp",
+    "trajectory",
+]
 
 Method = Literal["dopri5", "rk4", "heun", "euler"]
 METHODS: tuple[Method, ...] = ("dopri5", "rk4", "heun", "euler")
@@ -70,6 +79,24 @@ class Solver:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} of an ODE solver must be above 0, got {value}")
+
+
+_SHARP = {torch.float64: 1e-12}
+"""Tolerances by type at which a solution and its inverse agree as a closed formula's would."""
+
+_SHARP_ELSE = 1e-6
+
+
+def sharp(solver: Solver, dtype: torch.dtype) -> Solver:
+    """As exact as a bijection has to be: 1e-6, 1e-12 in float64, or the solver's own tolerance.
+
+    Example:
+        >>> sharp(Solver("rk4", 8), torch.float32).rtol
+        1e-06
+    """
+    finest = _SHARP.get(dtype, _SHARP_ELSE)
+    atol, rtol = min(solver.atol, finest), min(solver.rtol, finest)
+    return replace(solver, method="dopri5", steps=None, atol=atol, rtol=rtol)
 
 
 class Solution(NamedTuple):

@@ -89,6 +89,10 @@ class DDPM(Editing):
         """Of so many of the chain's steps."""
         return self.chain.levels(steps)
 
+    def usual(self, steps: int) -> int:
+        """At most those of the chain."""
+        return min(steps, self.steps)
+
     def at(self, t: Tensor) -> Level[Tensor]:
         """The levels of steps t (n,) in 1..T."""
         alpha, sigma = self.alphas[t].to(self.dtype), self.sigmas[t].to(self.dtype)

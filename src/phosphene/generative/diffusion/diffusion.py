@@ -166,7 +166,7 @@ class Diffusion(LossSettings, Model):
     def table(self, sampler: str, steps: int | None, eta: float | None = None) -> Table:
         """The numbers of a sampler, made once."""
         name = self.usual_sampler if sampler == "auto" else sampler
-        count = self.usual_steps if steps is None else steps
+        count = self.usual(self.usual_steps) if steps is None else steps
         key = (name, count, eta)
         if key not in self._tables or self.learns_levels:
             levels = self.levels(count)
@@ -176,6 +176,10 @@ class Diffusion(LossSettings, Model):
             )
         made: Table = self._tables[key]
         return made
+
+    def usual(self, steps: int) -> int:
+        """So many steps of a sampler, or as many as there are."""
+        return steps
 
     learns_levels: bool = False
     """Whether alpha and sigma are learned, so that tables are made anew."""

@@ -19,6 +19,8 @@ from phosphene.generative.diffusion.schedule import between
 
 __all__ = ["Editing", "resampled"]
 
+_REPAINT = 50
+
 
 def resampled(levels: Sequence[Level[float]], jump: int, times: int) -> Table:
     """Ancestral sampling that goes ``jump`` levels back after as many, ``times`` - 1 times.
@@ -116,7 +118,7 @@ class Editing(Diffusion):
         context: Context | None = None,
         *,
         generator: torch.Generator | None = None,
-        steps: int = 50,
+        steps: int | None = None,
         jump: int = 5,
         resample: int = 3,
         guidance: float | None = None,
@@ -133,7 +135,7 @@ class Editing(Diffusion):
             mask: Booleans, of x's shape or of one that stands for all; True is kept.
             context: What the results are conditioned on.
             generator: Draws the noise.
-            steps: Levels from noise to data.
+            steps: Levels from noise to data; None for 50.
             jump: Levels of a stretch.
             resample: How often each stretch is sampled; 1 for plain replacement.
             guidance: As in ``sample``.
@@ -143,6 +145,7 @@ class Editing(Diffusion):
         Raises:
             ConfigError: A number is below 1, or the mask keeps everything.
         """
+        steps = self.usual(_REPAINT) if steps is None else steps
         for name, value in (("steps", steps), ("jump", jump), ("resample", resample)):
             if value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")
@@ -182,7 +185,7 @@ class Editing(Diffusion):
         """
         self.event.check(x)
         context = self.given(context, len(x))
-        levels = self.levels(steps or 2 * self.usual_steps)[:-1][::-1]
+        levels = self.levels(steps or self.usual(2 * self.usual_steps))[:-1][::-1]
         y, _ = self.encoded(x)
         lowest = levels[0]
         y = y * (lowest.alpha**2 + lowest.sigma**2) ** 0.5 if lowest.sigma < 0.1 else y
@@ -217,7 +220,7 @@ class Editing(Diffusion):
             raise ConfigError(f"an interpolation has 2 examples or more, got {count}")
         start, end = (self.invert(x, context, steps=steps) for x in (a, b))
         context = self.given(context, len(a)).repeat(count)
-        levels = self.levels(steps or 2 * self.usual_steps)
+        levels = self.levels(steps or self.usual(2 * self.usual_steps))
         weights = torch.linspace(0, 1, count, dtype=start.dtype, device=start.device)
         z = torch.stack([_between(start, end, w) for w in weights], 1).flatten(0, 1)
         y = self._solved(z, context, ddim(levels))

@@ -48,8 +48,9 @@ class FlowMatching(ProbabilityFlow):
         torch.Size([3, 2])
     """
 
-    weights_particles = False
     scoring_particles = 1
+    spills = True
+    """Density lies outside the codes' bins too; a sample from there becomes the nearest code."""
     usual_target: ClassVar[str] = "velocity"
     usual_sampler: ClassVar[str] = "midpoint"
     usual_steps: ClassVar[int] = 10
@@ -77,6 +78,7 @@ class FlowMatching(ProbabilityFlow):
         super().setup()
         self.likelihood = "bound" if self.event.discrete else "ode"
         self.bound_note = "uniform dequantization, up to the solver's error"
+        self.weights_particles = self.exact_trace
 
     def levels(self, steps: int) -> list[Level[float]]:
         """Evenly spread in time, but for the shift."""

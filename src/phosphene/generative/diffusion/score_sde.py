@@ -51,7 +51,8 @@ class ScoreSDE(ProbabilityFlow):
         (torch.Size([3]), 0.0)
     """
 
-    weights_particles = False
+    spills = True
+    """Density lies outside the codes' bins too; a sample from there becomes the nearest code."""
     scoring_particles = 16
     """Times that are drawn for each example when its bound is scored."""
 
@@ -81,6 +82,7 @@ class ScoreSDE(ProbabilityFlow):
                 f"{self.weighting_name!r}"
             )
         self.likelihood = "bound" if self.event.discrete else "ode"
+        self.weights_particles = self.dequantized and self.exact_trace
         self.bound_note = (
             "uniform dequantization, up to the solver's error"
             if self.dequantized

@@ -2,5 +2,5 @@
 #include "vectors.h"
 
 // Changes with every change of a function's arguments; library.py names the one it speaks.
-PH_API int ph_interface() { return 5; }
+PH_API int ph_interface() { return 6; }
 PH_API int ph_vector_bytes() { return PH_BYTES; }

@@ -1,23 +1,16 @@
 """Flows in continuous time: the bijection that a velocity makes in a given time."""
 
-from dataclasses import replace
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from phosphene.core.context import Context
 from phosphene.core.errors import ConfigError
 from phosphene.generative.flow.layers.transform import Transform
-from phosphene.nn.ode import Solver, Velocity, odeint
+from phosphene.nn.ode import Solver, Velocity, odeint, sharp
 from phosphene.nn.ode_density import Flowed, carry
 
 __all__ = ["Continuous"]
-
-_SHARP = {torch.float64: 1e-12}
-"""Tolerances by type at which a solution and its inverse agree as a closed formula's would."""
-
-_SHARP_ELSE = 1e-6
 
 
 class Continuous(Transform):
@@ -74,23 +67,18 @@ class Continuous(Transform):
     def _times(self, back: bool) -> tuple[float, float]:
         return (self.time, 0.0) if back else (0.0, self.time)
 
-    def _sharp(self, x: Tensor) -> Solver:
-        finest = _SHARP.get(x.dtype, _SHARP_ELSE)
-        atol, rtol = min(self.solver.atol, finest), min(self.solver.rtol, finest)
-        return replace(self.solver, method="dopri5", steps=None, atol=atol, rtol=rtol)
-
     def forward_and_log_det(
         self, x: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Forward in time."""
-        z, log_dets, _ = self.carry(x, context, solver=self._sharp(x))
+        z, log_dets, _ = self.carry(x, context, solver=sharp(self.solver, x.dtype))
         return z, log_dets[:, 0]
 
     def inverse_and_log_det(
         self, z: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
         """Back in time."""
-        x, log_dets, _ = self.carry(z, context, solver=self._sharp(z), back=True)
+        x, log_dets, _ = self.carry(z, context, solver=sharp(self.solver, z.dtype), back=True)
         return x, log_dets[:, 0]
 
     def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
@@ -99,6 +87,6 @@ class Continuous(Transform):
 
     def move(self, x: Tensor, context: Context | None = None, *, back: bool = False) -> Tensor:
         """From x to z, or back, as exactly as the bijection but without its log-determinant."""
-        solver, parameters = self._sharp(x), tuple(self.network.parameters())
+        solver, parameters = sharp(self.solver, x.dtype), tuple(self.network.parameters())
         velocity, times = self._velocity(context), self._times(back)
         return odeint(velocity, x, *times, solver, parameters=parameters).y
