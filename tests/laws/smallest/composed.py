@@ -13,7 +13,7 @@ _SMALL = {"widths": (4,), "embedding": 8}
 def _controlnet(event: Event) -> tuple[Settings, ...]:
     plain: Settings = {"base": _SMALL}
     if event.levels == 2:
-        return plain, {"base_system": "ddpm", "base": {**_SMALL, "steps": 60}}
+        return plain, {"base_system": "ddpm", "base": {**_SMALL, "steps": 4}}
     if event.shape[0] == 1:
         return plain, {"base_system": "flow-matching", "base": _SMALL}
     return (plain,)

@@ -361,7 +361,7 @@ class ControlNet(Model):
         context: Context | None = None,
         *,
         generator: torch.Generator | None = None,
-        steps: int = 50,
+        steps: int | None = None,
         jump: int = 5,
         resample: int = 3,
         guidance: float | None = None,
@@ -374,7 +374,7 @@ class ControlNet(Model):
             mask: Booleans, of x's shape or of one that stands for all; True is kept.
             context: As in :meth:`sample`.
             generator: As in :meth:`sample`.
-            steps: Levels from noise to data.
+            steps: Levels from noise to data; None for the usual number.
             jump: Levels of a stretch, each of which is sampled ``resample`` times.
             resample: How often; 1 for plain replacement.
             guidance: As in :meth:`sample`.

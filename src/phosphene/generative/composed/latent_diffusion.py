@@ -304,7 +304,7 @@ class LatentDiffusion(Model):
         context: Context | None = None,
         *,
         generator: torch.Generator | None = None,
-        steps: int = 50,
+        steps: int | None = None,
         jump: int = 5,
         resample: int = 3,
         guidance: float | None = None,
@@ -322,7 +322,7 @@ class LatentDiffusion(Model):
             mask: Booleans, of x's shape or of one that stands for all; True is kept.
             context: What the results are conditioned on.
             generator: Draws the noise.
-            steps: Levels from noise to latents.
+            steps: Levels from noise to latents; None for the usual number.
             jump: Levels of a stretch, each of which is sampled ``resample`` times.
             resample: How often; 1 for plain replacement.
             guidance: As in :meth:`sample`.
