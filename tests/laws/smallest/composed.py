@@ -11,11 +11,10 @@ _SMALL = {"widths": (4,), "embedding": 8}
 
 
 def _controlnet(event: Event) -> tuple[Settings, ...]:
-    plain: Settings = {"base": _SMALL}
+    # A chain of few steps: bounds by a solver and long ways of samples are the bases' own affair.
+    plain: Settings = {"base_system": "ddpm", "base": {**_SMALL, "steps": 4}}
     if event.levels == 2:
-        return plain, {"base_system": "ddpm", "base": {**_SMALL, "steps": 4}}
-    if event.shape[0] == 1:
-        return plain, {"base_system": "flow-matching", "base": _SMALL}
+        return plain, {"base_system": "score-sde", "base": _SMALL}
     return (plain,)
 
 
