@@ -64,9 +64,8 @@ class CodePrior(Model):
     """
 
     likelihood = "bound"
-    one_code = True
-    """The bound keeps one code of an example; its exponential is no unbiased estimate of p(x)."""
     weights_particles = False
+    """The bound keeps one code of an example; its exponential is no unbiased estimate of p(x)."""
     bound_note = "by one code of each example"
 
     codes_system: str = setting(default="vq-vae", help="Name of the system that makes the codes.")
