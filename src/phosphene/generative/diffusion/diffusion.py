@@ -101,15 +101,10 @@ class Diffusion(LossSettings, Model):
     def prepare(self, batch: Batch) -> None:
         """Learn the scale of reals: of each dimension, or of each channel of what is an image."""
         if isinstance(self.codec, Standardize) and not self.event.discrete:
-            x = self.event.check(batch.x)
+            moments = batch.moments or Moments.of(self.event.check(batch.x))
             if self.event.has_image_shape:
-                x = x.movedim(1, -1).flatten(0, -2)
-                moments = Moments.of(x)
-                self.codec.mean.copy_(moments.mean.view_as(self.codec.mean))
-                units = moments.units.view_as(self.codec.std)
-                self.codec.std.copy_(units)
+                self.codec.take(moments.by_channel)
                 return
-            moments = batch.moments or Moments.of(x)
             self.check_moments(moments)
             self.codec.take(moments)
 
@@ -170,6 +165,7 @@ class Diffusion(LossSettings, Model):
         """The numbers of a sampler, made once."""
         name = self.usual_sampler if sampler == "auto" else sampler
         count = self.usual(self.usual_steps) if steps is None else steps
+        COUNT.check("steps", count)
         key = (name, count, eta)
         if key not in self._tables or self.learns_levels:
             levels = self.levels(count)
