@@ -26,10 +26,12 @@ listed = listed_names()
 
 
 def _name(recipe):
-    return f"{recipe.system}-{recipe.name}-{recipe.on}"
+    return f"{recipe.system}-{recipe.name}-{recipe.on or recipe.event}"
 
 
 DATA = [r for r in recipes() if r.on and find(r.system).kind == "model"]
+OTHERS = [r for r in recipes() if r.event]
+"""Of kinds of data that no name stands for."""
 AGENTS = [r for r in recipes() if find(r.system).kind == "agent"]
 
 
@@ -89,13 +91,13 @@ def _kind_of(name):
 
 
 def _kind(recipe):
-    return _kind_of(recipe.on)
+    return kind_of(Event.parse(recipe.event)) if recipe.event else _kind_of(recipe.on)
 
 
 @pytest.mark.parametrize("system", sorted({recipe.system for recipe in DATA}))
 @pytest.mark.parametrize("kind", KINDS)
 def test_settings_never_come_from_another_kind_of_data(system, kind):
-    own = [r for r in DATA if r.system == system]
+    own = [r for r in (*DATA, *OTHERS) if r.system == system]
     for name in sorted({r.name for r in own}):
         recipe = select(system, "npz:other.npz", name, KINDS[kind])
         assert recipe.on == "npz:other.npz"
@@ -154,7 +156,7 @@ def test_a_note_tells_of_constructor_defaults(tmp_path):
     assert any("no recipe of made is for tokens" in note for note in notes)
 
 
-TABLES = [recipe for recipe in recipes() if recipe.event]
+TABLES = [r for r in OTHERS if kind_of(Event.parse(r.event)) == "real"]
 
 
 @pytest.mark.parametrize("recipe", TABLES, ids=_name)

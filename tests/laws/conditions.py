@@ -30,7 +30,7 @@ _TELL_NOTHING = (ActNorm, InvertibleConv, NormConv, LULinear, Diagonal)
 
 _MANY = 48
 
-_UNTOLD_DECODERS = frozenset({"vq-vae-prior"})
+_UNTOLD_DECODERS = frozenset({"latent-diffusion", "vq-vae-prior"})
 """Systems whose codes hold all of an example: the condition says which codes there are."""
 
 _THROUGH_ITS_IMAGE = frozenset({"srflow"})

@@ -299,7 +299,7 @@ def law_refuses_bad_input(make: Make, row: System) -> None:
         bad["a fraction"] = torch.full_like(good.float(), 0.5)
     for what, x in bad.items():
         for name, call in queries(model, x).items():
-            if name != "sample":
+            if name not in ("sample", "sample_path"):
                 _refuses(partial(call, context), what, name)
     narrow = torch.zeros(bad["a wrong shape"].shape, dtype=model.dtype)
     for name in _BIJECTIVE:  # of reals, whatever the event

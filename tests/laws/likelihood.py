@@ -42,14 +42,14 @@ def _summable(model: Model, row: System) -> bool:
 
 
 def _estimates_likelihood(model: Model, row: System) -> bool:
-    """A certain code bounds p(x), and estimates nothing."""
-    return _summable(model, row) and not getattr(model, "one_code", False)
+    """A bound whose particles do not weight one another estimates nothing."""
+    return _summable(model, row) and model.weights_particles
 
 
 def _says_how_often(model: Model, row: System) -> bool:
     """A density that spills over the bins of the codes says less than that."""
     sure = countable(model.event) and with_any("log_prob", "elbo")(model, row)
-    return sure and not (getattr(model, "one_code", False) or getattr(model, "spills", False))
+    return sure and model.weights_particles and not getattr(model, "spills", False)
 
 
 @law("log_prob", when=_summable)

@@ -27,7 +27,12 @@ PARTLY_LABELED = frozenset(
 )
 """Systems for which a label that is missing, or -1, is a latent variable and not an error."""
 
-UNTOLD = {"vq-vae-prior": ("codes-model",), "stacked-semi-supervised-vae": ("features",)}
+UNTOLD = {
+    "controlnet": ("base-model",),
+    "latent-diffusion": ("autoencoder-model", "autoencoder-codebook"),
+    "stacked-semi-supervised-vae": ("features",),
+    "vq-vae-prior": ("codes-model",),
+}
 """Phases of systems which train a part that knows no context."""
 
 

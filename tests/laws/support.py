@@ -226,6 +226,7 @@ def queries(model: Model, x: Tensor | None = None) -> dict[str, Callable[[Contex
         "elbo": lambda c: model.elbo(x, c, particles=2, generator=generator(6)),
         "encode": lambda c: model.encode(x, c),
         "reconstruct": lambda c: model.reconstruct(x, c),
+        "sample_path": lambda c: model.sample_path(4, c, frames=3, generator=generator(5)),
     }
     return {name: torch.no_grad()(call) for name, call in calls.items() if hasattr(model, name)}
 

@@ -26,7 +26,7 @@ from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.paths import anchored
 from phosphene.core.protocols import may_be
-from phosphene.core.stages import Staged
+from phosphene.core.stages import HandsOver, Staged
 from phosphene.core.trainable import tensors
 from phosphene.data.dataset import Dataset
 from phosphene.subjects.handling import Handling, of_system
@@ -58,6 +58,7 @@ def run_stages(plan: Plan, runtime: Runtime, execute: Execute, first: Run | None
         # A run that is resumed began with it.
         first = Run(anchored(plan.record["first"], plan.record.get("directory", "")))
     elif first is not None:
+        check_first(plan, first)
         plan.record["first"] = str(first.path)
     with occupied(plan, runtime):
         if runtime.main:
@@ -74,7 +75,7 @@ def _stages(plan: Plan, runtime: Runtime, execute: Execute, first: Run | None) -
         done = first if number == 0 and first is not None else _done(folder / name)
         if done is None:
             train, validation = _data(plan, number, folder, runtime)
-            part = _plan(plan, stage, train, validation, folder, name)
+            part = _plan(plan, number, train, validation, folder, name)
             runtime.barrier()
             done = execute(part)
             if _reason(done) == "interrupted":
@@ -87,9 +88,10 @@ def _stages(plan: Plan, runtime: Runtime, execute: Execute, first: Run | None) -
 
 
 def _plan(
-    plan: Plan, stage: str, data: Dataset, validation: Dataset | None, folder: Path, name: str
+    plan: Plan, number: int, data: Dataset, validation: Dataset | None, folder: Path, name: str
 ) -> Plan:
     """The plan of one stage: a recipe made of the part's settings and its share of the budget."""
+    stage = cast(Staged, plan.model).stages[number]
     part = cast(Staged, plan.model).part(stage)
     told = plan.record["stages"][stage]
     budget = _share(plan.budget, told["share"])
@@ -99,7 +101,7 @@ def _plan(
         name=name, folder=folder,
     )  # fmt: skip
     if (folder / name / "run.json").exists():
-        return handling.resume(ask)
+        return _begun(plan, number, handling.resume(ask))
     ask.recipe = Recipe(
         name=plan.record["recipe"],
         system=part.system,
@@ -111,7 +113,19 @@ def _plan(
     )
     ask.seed, ask.compile = plan.record["seed"], plan.record["compile"]
     ask.precision = told["precision"]
-    return handling.plan(ask)
+    return _begun(plan, number, handling.plan(ask))
+
+
+def _begun(plan: Plan, number: int, made: Plan) -> Plan:
+    """The plan of a stage, whose model is told what the parts before it have learned.
+
+    One that goes on is told again, and then reads its checkpoint: what learns is then the same.
+    """
+    made.record.pop("stages", None)  # it is one itself
+    if number > 0 and isinstance(plan.model, HandsOver):
+        stage = cast(Staged, plan.model).stages[number]
+        plan.model.hand_over(stage, cast(Model, made.model))
+    return made
 
 
 def _share(budget: Budget, share: float) -> str:
@@ -142,6 +156,9 @@ def _data(
 def _made(plan: Plan, stage: str, data: Dataset, path: Path, runtime: Runtime) -> Dataset:
     model = plan.model.eval()
     event = cast(Staged, model).part(stage).model.event
+    few = data.x[:1].to(model.device)
+    if cast(Staged, model).outputs(stage, few) is few:
+        return data
     if runtime.main and _kept(path, len(data), event) is None:
         with torch.no_grad():
             parts = [
@@ -192,6 +209,28 @@ def _reason(run: Run) -> str | None:
     last = run.metrics[-1] if run.metrics else {}
     reason: str | None = last.get("finished")
     return reason
+
+
+def check_first(plan: Plan, first: Run) -> None:
+    """Refuse a first stage that is of other data than this one; before anything is written.
+
+    Raises:
+        RunError: Its model is of another event, or is told something else.
+    """
+    whole = cast(Staged, plan.model)
+    part, own = whole.part(whole.stages[0]).model, first.model
+    if own.event != part.event:
+        raise RunError(
+            f"{str(first.path)!r} is of {own.event}, and {plan.subject.name!r} holds {part.event}: "
+            f"the {whole.stages[0]} must be of the same"
+        )
+    if own.context != part.context:
+        told = ", ".join(own.context.names) or "nothing"
+        wanted = ", ".join(part.context.names) or "nothing"
+        raise RunError(
+            f"{str(first.path)!r} was told {told}, and as the {whole.stages[0]} of this model it "
+            f"is told {wanted}: --context says what"
+        )
 
 
 def _adopt(part: Model, run: Run) -> None:

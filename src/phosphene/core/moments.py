@@ -79,6 +79,28 @@ class Moments:
             names=(),
         )
 
+    @property
+    def by_channel(self) -> "Moments":
+        """Of each channel of images, (c, 1, 1): its positions taken as one.
+
+        Example:
+            >>> x = torch.arange(4.0).view(1, 2, 1, 2) * torch.ones(3, 1, 1, 1)
+            >>> Moments.of(x).by_channel.mean.flatten().tolist()
+            [0.5, 2.5]
+        """
+        own = [
+            Moments(n=self.n, mean=m, std=s, low=a, high=b).pooled
+            for m, s, a, b in zip(self.mean, self.std, self.low, self.high, strict=True)
+        ]
+        shape = (len(own), *(1,) * (self.mean.ndim - 1))
+        return Moments(
+            n=own[0].n,
+            mean=torch.cat([m.mean for m in own]).view(shape),
+            std=torch.cat([m.std for m in own]).view(shape),
+            low=torch.cat([m.low for m in own]).view(shape),
+            high=torch.cat([m.high for m in own]).view(shape),
+        )
+
     def name(self, dimension: int) -> str:
         """What a dimension is called in a sentence.
 

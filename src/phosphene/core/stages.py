@@ -9,7 +9,7 @@ from torch import Tensor
 from phosphene.core.model import Model
 from phosphene.core.protocols import Capability
 
-__all__ = ["Part", "Staged"]
+__all__ = ["HandsOver", "Part", "Staged"]
 
 
 @dataclass(frozen=True)
@@ -48,4 +48,13 @@ class Staged(Protocol, metaclass=Capability):
         cls, system: str, config: Mapping[str, Any], settings: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The settings of a model whose first part is a model that exists."""
+        ...
+
+
+@runtime_checkable
+class HandsOver(Protocol, metaclass=Capability):
+    """A staged model of which a part begins with what the parts before it have learned."""
+
+    def hand_over(self, stage: str, model: Model) -> None:
+        """Tell the model of a stage, which is about to be trained, or to read its checkpoint."""
         ...

@@ -147,8 +147,13 @@ def series_of(x: Tensor, event: Event) -> np.ndarray[Any, np.dtype[np.float64]] 
     return None
 
 
-def data_uri(image: Image.Image | bytes) -> str:
-    """An image as a PNG inside a URI, so that a page needs no other file."""
+def data_uri(image: Image.Image | bytes, kind: str = "png") -> str:
+    """An image as a PNG inside a URI, so that a page needs no other file.
+
+    Args:
+        image: A picture, or the bytes of a file.
+        kind: Of the file whose bytes they are.
+    """
     if isinstance(image, Image.Image):
         buffer = BytesIO()
         bands = np.asarray(image.convert("RGB"))
@@ -156,4 +161,4 @@ def data_uri(image: Image.Image | bytes) -> str:
             image = image.convert("L")  # the same picture in a third of the bytes
         image.save(buffer, "PNG", optimize=True)
         image = buffer.getvalue()
-    return "data:image/png;base64," + base64.b64encode(image).decode()
+    return f"data:image/{kind};base64," + base64.b64encode(image).decode()

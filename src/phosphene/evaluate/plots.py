@@ -26,6 +26,7 @@ __all__ = [
     "scatter",
     "svg",
     "waves",
+    "ways",
 ]
 
 INK, MUTED, FAINT, ACCENT, SECOND = "#1f2430", "#6b7280", "#d9dce3", "#4f5bd5", "#d9822b"
@@ -193,6 +194,30 @@ def scatter(
         axes.set_xlim(*limits)
         axes.set_ylim(*limits)
     axes.set_aspect("equal", "datalim" if limits is None else "box")
+    return figure
+
+
+def ways(states: Tensor, data: Tensor, field: tuple[Tensor, Tensor] | None = None) -> "Figure":
+    """Ways of points in the plane, over data and over a field of directions.
+
+    Args:
+        states: (steps, n, 2), in order.
+        data: Points (m, 2).
+        field: Places (k, 2) and directions there (k, 2).
+    """
+    figure, axes = _axes(6.4, 6.4)
+    axes.grid(False)
+    p, x = data.detach().double().numpy(), states.detach().double().numpy()
+    axes.scatter(p[:, 0], p[:, 1], color=FAINT, s=5, linewidths=0, rasterized=True)
+    if field is not None:
+        place, way = (part.detach().double().numpy() for part in field)
+        arrows = {"color": SECOND, "alpha": 0.55, "width": 0.0022, "angles": "xy"}
+        axes.quiver(place[:, 0], place[:, 1], way[:, 0], way[:, 1], **arrows)
+    for k in range(x.shape[1]):
+        axes.plot(x[:, k, 0], x[:, k, 1], color=MUTED, linewidth=0.7, alpha=0.6)
+    axes.scatter(x[0, :, 0], x[0, :, 1], color=MUTED, s=9, linewidths=0, alpha=0.7)
+    axes.scatter(x[-1, :, 0], x[-1, :, 1], color=ACCENT, s=14, linewidths=0)
+    axes.set_aspect("equal", "datalim")
     return figure
 
 

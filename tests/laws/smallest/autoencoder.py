@@ -65,6 +65,13 @@ def _vq_vae(event: Event) -> tuple[Settings, ...]:
     return (plain,)
 
 
+def _kl_autoencoder(event: Event) -> tuple[Settings, ...]:
+    plain: Settings = {"code_dim": 2, "hidden": 8}
+    if event.levels == 2:
+        return plain, {**plain, "downsample": 2, "dropout": 0.1, "blocks": 0}
+    return (plain,)
+
+
 def _vq_vae_prior(event: Event) -> tuple[Settings, ...]:
     codes: Settings = {"codes": 2, "code_dim": 2, "hidden": 8}
     return ({"codes": codes, "prior_system": "fvsbn"},)
@@ -82,5 +89,6 @@ SETTINGS: dict[str, Callable[[Event], tuple[Settings, ...]]] = {
     "stacked-semi-supervised-vae": _stacked,
     "vae": _vae,
     "vq-vae": _vq_vae,
+    "kl-autoencoder": _kl_autoencoder,
     "vq-vae-prior": _vq_vae_prior,
 }

@@ -181,6 +181,14 @@ _QUANTIZED = (
     ),
     Recipe(
         name="default",
+        system="kl-autoencoder",
+        on="openmoji",
+        budget="120s",
+        precision="auto",
+        train={"batch_size": 32, "schedule": "cosine", "lr": 1e-3},
+    ),
+    Recipe(
+        name="default",
         system="vq-vae-prior",
         on="mnist",
         budget="300s",

@@ -146,6 +146,17 @@ SYSTEMS: tuple[System, ...] = (
         target=f"{_AUTOENCODER}.vq_vae:VQVAE",
     ),
     System(
+        name="kl-autoencoder",
+        family="autoencoder",
+        title="Autoencoder with latents on a grid and a small weight on their KL",
+        kind="model",
+        leaf=_CODES,
+        events=("binary-image", "image"),
+        rows=(87,),
+        paper="Rombach et al., 2022",
+        target=f"{_AUTOENCODER}.kl_autoencoder:KLAutoencoder",
+    ),
+    System(
         name="vq-vae-prior",
         family="autoencoder",
         title="VQ-VAE with an autoregressive prior over its codes",

@@ -6,9 +6,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
-from phosphene import catalog
 from phosphene.core.batch import Batch
-from phosphene.core.context import Context, ContextSpec
+from phosphene.core.context import Context
 from phosphene.core.draws_per_context import each_row
 from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
@@ -17,6 +16,7 @@ from phosphene.core.phase import Loss, Phase
 from phosphene.core.protocols import Density, Tokenizes, available_if
 from phosphene.core.settings import setting
 from phosphene.core.stages import Part
+from phosphene.generative.composed.building import build_part
 
 __all__ = ["CodePrior", "DecodesTokens"]
 
@@ -64,9 +64,8 @@ class CodePrior(Model):
     """
 
     likelihood = "bound"
-    one_code = True
-    """The bound keeps one code of an example; its exponential is no unbiased estimate of p(x)."""
     weights_particles = False
+    """The bound keeps one code of an example; its exponential is no unbiased estimate of p(x)."""
     bound_note = "by one code of each example"
 
     codes_system: str = setting(default="vq-vae", help="Name of the system that makes the codes.")
@@ -83,10 +82,10 @@ class CodePrior(Model):
         super().setup()
         self.systems = (self.codes_system, self.prior_system)
         self.settings = (dict(self.codes_settings or {}), dict(self.prior_settings or {}))
-        self.codes = _build(self.codes_system, self.event, None, self.codes_settings)
+        self.codes = build_part(self.codes_system, self.event, None, self.codes_settings)
         if not isinstance(self.codes, DecodesTokens):
             raise ConfigError(f"codes_system {self.codes_system!r} has no tokens; 'vq-vae' has")
-        self.prior = _build(
+        self.prior = build_part(
             self.prior_system, self.codes.code_event, self.context_spec, self.prior_settings
         )
         if not isinstance(self.prior, Density):
@@ -249,13 +248,3 @@ class CodePrior(Model):
     def classify(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Log-posterior of labels (n, classes) given the codes and what else is known."""
         return cast(Tensor, self._prior.classify(self._tokenizer.tokens(x), context))
-
-
-def _build(
-    system: str, event: Event, context: ContextSpec | None, settings: Mapping[str, Any] | None
-) -> Model:
-    cls = catalog.find(system).load()
-    if not (isinstance(cls, type) and issubclass(cls, Model)):
-        raise ConfigError(f"{system!r} is a {catalog.find(system).kind}, not a model")
-    cls.check_settings(dict(settings or {}))
-    return cls(event, context=context, **dict(settings or {}))

@@ -29,13 +29,20 @@ class Told:
         target: What it gives.
         context: One row an example.
         scales: Whether x is scaled to unit variance first.
+        pace: What the network is told of the time 1.
     """
 
     def __init__(
-        self, network: Any, target: Target, context: Context, *, scales: bool = False
+        self,
+        network: Any,
+        target: Target,
+        context: Context,
+        *,
+        scales: bool = False,
+        pace: float = 1.0,
     ) -> None:
         self.network, self.target, self.context = network, target, context
-        self.scales = scales
+        self.scales, self.pace = scales, pace
         self._pairs: Context | None = None
 
     def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
@@ -55,7 +62,7 @@ class Told:
         scale = input_scale(level, self.scales)
         if scale is not None:
             x = x * scale
-        time = torch.full((1,), level.time, dtype=x.dtype, device=x.device)
+        time = torch.full((1,), level.time * self.pace, dtype=x.dtype, device=x.device)
         given: Tensor = self.network(x, time, context)
         return given
 

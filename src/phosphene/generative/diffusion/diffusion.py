@@ -51,6 +51,8 @@ class Diffusion(LossSettings, Model):
     """Whether codes are spread over their bins, so that they have a density."""
     scales_input: bool = False
     coordinate: ClassVar[str] = "ratio"
+    time_scale: ClassVar[float] = 1.0
+    """Times 1000, the angle of the fastest wave by which the network is told the time 1."""
 
     def setup(self) -> None:
         """Make the parts."""
@@ -99,15 +101,10 @@ class Diffusion(LossSettings, Model):
     def prepare(self, batch: Batch) -> None:
         """Learn the scale of reals: of each dimension, or of each channel of what is an image."""
         if isinstance(self.codec, Standardize) and not self.event.discrete:
-            x = self.event.check(batch.x)
+            moments = batch.moments or Moments.of(self.event.check(batch.x))
             if self.event.has_image_shape:
-                x = x.movedim(1, -1).flatten(0, -2)
-                moments = Moments.of(x)
-                self.codec.mean.copy_(moments.mean.view_as(self.codec.mean))
-                units = moments.units.view_as(self.codec.std)
-                self.codec.std.copy_(units)
+                self.codec.take(moments.by_channel)
                 return
-            moments = batch.moments or Moments.of(x)
             self.check_moments(moments)
             self.codec.take(moments)
 
@@ -153,7 +150,8 @@ class Diffusion(LossSettings, Model):
     ) -> Tensor:
         scale = input_scale(rows(level, x.ndim), self.scales_input)
         x = x if scale is None else x * scale
-        m: Tensor = self.network(x, level.time.to(x.dtype), context, uniform=uniform)
+        time = level.time.to(x.dtype) * self.time_scale
+        m: Tensor = self.network(x, time, context, uniform=uniform)
         return m
 
     def estimate(self, x: Tensor, level: Level[Tensor], context: Context | None = None) -> Tensor:
@@ -167,6 +165,7 @@ class Diffusion(LossSettings, Model):
         """The numbers of a sampler, made once."""
         name = self.usual_sampler if sampler == "auto" else sampler
         count = self.usual(self.usual_steps) if steps is None else steps
+        COUNT.check("steps", count)
         key = (name, count, eta)
         if key not in self._tables or self.learns_levels:
             levels = self.levels(count)
@@ -199,7 +198,9 @@ class Diffusion(LossSettings, Model):
 
     def told(self, context: Context) -> Told:
         """The network under a condition, as samplers and guidance ask it."""
-        return Told(self.network, self.target, context, scales=self.scales_input)
+        return Told(
+            self.network, self.target, context, scales=self.scales_input, pace=self.time_scale
+        )
 
     @torch.no_grad()
     @each_row

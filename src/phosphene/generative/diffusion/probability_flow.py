@@ -14,7 +14,7 @@ from phosphene.generative.diffusion.level import Level, rows
 from phosphene.generative.diffusion.path import Path
 from phosphene.generative.diffusion.settings import DensitySettings
 from phosphene.generative.diffusion.target import Velocity
-from phosphene.nn.ode import Solver, odeint, sharp
+from phosphene.nn.ode import Solver
 from phosphene.nn.ode_density import carry, fixed_probes, standard_error
 
 __all__ = ["ProbabilityFlow"]
@@ -33,6 +33,8 @@ class ProbabilityFlow(DensitySettings, Editing):
     """
 
     path: Path
+    time_scale = 0.03
+    """Slow waves: a velocity that changes fast in time takes a solver many steps."""
 
     def levels(self, steps: int) -> list[Level[float]]:
         """Evenly spread in time."""
@@ -72,30 +74,6 @@ class ProbabilityFlow(DensitySettings, Editing):
         std = self.prior_std(self.path.level(1.0))
         base = normal_log_prob(z, torch.zeros_like(z), std)
         return log_dets + base[:, None]
-
-    # -- the bijection that the flow is ---------------------------------------------------------
-
-    def _carried(
-        self, x: Tensor, context: Context | None, *, back: bool, traced: bool = True
-    ) -> tuple[Tensor, Tensor]:
-        x = self.event.check_shape(x)
-        velocity = partial(self.velocity, context=self.given(context, len(x)))
-        times = (1.0, self.begins) if back else (self.begins, 1.0)
-        solver = sharp(Solver(rtol=self.tolerance, atol=self.tolerance), x.dtype)
-        if not traced:
-            return odeint(velocity, x, *times, solver).y, x.new_zeros(len(x))
-        end, log_dets, _ = carry(velocity, x, *times, solver=solver)
-        return end, log_dets[:, 0]
-
-    def forward_and_log_det(
-        self, x: Tensor, context: Context | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The noise at t = 1 that an example goes to, after the codec, and log |det| (n,)."""
-        return self._carried(x, context, back=False)
-
-    def inverse(self, z: Tensor, context: Context | None = None) -> Tensor:
-        """The example, as the codec gives it, that goes to z."""
-        return self._carried(z, context, back=True, traced=False)[0]
 
     @available_if(lambda self: not self.event.discrete, "codes have a bound: use elbo")
     def estimate_log_prob(self, x: Tensor, context: Context | None = None) -> tuple[Tensor, Tensor]:

@@ -37,7 +37,7 @@ _OTHERS = tuple(
     Recipe(name="default", system=system, event=event, budget=budget, train=train, model=model)
     for system, model in _MODELS.items()
     for event, budget, train in (
-        ("real 8", "120s", _TRAIN),
+        ("real 4", "120s", _TRAIN),
         ("real 4x8x8", "120s", {**_TRAIN, "batch_size": 64, "clip": 1.0}),
     )
 )
