@@ -1,5 +1,6 @@
 """ControlNet: a trained diffusion that obeys an image, and is not changed by learning to."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, cast
