@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phosphene.core.lesson import Images, Lesson, Points
+from phosphene.core.lesson import Images, Lesson, Plane, Points
 from phosphene.evaluate.lesson_figure import lesson_figure
 
 
@@ -47,3 +47,30 @@ def test_a_picture_of_one_value_is_gray_and_says_it():
 def test_a_picture_in_color_of_one_value_stays_as_it_is():
     (inset,) = drawn(Images(title="", images=torch.full((1, 4, 4, 3), 0.25))).child_axes
     assert not inset.texts
+
+
+def test_a_square_of_the_plane_is_as_it_is_told():
+    density = torch.arange(9.0).view(3, 3)  # the lowest row first
+    paths = torch.tensor([[[0.0, 0.0], [1.0, 1.0], [1.0, 0.5]]])
+    panel = Plane(
+        title="", size=2.0, density=density, arrows=torch.tensor([[0.0, 0.0, 0.3, 0.1]]),
+        paths=paths, sets={"some": torch.rand(4, 2), "others": torch.rand(4, 2)},
+    )  # fmt: skip
+    axes = drawn(panel)
+    picture = axes.images[0]
+    assert picture.origin == "lower"
+    assert float(picture.get_array()[0, 0]) == 0.0
+    assert axes.get_xlim() == axes.get_ylim() == (-2, 2)
+    line, begin, end = axes.lines
+    assert line.get_xydata().tolist() == paths[0].tolist()
+    assert begin.get_xydata().tolist() == [[0.0, 0.0]]
+    assert end.get_xydata().tolist() == [[1.0, 0.5]]
+    legend = axes.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["some", "others"]
+    assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+    colors = [group.get_facecolor()[0].tolist() for group in axes.collections[-2:]]
+    assert colors[0] != colors[1]
+
+
+def test_a_square_may_be_empty():
+    assert not drawn(Plane(title="", size=1.0)).images

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Bars", "Curves", "Heat", "Images", "Lesson", "Panel", "Points"]
+__all__ = ["Bars", "Curves", "Heat", "Images", "Lesson", "Panel", "Plane", "Points"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,25 @@ class Points(Panel):
     sets: Mapping[str, Tensor] = field(default_factory=dict)
     lines: Mapping[str, Tensor] = field(default_factory=dict)
     equal: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane(Panel):
+    """A square of the plane: a density, and on it arrows, paths and points.
+
+    Args:
+        size: The square is [-size, size]^2.
+        density: Values (n, n) at 0 or above, from the lowest row up; more is darker.
+        arrows: (k, 4): where they begin, and how far they reach.
+        paths: (k, steps, 2), each with a ring where it begins and a dot where it ends.
+        sets: Name to points (k, 2).
+    """
+
+    size: float
+    density: Tensor | None = None
+    arrows: Tensor | None = None
+    paths: Tensor | None = None
+    sets: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

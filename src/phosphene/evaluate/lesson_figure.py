@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from phosphene.core.lesson import Bars, Curves, Heat, Images, Lesson, Points
-from phosphene.evaluate.plots import CLASSES, INK, MUTED, plain_axes
+from phosphene.core.lesson import Bars, Curves, Heat, Images, Lesson, Plane, Points
+from phosphene.evaluate.plots import CLASSES, FAINT, INK, MUTED, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +74,43 @@ def _points(axes: Any, panel: Points) -> None:
         loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=_NAMES_IN_A_ROW,
         frameon=False, fontsize=8, labelcolor=INK, handlelength=1.2, columnspacing=1.0,
     )  # fmt: skip
+
+
+def _plane(axes: Any, panel: Plane) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    axes.grid(False)
+    size = panel.size
+    if panel.density is not None:
+        shades = LinearSegmentedColormap.from_list("density", ("#ffffff", "#b9bff0", CLASSES[0]))
+        extent = (-size, size, -size, size)
+        values = panel.density.double().numpy()
+        axes.imshow(values, cmap=shades, extent=extent, origin="lower", interpolation="bilinear")
+    if panel.arrows is not None:
+        a = panel.arrows.double().numpy()
+        axes.quiver(
+            a[:, 0], a[:, 1], a[:, 2], a[:, 3], color=INK, alpha=0.75, angles="xy",
+            scale_units="xy", scale=1, width=0.004, headwidth=4, headlength=5, headaxislength=4.5,
+        )  # fmt: skip
+    if panel.paths is not None:
+        p = panel.paths.double().numpy()
+        for k, path in enumerate(p):
+            color = CLASSES[(1, 2, 3, 4, 6, 9)[k % 6]]  # not that of the density
+            axes.plot(path[:, 0], path[:, 1], color=color, linewidth=0.9, alpha=0.75)
+            axes.plot(*path[0], "o", color="white", markeredgecolor=color, markersize=4)
+            axes.plot(*path[-1], "o", color=color, markersize=4)
+    for k, (name, points) in enumerate(panel.sets.items()):
+        q = points.double().numpy()
+        axes.scatter(q[:, 0], q[:, 1], s=5, color=CLASSES[1 + k], alpha=0.6, label=name, lw=0)
+    axes.set(xlim=(-size, size), ylim=(-size, size), aspect="equal", xticks=(), yticks=())
+    for side in axes.spines.values():
+        side.set_visible(True)
+        side.set_color(FAINT)
+    if panel.sets:
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=_NAMES_IN_A_ROW,
+            frameon=False, fontsize=8, labelcolor=INK, handlelength=1.2, markerscale=2,
+        )  # fmt: skip
 
 
 def _images(axes: Any, panel: Images) -> None:
@@ -152,5 +189,6 @@ _DRAW: dict[type, Callable[[Any, Any], None]] = {
     Curves: _curves,
     Heat: _heat,
     Images: _images,
+    Plane: _plane,
     Points: _points,
 }

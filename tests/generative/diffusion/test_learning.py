@@ -41,7 +41,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings", "budget"),
     [
-        ("flow-matching", {}, "500steps"),
+        ("flow-matching", {}, "700steps"),
         pytest.param("ddpm", {"steps": 100}, "2500steps", marks=SLOW),
         pytest.param("score-sde", {}, "2500steps", marks=SLOW),
         pytest.param("flow-matching", {}, "2500steps", marks=SLOW),

@@ -80,13 +80,15 @@ class Mixture:
         """
         alpha, sigma = _beside(alpha), _beside(sigma)
         v = (alpha * self.stds) ** 2 + sigma**2
-        # |x - alpha m|^2 as three terms: the sum over d is a matrix product.
-        square = x.square().sum(1, keepdim=True) + alpha**2 * self.means.square().sum(1)
-        square = square - 2 * alpha * (x @ self.means.T)
-        log: Tensor = (
-            self.weights.log() - square / (2 * v) - x.shape[1] / 2 * (2 * math.pi * v).log()
-        )
-        return log
+        square = x.square().sum(1, keepdim=True)
+        const = self.weights.log() - alpha**2 * self.means.square().sum(1) / (2 * v)
+        const = const - x.shape[1] / 2 * (2 * math.pi * v).log()
+        # |x - alpha m|^2 as three terms, so that the sum over d is a matrix product.
+        if v.ndim == 1:  # one level for all: the square is a column more
+            parts = torch.cat((alpha * self.means / v[:, None], -0.5 / v[:, None]), 1)
+            return torch.addmm(const, torch.cat((x, square), 1), parts.T)
+        made: Tensor = const + (alpha * (x @ self.means.T) - 0.5 * square) / v
+        return made
 
     def log_prob(self, x: Tensor, alpha: Any = 1.0, sigma: Any = 0.0) -> Tensor:
         """The log-density (n,) of x_t; of the data by default."""
@@ -97,10 +99,13 @@ class Mixture:
         alpha, sigma = _beside(level.alpha), _beside(level.sigma)
         share = self.log_joint(x, alpha, sigma).softmax(1)
         gain = alpha * self.stds**2 / ((alpha * self.stds) ** 2 + sigma**2)
-        # sum_k share (m + gain (x - alpha m))
-        made: Tensor = (share * (1 - alpha * gain)) @ self.means
-        made = made + (share * gain).sum(1, keepdim=True) * x
-        return made
+        # sum_k share (m + gain (x - alpha m)), the sum over k a matrix product.
+        kept = 1 - alpha * gain
+        if gain.ndim == 1:
+            made: Tensor = share @ (kept[:, None] * self.means)
+            return made + (share @ gain)[:, None] * x
+        made = (share * kept) @ self.means
+        return made + (share * gain).sum(1, keepdim=True) * x
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw (n, d)."""

@@ -147,4 +147,13 @@ SYSTEMS: tuple[System, ...] = (
         (87,),
         "Rombach et al., 2022",
     ),
+    System(
+        name="diffusion-plane",
+        family="diffusion",
+        title="From noise to data in the plane, with the exact score: paths, guidance, few steps",
+        kind="lesson",
+        rows=(81, 83, 86),
+        paper="Song et al., 2021; Ho and Salimans, 2022; Karras et al., 2022; Lu et al., 2022",
+        target=f"{_ROOM}.lessons.plane:demonstrate",
+    ),
 )
