@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import agent_pictures  # beside this file, as studio
+import diffusion_pictures
 import numpy as np
 import torch
 from PIL import Image
@@ -338,6 +339,9 @@ PICTURES: dict[str, tuple[Callable[[Studio], Image.Image | None], tuple[str, ...
     "glow": (glow, ("glow",)),
     "srflow": (srflow, ("srflow",)),
     "c-flow": (cflow, ("c-flow",)),
+    "ddpm": (diffusion_pictures.denoised, ("ddpm",)),
+    "guidance": (diffusion_pictures.guided, ("ddpm",)),
+    "controlnet": (diffusion_pictures.controlled, ("controlnet",)),
     "agents": (agent_pictures.agents, ("ppo", "sac", "dqn")),
     "value-map": (agent_pictures.value_maps, ("sarsa", "q-learning")),
     "agents-learning": (agent_pictures.learning, ("ppo", "pqn", "dqn")),

@@ -35,16 +35,24 @@ def best_loss(model, batches=60):
     return sum(total) / len(total)
 
 
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
-    ("name", "settings"),
-    [("ddpm", {"steps": 100}), ("score-sde", {}), ("flow-matching", {})],
+    ("name", "settings", "budget"),
+    [
+        ("flow-matching", {}, "700steps"),
+        pytest.param("ddpm", {"steps": 100}, "2500steps", marks=SLOW),
+        pytest.param("score-sde", {}, "2500steps", marks=SLOW),
+        pytest.param("flow-matching", {}, "2500steps", marks=SLOW),
+    ],
     ids=lambda v: v if isinstance(v, str) else "",
 )
-def test_loss_on_finite_data_is_near_the_best_and_never_below(name, settings, tmp_path):
+def test_loss_on_finite_data_is_near_the_best_and_never_below(name, settings, budget, tmp_path):
     run = ph.train(
         name,
         data=finite_data(),
-        budget="2500steps",
+        budget=budget,
         folder=tmp_path,
         threads=1,
         model={"widths": (64,), "blocks": 2, **settings},

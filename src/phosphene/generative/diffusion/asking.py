@@ -59,10 +59,9 @@ class Told:
         return told, untold
 
     def _asked(self, x: Tensor, level: Level[float], context: Context) -> Tensor:
-        scale = input_scale(level, self.scales)
-        if scale is not None:
-            x = x * scale
-        time = torch.full((1,), level.time * self.pace, dtype=x.dtype, device=x.device)
+        if self.scales:
+            x = x * input_scale(level, self.scales)
+        time = x.new_full((1,), level.time * self.pace)
         given: Tensor = self.network(x, time, context)
         return given
 

@@ -119,30 +119,40 @@ def run(
     """
     rows = table.folded(target) if isinstance(table, Table) else table
     before: Tensor | None = None
+    z: Tensor | None = None
     explicit = clip is not None or observe is not None or any(f.row.before for f in rows)
-    for row, p, q, of_x, of_m in rows:
+    scales = _numbers([f.row.x if explicit or f.row.asked is None else f.of_x for f in rows], x)
+    shares = _numbers([f.p for f in rows], x) if explicit else scales
+    for (row, p, q, of_x, of_m), scale, share in zip(rows, scales, shares, strict=True):
         D: Tensor | None = None
         if row.asked is None:
-            x = x * row.x
+            x = x * scale
         elif explicit:
-            D = _estimate(ask(x, row.asked), x, p, q, clip)
-            x = D * row.data if row.x == 0 else (x * row.x).add_(D, alpha=row.data)
+            m = ask(x, row.asked)
+            if (p, q) == (0.0, 1.0):  # m is the network's own: it is not to be written to
+                D = m if clip is None else m.clamp(-clip, clip)
+            else:
+                D = m * q if p == 0 else (x * share).add_(m, alpha=q)
+                D = D if clip is None else D.clamp_(-clip, clip)
+            x = D * row.data if row.x == 0 else (x * scale).add_(D, alpha=row.data)
             if row.before:
                 assert before is not None
                 x.add_(before, alpha=row.before)
             before = D
         else:
             m = ask(x, row.asked)
-            x = m * of_m if of_x == 0 else (x * of_x).add_(m, alpha=of_m)
+            x = m * of_m if of_x == 0 else (x * scale).add_(m, alpha=of_m)
         if row.noise:
-            z = torch.empty_like(x).normal_(generator=generator)
-            x.add_(z, alpha=row.noise)
+            if z is None or z.stride() != x.stride():
+                z = torch.empty_like(x)
+            x.add_(z.normal_(generator=generator), alpha=row.noise)
         if observe is not None:
             changed = observe(x, D, row)
             x = x if changed is None else changed
     return x
 
 
-def _estimate(m: Tensor, x: Tensor, p: float, q: float, clip: float | None) -> Tensor:
-    D = m if (p, q) == (0.0, 1.0) else (m * q if p == 0 else (x * p).add_(m, alpha=q))
-    return D if clip is None else D.clamp(-clip, clip)
+def _numbers(values: list[float], x: Tensor) -> Sequence[Tensor]:
+    """Numbers to multiply x by, as tensors () made at once: cheaper than one made in each row."""
+    dtype = x.dtype if x.dtype == torch.float32 else torch.float64
+    return torch.tensor(values, dtype=dtype, device="cpu").unbind()
