@@ -98,14 +98,14 @@ class Mixture:
         """E[x_0 | x_t] (n, d), at one level or at one of each (n,) or (n, 1)."""
         alpha, sigma = _beside(level.alpha), _beside(level.sigma)
         share = self.log_joint(x, alpha, sigma).softmax(1)
-        gain = alpha * self.stds**2 / ((alpha * self.stds) ** 2 + sigma**2)
+        gain: Tensor = alpha * self.stds**2 / ((alpha * self.stds) ** 2 + sigma**2)
         # sum_k share (m + gain (x - alpha m)), the sum over k a matrix product.
         kept = 1 - alpha * gain
         if gain.ndim == 1:
-            made: Tensor = share @ (kept[:, None] * self.means)
-            return made + (share @ gain)[:, None] * x
-        made = (share * kept) @ self.means
-        return made + (share * gain).sum(1, keepdim=True) * x
+            made: Tensor = share @ (kept[:, None] * self.means) + (share @ gain)[:, None] * x
+        else:
+            made = (share * kept) @ self.means + (share * gain).sum(1, keepdim=True) * x
+        return made
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw (n, d)."""
