@@ -8,18 +8,15 @@ as many parameters. It imports torchvision and pytorch-fid, for what is not meas
 these are missing, stand-ins are imported in their place, and the output says so.
 """
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.common import MODULES, Case, Row, Watch, arguments, installed, run_all, write_json
+from benchmarks.common import Case, Row, Watch, arguments, installed, run_all, write_json
+from benchmarks.stand_ins import imported
 from phosphene.core.rng import generator, seeded
 from phosphene.generative.diffusion.layers.attention import Attention
 from phosphene.generative.diffusion.layers.blocks import PixelAttention, TimedBlock
@@ -264,9 +261,9 @@ def _against_diffusers(shape: Shape) -> Iterator[Case]:
 
 
 def _against_lucidrains(width: int, n: int) -> Iterator[Case]:
-    peer_class, stood_in = _lucidrains()
+    module, stood_in = imported(LUCIDRAINS)
     with seeded(1):
-        peer = peer_class(dim=width, dim_mults=(1, 2, 2), channels=3)
+        peer = module.Unet(dim=width, dim_mults=(1, 2, 2), channels=3)
     ours = _of_as_many(width)
     x, time = _data((n, 3, 32, 32))
     if stood_in:
@@ -290,19 +287,6 @@ def _of_as_many(width: int) -> UNet:
         return UNet(
             (3, 32, 32), widths=_AS_LARGE[width], blocks=2, attention=(2,), patch=1, groups=4
         )
-
-
-def _lucidrains() -> tuple[Any, list[str]]:
-    """The peer's class, and which of what it imports had to be stood in for."""
-    wanted = ("torchvision", "pytorch_fid")
-    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
-    if "torchvision" in missing:
-        missing = list(wanted)  # pytorch-fid is made of it
-    parts = {"torchvision": (".transforms",), "pytorch_fid": (".inception", ".fid_score")}
-    names = [name + part for name in missing for part in ("", *parts[name])]
-    with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in names}):
-        module = importlib.import_module(MODULES[LUCIDRAINS])
-    return module.Unet, missing
 
 
 def cases(size: Size) -> Iterator[Case]:
