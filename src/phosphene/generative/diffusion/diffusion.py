@@ -50,7 +50,8 @@ class Diffusion(LossSettings, Model):
     dequantized: bool = False
     """Whether codes are spread over their bins, so that they have a density."""
     scales_input: bool = False
-    coordinate: ClassVar[str] = "ratio"
+    coordinate: str = "straight"
+    """In which ``heun`` and ``midpoint`` take straight steps: finite where no data are left."""
     time_scale: ClassVar[float] = 1.0
     """Times 1000, the angle of the fastest wave by which the network is told the time 1."""
 

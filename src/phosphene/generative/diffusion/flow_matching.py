@@ -54,7 +54,6 @@ class FlowMatching(ProbabilityFlow):
     usual_target: ClassVar[str] = "velocity"
     usual_sampler: ClassVar[str] = "midpoint"
     usual_steps: ClassVar[int] = 10
-    coordinate: ClassVar[str] = "straight"
 
     times: Literal["uniform", "logit-normal"] = setting(
         default="uniform", help="Of training: ``uniform``, or ``logit-normal``."

@@ -71,6 +71,7 @@ class ScoreSDE(ProbabilityFlow):
         """Make the parts."""
         self.path = build_path(self.process)
         self.scales_input = self.path.scales_input
+        self.coordinate = "ratio" if self.scales_input else "straight"  # the first is EDM's
         self.dequantized = self.event.discrete and self.bound == "ode"
         self.learns_levels = self.process == "learned"
         if self.learns_levels:
