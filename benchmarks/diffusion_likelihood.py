@@ -31,7 +31,7 @@ def _model(side: int) -> FlowMatching:
         )
         for p in model.network.parameters():
             if not bool(p.any()):  # velocities begin at zero
-                nn.init.normal_(p, std=0.1)
+                nn.init.normal_(p, std=0.02)
     return model.double().eval()
 
 
