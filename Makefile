@@ -57,6 +57,7 @@ bench: $(VENV)/peers
 	$(BIN)/python -m benchmarks.metrics --quick
 	$(BIN)/python -m benchmarks.autoregressive --quick
 	$(BIN)/python -m benchmarks.flow --quick
+	$(BIN)/python -m benchmarks.diffusion --quick
 	$(BIN)/python -m benchmarks.decision --quick
 	$(BIN)/python -m benchmarks.learning --quick
 
