@@ -1,6 +1,7 @@
 """The examples run, and what the documents show is true: commands, code, tables, names."""
 
 import importlib.util
+import inspect
 import re
 import runpy
 import sys
@@ -131,7 +132,7 @@ def own_flags() -> set[str]:
         method
         for cls in classes
         for name in ("sample", "refine", "inpaint", "interpolate")
-        if (method := getattr(cls, name, None)) is not None and callable(method)
+        if inspect.isfunction(method := getattr(cls, name, None))
     ]
     names = {name for method in methods for name in parameters_of(method)}
     return {f"--{name.replace('_', '-')}" for name in names}
