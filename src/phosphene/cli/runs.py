@@ -54,10 +54,10 @@ def parse_verb(
 
     known = run.kind.options_of(verb)
     names = set() if known is None else {f.name for f in fields(cast(Any, known))}
-    for name in options_said(every, base, first, argv):
-        if name not in names:
-            refuse_foreign(run.kind, name, verb, repr(str(run.path)))
     more = of_run(run).own_settings(run, verb)
+    for name in options_said(every, base, first, argv):
+        if name not in names and name not in more:
+            refuse_foreign(run.kind, name, verb, repr(str(run.path)))
     own = arguments_for(base, verb, run.kind, more)
     arguments = parse(own, argv, prog)
     said = options_said(own, base, arguments, argv)
