@@ -9,6 +9,7 @@ import torch
 
 import phosphene.kernels.dynamic_programming
 import phosphene.kernels.environments
+import phosphene.kernels.group_norm
 import phosphene.kernels.image_net
 import phosphene.kernels.masked
 import phosphene.kernels.mlp
