@@ -280,9 +280,9 @@ def test_a_model_that_needs_a_condition_says_so(photo, tmp_path):
 
 
 def test_settings_that_mean_nothing_are_refused(photo, tmp_path):
-    with pytest.raises(ConfigError, match="no sampling guidance"):
+    with pytest.raises(ConfigError, match="takes no guidance to draw from an image"):
         arrays(Fades(), tmp_path, {"guidance": 2.0}, from_image=photo)
-    with pytest.raises(ConfigError, match="no sampling temperature"):
+    with pytest.raises(ConfigError, match="takes no temperature to show the way"):
         arrays(Fades(), tmp_path, path=True, temperature=0.5)
     with pytest.raises(ConfigError, match="--steps means nothing"):
         arrays(Fades(), tmp_path, {"steps": 3}, traverse=True)

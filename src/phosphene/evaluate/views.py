@@ -82,6 +82,15 @@ def draws(
     return x
 
 
+_VERBS = {
+    "inpaint": "fill in an example",
+    "refine": "draw from an image",
+    "interpolate": "interpolate",
+    "sample_mean": "show means",
+    "sample_path": "show the way of a sample",
+}
+
+
 def options_for(model: Model, draw: Callable[..., Any], **given: Any) -> dict[str, Any]:
     """The settings that are given; the method that draws must know them.
 
@@ -91,7 +100,11 @@ def options_for(model: Model, draw: Callable[..., Any], **given: Any) -> dict[st
     options = {name: value for name, value in given.items() if value is not None}
     for name in options:
         if name not in inspect.signature(draw).parameters:
-            raise ConfigError(f"{type(model).__name__} has no sampling {name.replace('_', '-')}")
+            verb = _VERBS.get(getattr(draw, "__name__", ""))
+            said, who = name.replace("_", "-"), type(model).__name__
+            raise ConfigError(
+                f"{who} takes no {said} to {verb}" if verb else f"{who} has no sampling {said}"
+            )
     return options
 
 

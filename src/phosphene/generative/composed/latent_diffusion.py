@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from phosphene import catalog
 from phosphene.core.batch import Batch
 from phosphene.core.context import Context
 from phosphene.core.draws_per_context import each_row
@@ -14,7 +15,7 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.protocols import Decodes, Encodes, available_if
+from phosphene.core.protocols import Decodes, Encodes, available_if, may_be
 from phosphene.core.ranges import COUNT
 from phosphene.core.settings import setting
 from phosphene.core.stages import Part
@@ -72,12 +73,12 @@ class LatentDiffusion(Model):
         super().setup()
         self.systems = (self.autoencoder_system, self.denoiser_system)
         self.settings = (dict(self.autoencoder_settings or {}), dict(self.denoiser_settings or {}))
-        self.autoencoder = build_part(self.systems[0], self.event, None, self.settings[0])
-        if not (isinstance(self.autoencoder, Encodes) and isinstance(self.autoencoder, Decodes)):
+        if not may_be(catalog.find(self.systems[0]).load(), Encodes, Decodes):
             raise ConfigError(
                 f"autoencoder_system {self.systems[0]!r} does not encode and decode; "
                 "'kl-autoencoder', 'vq-vae' and 'vae' do"
             )
+        self.autoencoder = build_part(self.systems[0], self.event, None, self.settings[0])
         self.latent_event = self._measured()
         self.denoiser = build_denoiser(
             self.systems[1], self.latent_event, self.context_spec, self.settings[1]
