@@ -90,3 +90,11 @@ def test_the_noise_of_an_example_is_found_again(model):
     ends = model.interpolate(X[:1], X[1:2], 3)
     assert ends.shape == (1, 3, 1, 8, 8)
     assert bool(torch.isfinite(ends).all())
+
+
+def test_a_way_shows_no_state_twice(model):
+    """Where a sampler has fewer states than frames were asked for, all of them are shown."""
+    found = model.sample_path(2, frames=8, steps=3, sampler="ddim", generator=g())
+    assert found.shape == (4, 2, 1, 8, 8)
+    some = model.sample_path(2, frames=3, steps=9, sampler="heun", generator=g())
+    assert some.shape == (3, 2, 1, 8, 8)

@@ -35,7 +35,7 @@ def strips(shown: Shown) -> str:
         return ""
     few = some.upto(_ROWS)
     rows = paths(model, _ROWS, few.context, frames=_STATES, seed=shown.seed)
-    sheet = pictures.grid(_pixels(rows.transpose(0, 1).flatten(0, 1), model), _STATES)
+    sheet = pictures.grid(_pixels(rows.transpose(0, 1).flatten(0, 1), model), len(rows))
     moving = paths(model, _MOVING, some.upto(_MOVING).context, frames=_FRAMES, seed=shown.seed + 5)
     scale = max(1, round(36 / max(model.event.shape[1:])))
     frames = [pictures.grid(_pixels(x, model), 5, scale=scale) for x in moving]

@@ -262,7 +262,7 @@ class LatentDiffusion(Model):
         states: Tensor = self._denoiser.sample_path(
             n, context, frames=frames, generator=generator, **how
         )
-        drawn: Tensor = self._means(states.flatten(0, 1)).unflatten(0, (frames, n))
+        drawn: Tensor = self._means(states.flatten(0, 1)).unflatten(0, (len(states), n))
         return drawn
 
     @torch.no_grad()

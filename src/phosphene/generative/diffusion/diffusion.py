@@ -270,7 +270,7 @@ class Diffusion(LossSettings, Model):
         Args:
             n: How many.
             context: As in :meth:`sample`.
-            frames: How many states, 2 or more.
+            frames: How many states, 2 or more; all there are, where the steps are fewer.
             generator: As in :meth:`sample`.
             steps: As in :meth:`sample`.
             sampler: As in :meth:`sample`.
@@ -292,7 +292,7 @@ class Diffusion(LossSettings, Model):
 
         pull = {"guidance": guidance, "rescale": rescale, "guide": guide}
         self._run(x, context, how, pull, generator, keep)
-        last = len(seen) - 1
+        last, frames = len(seen) - 1, min(frames, len(seen))
         chosen = [seen[round(i * last / (frames - 1))] for i in range(frames)]
         return torch.stack([self.shown(y) for y in chosen])
 
