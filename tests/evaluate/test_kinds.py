@@ -45,7 +45,8 @@ def test_kinds_and_notes_are_true(case):
     for score in scores.values():
         for part in model.context.names:
             assert part in score.note
-        assert ("dequantization" in (score.note or "")) == hasattr(model, "dequantizer")
+        spread = hasattr(model, "dequantizer") or getattr(model, "dequantized", False)
+        assert ("dequantization" in (score.note or "")) == spread
 
 
 # Of each system that has a bound, codes and reals, alone and told something.

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd import gradgradcheck
 
 import phosphene
+from phosphene.core.derivatives import transformed
 from phosphene.core.errors import ConfigError
 from phosphene.core.rng import generator, seeded
 from phosphene.decision.deep.layers.quick_mlp import QuickMLP
@@ -21,6 +22,10 @@ from phosphene.generative.autoregressive.layers.causal import causal_conv, gate
 from phosphene.generative.autoregressive.layers.line_scan import Lines, scan_lines
 from phosphene.generative.autoregressive.nade import outputs_in_turn
 from phosphene.generative.autoregressive.rnade import _ScaledGradient
+from phosphene.generative.diffusion.layers.attention import _formula as _formula_of_attention
+from phosphene.generative.diffusion.layers.attention import _Fused
+from phosphene.generative.diffusion.layers.norm import _formula as _formula_of_norm
+from phosphene.generative.diffusion.layers.norm import _Passes
 from phosphene.generative.flow.layers.affine_move import affine_move
 from phosphene.generative.flow.layers.roots import increasing_root
 from phosphene.kernels.surrogate import Moments, Weights, surrogate
@@ -121,7 +126,27 @@ def _move(inverse: bool) -> Case:
     return move, (numbers(3, 4), numbers(3, 4, seed=1))
 
 
+def _group_norm() -> Case:
+    def function(x: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
+        how = _formula_of_norm if transformed() else _Passes.apply
+        out: Tensor = how(x, gain, shift, 2, 1e-5, True)
+        return out
+
+    return function, (numbers(2, 4, 2, 3), numbers(2, 4, seed=1), numbers(2, 4, seed=2))
+
+
+def _attention() -> Case:
+    def function(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        how = _formula_of_attention if transformed() else _Fused.apply
+        out: Tensor = how(q, k, v)
+        return out
+
+    return function, tuple(numbers(1, 2, 3, 4, seed=s) for s in range(3))
+
+
 CASES: dict[str, Case] = {
+    "_Passes": _group_norm(),
+    "_Fused": _attention(),
     "_Spline": _spline(False),
     "_Spline of limits": _spline(False, limit=4.0, slopes="exp", min_slope=0.0),
     "_Spline, inverse": _spline(True),

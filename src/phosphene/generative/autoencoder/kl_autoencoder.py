@@ -10,14 +10,14 @@ from phosphene.core.context import Context
 from phosphene.core.errors import EventError
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss
-from phosphene.core.ranges import Count, Natural, NotNegative
+from phosphene.core.ranges import Count, NotNegative
 from phosphene.core.settings import setting
 from phosphene.generative.autoencoder.layers.grid import GridDecoder, GridEncoder, grid_of
 from phosphene.generative.autoencoder.layers.likelihoods import (
-    OutputName,
     build_output,
     soft_clamp,
 )
+from phosphene.generative.autoencoder.settings import GridSettings
 from phosphene.nn.gaussian import kl_to_standard
 from phosphene.nn.settings import DropoutSettings
 
@@ -26,7 +26,7 @@ __all__ = ["KLAutoencoder"]
 _LOGVAR_LIMIT = 14.0
 
 
-class KLAutoencoder(DropoutSettings, Model):
+class KLAutoencoder(GridSettings, DropoutSettings, Model):
     """Latents on a grid, kept near N(0, I) by a KL divergence of small weight.
 
         L = -E_q log p(x | z) + w KL(q(z | x) || N(0, I)),    q(z | x) = N(mu(x), diag s(x)^2)
@@ -53,18 +53,7 @@ class KLAutoencoder(DropoutSettings, Model):
     """
 
     code_dim: Count = setting(default=4, help="d, the channels of the latents.")
-    downsample: Count = setting(
-        default=4, help="f, how many times coarser the grid is, a power of 2."
-    )
     kl_weight: NotNegative = setting(default=0.01, help="w, the weight of the KL divergence.")
-    hidden: Count = setting(default=64, help="Channels of the residual blocks.")
-    blocks: Natural = setting(default=1, help="Residual blocks at each size.")
-    activation_name: str = setting(
-        alias="activation", default="silu", help="``silu``, ``relu``, ..."
-    )
-    output_name: OutputName = setting(
-        alias="decoder", default="auto", help="p(x|z): ``auto``, or its name as for the VAE."
-    )
 
     def setup(self) -> None:
         """Make the networks."""

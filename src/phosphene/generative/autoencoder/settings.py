@@ -10,6 +10,7 @@ from phosphene.generative.autoencoder.layers.networks import NetworkName
 from phosphene.nn.settings import ActivationSettings, DropoutSettings
 
 __all__ = [
+    "GridSettings",
     "LabelSettings",
     "NetworkSettings",
     "OneSampleSettings",
@@ -78,4 +79,18 @@ class LabelSettings(Configured):
     )
     shift: Natural = setting(
         default=0, help="Training images are moved by up to this many pixels either way."
+    )
+
+
+class GridSettings(Configured):
+    """Convolutions to a grid of latents and back."""
+
+    downsample: Count = setting(default=4, help="How many times coarser the grid is, a power of 2.")
+    hidden: Count = setting(default=64, help="Channels of the residual blocks.")
+    blocks: Natural = setting(default=1, help="Residual blocks at each size.")
+    activation_name: str = setting(
+        alias="activation", default="silu", help="``silu``, ``relu``, ..."
+    )
+    output_name: OutputName = setting(
+        alias="decoder", default="auto", help="p(x|z): ``auto``, or its name as for the VAE."
     )

@@ -12,16 +12,17 @@ from phosphene.core.errors import EventError
 from phosphene.core.event import Event
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase, Step
-from phosphene.core.ranges import Count, Fraction, Natural, NotNegative, Within
+from phosphene.core.ranges import Count, Fraction, NotNegative, Within
 from phosphene.core.settings import setting
 from phosphene.generative.autoencoder.layers.grid import GridDecoder, GridEncoder, grid_of
-from phosphene.generative.autoencoder.layers.likelihoods import OutputName, build_output
+from phosphene.generative.autoencoder.layers.likelihoods import build_output
 from phosphene.generative.autoencoder.layers.quantize import (
     Codebook,
     FiniteScalars,
     Quantized,
     perplexity,
 )
+from phosphene.generative.autoencoder.settings import GridSettings
 from phosphene.nn.settings import DropoutSettings
 
 __all__ = ["VQVAE"]
@@ -29,7 +30,7 @@ __all__ = ["VQVAE"]
 Quantizer = Literal["ema", "gradient", "finite-scalar"]
 
 
-class VQVAE(DropoutSettings, Model):
+class VQVAE(GridSettings, DropoutSettings, Model):
     """An encoder, a codebook of K vectors, a decoder (van den Oord et al., 2017).
 
         L = -log p(x | z_q) + |stop(z) - e|^2 + beta |z - stop(e)|^2,    z_q = nearest e to z
@@ -71,15 +72,6 @@ class VQVAE(DropoutSettings, Model):
     restart: Fraction = setting(
         default=0.05,
         help="A code is moved when it is used less than this part of the mean; 0 for never.",
-    )
-    downsample: Count = setting(default=4, help="How many times coarser the grid is, a power of 2.")
-    hidden: Count = setting(default=64, help="Channels of the residual blocks.")
-    blocks: Natural = setting(default=1, help="Residual blocks at each size.")
-    activation_name: str = setting(
-        alias="activation", default="silu", help="``silu``, ``relu``, ..."
-    )
-    output_name: OutputName = setting(
-        alias="decoder", default="auto", help="p(x|z): ``auto``, or its name as for the VAE."
     )
 
     def setup(self) -> None:

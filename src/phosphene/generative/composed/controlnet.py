@@ -14,7 +14,6 @@ from phosphene.core.draws_per_context import each_row
 from phosphene.core.errors import ConfigError
 from phosphene.core.model import Model
 from phosphene.core.phase import Loss, Phase
-from phosphene.core.protocols import Likelihood
 from phosphene.core.ranges import COUNT
 from phosphene.core.settings import setting
 from phosphene.core.stages import Part
@@ -48,6 +47,7 @@ class ControlNet(Model):
 
     Example:
         >>> from phosphene.core.context import ContextSpec
+        >>> from phosphene.core.event import Event
         >>> told = ContextSpec(image=Event.image(1, 8, levels=2))
         >>> model = ControlNet(Event.image(1, 8, levels=17), context=told, base={"widths": (8,)})
         >>> model.sample(2, Context(image=torch.ones(1, 1, 8, 8)), steps=2).shape
@@ -55,9 +55,8 @@ class ControlNet(Model):
     """
 
     weights_particles = False
-    likelihood: Likelihood = "bound"
+    likelihood = "bound"
 
-    begun: Tensor
     """Whether the base was trained before, and stays as it is."""
 
     base_system: str = setting(
@@ -85,6 +84,7 @@ class ControlNet(Model):
         size = (self.event.shape[1], self.event.shape[2])
         self.control = Control(cast(nn.Module, encoder), self.context.image, size)
         self.bound_note = self.base.bound_note
+        self.begun: Tensor
         self.register_buffer("begun", torch.zeros((), dtype=torch.bool))
 
     @property

@@ -1,7 +1,7 @@
 """DDPM: a chain of T steps of noise, and a network that takes them back."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -53,8 +53,7 @@ class DDPM(Editing):
     bound_note = "times of the chain drawn at random"
     scoring_particles = 16
     """Times that are drawn for each example when it is scored."""
-    usual_target: ClassVar[str] = "noise"
-    in_between: ClassVar[bool] = False
+    in_between = False
 
     steps: Count = setting(default=1000, help="T, the steps of the chain.")
     schedule_name: Literal["linear", "cosine", "sigmoid"] = setting(
@@ -65,10 +64,6 @@ class DDPM(Editing):
         help="Of p(x_{t-1} | x_t), in the bound: ``beta``, or ``posterior``, which costs more.",
     )
 
-    alphas: Tensor
-    sigmas: Tensor
-    costs: Tensor
-
     def setup(self) -> None:
         """Make the parts."""
         super().setup()
@@ -78,6 +73,9 @@ class DDPM(Editing):
         for t in range(2, self.steps + 1):
             step = between(chain.level(t), chain.level(t - 1))
             costs.append(step_cost(step, self.variance))
+        self.alphas: Tensor
+        self.sigmas: Tensor
+        self.costs: Tensor
         for name, values in (
             ("alphas", chain.alphas),
             ("sigmas", chain.sigmas),

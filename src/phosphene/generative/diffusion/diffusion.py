@@ -1,7 +1,7 @@
 """What every diffusion model shares: the loss, the estimate of the data, and its samplers."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -43,16 +43,16 @@ class Diffusion(LossSettings, Model):
         UnknownNameError: There is no such network, target or weighting.
     """
 
-    usual_target: ClassVar[str] = "noise"
-    usual_weighting: str = "simple"
-    usual_sampler: ClassVar[str] = "dpm++"
-    usual_steps: ClassVar[int] = 20
-    dequantized: bool = False
+    usual_target = "noise"
+    usual_weighting = "simple"
+    usual_sampler = "dpm++"
+    usual_steps = 20
+    dequantized = False
     """Whether codes are spread over their bins, so that they have a density."""
-    scales_input: bool = False
-    coordinate: str = "straight"
+    scales_input = False
+    coordinate = "straight"
     """In which ``heun`` and ``midpoint`` take straight steps: finite where no data are left."""
-    time_scale: ClassVar[float] = 1.0
+    time_scale = 1.0
     """Times 1000, the angle of the fastest wave by which the network is told the time 1."""
 
     def setup(self) -> None:
@@ -181,9 +181,9 @@ class Diffusion(LossSettings, Model):
         """So many steps of a sampler, or as many as there are."""
         return steps
 
-    learns_levels: bool = False
+    learns_levels = False
     """Whether alpha and sigma are learned, so that tables are made anew."""
-    in_between: ClassVar[bool] = True
+    in_between = True
     """Whether there are levels between any two."""
 
     @property

@@ -1,6 +1,6 @@
 """Flow matching: a velocity learned along straight lines from data to noise."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -51,9 +51,9 @@ class FlowMatching(ProbabilityFlow):
     scoring_particles = 1
     spills = True
     """Density lies outside the codes' bins too; a sample from there becomes the nearest code."""
-    usual_target: ClassVar[str] = "velocity"
-    usual_sampler: ClassVar[str] = "midpoint"
-    usual_steps: ClassVar[int] = 10
+    usual_target = "velocity"
+    usual_sampler = "midpoint"
+    usual_steps = 10
 
     times: Literal["uniform", "logit-normal"] = setting(
         default="uniform", help="Of training: ``uniform``, or ``logit-normal``."

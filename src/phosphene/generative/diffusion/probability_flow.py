@@ -32,9 +32,13 @@ class ProbabilityFlow(DensitySettings, Editing):
     first time on. The base is standard normal (as wide as the noise where it grows).
     """
 
-    path: Path
     time_scale = 0.03
     """Slow waves: a velocity that changes fast in time takes a solver many steps."""
+
+    def setup(self) -> None:
+        """Make the parts; a subclass has set the path."""
+        self.path: Path
+        super().setup()
 
     def levels(self, steps: int) -> list[Level[float]]:
         """Evenly spread in time."""

@@ -40,7 +40,8 @@ def demonstrate(
 ) -> Lesson:
     """Follow noise to data in two dimensions, where the best estimate is known.
 
-    Nothing is learned here, so that all that is seen is due to samplers and guidance.
+    Nothing is learned here, so that all that is seen is due to samplers (Song et al., 2021; Karras
+    et al., 2022; Lu et al., 2022) and guidance (Ho and Salimans, 2022).
 
     Args:
         seed: Of the noise.
