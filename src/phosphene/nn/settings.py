@@ -1,10 +1,10 @@
 """Groups of settings that families of models share."""
 
 from phosphene.core.config import Configured
-from phosphene.core.ranges import Fraction, NotNegative
+from phosphene.core.ranges import Count, Fraction, NotNegative
 from phosphene.core.settings import setting
 
-__all__ = ["ActivationSettings", "DistortionSettings", "DropoutSettings"]
+__all__ = ["ActivationSettings", "AttentionSettings", "DistortionSettings", "DropoutSettings"]
 
 
 class ActivationSettings(Configured):
@@ -15,6 +15,12 @@ class ActivationSettings(Configured):
         default="relu",
         help="``relu``, ``tanh``, ``silu``, ``elu``, ``gelu``, ...",
     )
+
+
+class AttentionSettings(Configured):
+    """Attention of several heads."""
+
+    heads: Count = setting(default=4, help="Heads of attention; divides the width.")
 
 
 class DropoutSettings(Configured):

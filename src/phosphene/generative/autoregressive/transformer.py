@@ -29,7 +29,7 @@ from phosphene.nn.choosing import Choosing
 from phosphene.nn.context_embedding import ConditionBias
 from phosphene.nn.noise import Uniform
 from phosphene.nn.scalar_distributions import Categorical
-from phosphene.nn.settings import DropoutSettings
+from phosphene.nn.settings import AttentionSettings, DropoutSettings
 
 __all__ = ["PositionsName", "Transformer"]
 
@@ -39,7 +39,7 @@ _CACHE_BYTES = 128 * 2**20
 """Samples are drawn in parts whose keys and values fit in this."""
 
 
-class Transformer(DropoutSettings, Autoregressive):
+class Transformer(AttentionSettings, DropoutSettings, Autoregressive):
     """p(x_k | x_<k) = softmax(W norm(h_k)), h = blocks(start, e(x_1), ..., e(x_{D-1})).
 
     A decoder of pre-norm blocks (Vaswani et al., 2017; Radford et al., 2019) over the values of an
@@ -70,7 +70,6 @@ class Transformer(DropoutSettings, Autoregressive):
 
     width: Count = setting(default=128, help="Size of the hidden vectors.")
     depth: Count = setting(default=4, help="Number of blocks.")
-    heads: Count = setting(default=4, help="Heads of attention; divides the width.")
     mlp_ratio: Positive = setting(
         default=4.0,
         help="Size of the feed-forward layers over the width; ``swiglu`` takes two thirds of it, "

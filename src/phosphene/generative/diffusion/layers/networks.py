@@ -16,7 +16,7 @@ from phosphene.generative.diffusion.layers.transformer import DiffusionTransform
 from phosphene.generative.diffusion.layers.unet import UNet
 from phosphene.nn.conv import halvings
 from phosphene.nn.noise import Uniform
-from phosphene.nn.settings import DropoutSettings
+from phosphene.nn.settings import AttentionSettings, DropoutSettings
 
 __all__ = [
     "NETWORKS",
@@ -180,7 +180,7 @@ def build_network(
     return NETWORKS[name](event, context or ContextSpec(), Sizes(**settings))
 
 
-class NetworkSettings(DropoutSettings):
+class NetworkSettings(AttentionSettings, DropoutSettings):
     """The denoising network; a model takes this group in and builds by ``network_settings``."""
 
     network_name: NetworkName = setting(
@@ -204,7 +204,6 @@ class NetworkSettings(DropoutSettings):
         help="Levels of the U-Net at which pixels attend to each other, 0 the finest; its middle "
         "does where any level does.",
     )
-    heads: Count = setting(default=4, help="Heads of attention.")
     patch: Annotated[int | None, COUNT] = setting(
         default=None,
         help="Side of the squares of pixels that are folded into channels first; None for 2 where "
