@@ -1,7 +1,6 @@
 """How much the errors at each level count."""
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -43,7 +42,7 @@ def edm(level: Level[Tensor], q: Tensor) -> Tensor:
 
 WEIGHTINGS: dict[str, Weighting] = {
     "simple": simple,
-    "min-snr": partial(min_snr),
+    "min-snr": min_snr,
     "variational": variational,
     "edm": edm,
 }
