@@ -76,6 +76,7 @@ def test_filling_in_keeps_what_is_known_and_blocks_that_are_whole():
 
 def train(folder: Path, **more: object) -> Run:
     told = {"budget": "16steps", "name": "both", "model": SMALL, "threads": 1, **more}
+    told.setdefault("precision", "fp32")  # measured anew otherwise, by each stage that begins
     return ph.train("latent-diffusion", data="digits", folder=folder, **told)  # type: ignore[arg-type]
 
 

@@ -13,11 +13,11 @@ from phosphene.core.context import Context
 from phosphene.core.model import Model
 from phosphene.core.rng import generator, seeded
 from phosphene.data.dataset import Dataset
-from phosphene.evaluate.distances import kernel_distance, sliced_wasserstein
+from phosphene.evaluate.distances import kernel_distance, paired_difference, sliced_wasserstein
 from phosphene.evaluate.features import make_features
 from phosphene.evaluate.fidelity import fidelity
 
-PLANES = ("moons", "ring8", "checkerboard")
+PLANES = ("moons", "checkerboard", "grid25", "ring8")
 SEEDS = range(5)
 TARGET = 0.6
 """What transport is to leave of the distance at four steps."""
@@ -72,19 +72,6 @@ def drawn(model: Model, n: int, **how: Any) -> tuple[Tensor, Tensor]:
     assert test.y is not None
     labels = test.y[torch.arange(n) % len(test)]
     return model.sample(n, Context(label=labels), generator=generator(8), **how), labels
-
-
-def paired_difference(one: Tensor, other: Tensor, real: Tensor) -> tuple[float, float]:
-    """Of kernel distances to the same examples, and its standard error by leaving out tenths."""
-    groups = torch.randperm(len(one), generator=generator(9)).tensor_split(10)
-
-    def difference(keep: Tensor) -> float:
-        return kernel_distance(one[keep], real)[0] - kernel_distance(other[keep], real)[0]
-
-    parts = [torch.cat([*groups[:i], *groups[i + 1 :]]) for i in range(10)]
-    without = torch.tensor([difference(keep) for keep in parts], dtype=torch.float64)
-    spread = (without - without.mean()).square().sum()
-    return difference(torch.arange(len(one))), float((0.9 * spread).sqrt())
 
 
 def nearest_label(x: Tensor, train: Dataset) -> Tensor:

@@ -10,7 +10,13 @@ from phosphene.core.errors import ConfigError
 from phosphene.core.rng import generator
 from phosphene.evaluate.moments import Moments
 
-__all__ = ["frechet_distance", "kernel_distance", "sliced_wasserstein", "wasserstein_1d"]
+__all__ = [
+    "frechet_distance",
+    "kernel_distance",
+    "paired_difference",
+    "sliced_wasserstein",
+    "wasserstein_1d",
+]
 
 _ROWS = 128
 """Rows of a block of kernel values, which then stay in a core's cache."""
@@ -139,6 +145,33 @@ def kernel_distance(
     without = torch.stack([sums.mmd(every - row) for row in torch.eye(groups).double()])
     spread = (without - without.mean()).square().sum()
     return float(sums.mmd(every)), float((spread * (groups - 1) / groups).sqrt())
+
+
+def paired_difference(x: Tensor, y: Tensor, real: Tensor) -> tuple[float, float]:
+    """Kernel distance of x to real features, less that of y, and its standard error.
+
+    Row i of x and of y come from the same noise. The error is found by leaving out tenths of the
+    pairs, which keeps what the two distances have in common out of it.
+
+    Args:
+        x: Features (n, d).
+        y: Features (n, d).
+        real: Features (m, d) of data.
+
+    Example:
+        >>> x = torch.randn(50, 3)
+        >>> paired_difference(x, x, torch.randn(50, 3))
+        (0.0, 0.0)
+    """
+    groups = torch.randperm(len(x), generator=generator(9)).tensor_split(10)
+
+    def difference(keep: Tensor) -> float:
+        return kernel_distance(x[keep], real)[0] - kernel_distance(y[keep], real)[0]
+
+    parts = [torch.cat([*groups[:i], *groups[i + 1 :]]) for i in range(10)]
+    without = torch.tensor([difference(keep) for keep in parts], dtype=torch.float64)
+    spread = (without - without.mean()).square().sum()
+    return difference(torch.arange(len(x))), float((0.9 * spread).sqrt())
 
 
 def wasserstein_1d(x: Tensor, y: Tensor, p: float = 2.0) -> Tensor:
