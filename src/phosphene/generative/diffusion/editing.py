@@ -19,8 +19,6 @@ from phosphene.generative.diffusion.schedule import between
 
 __all__ = ["Editing", "resampled"]
 
-_REPAINT = 50
-
 
 def resampled(levels: Sequence[Level[float]], jump: int, times: int) -> Table:
     """Ancestral sampling that goes ``jump`` levels back after as many, ``times`` - 1 times.
@@ -57,6 +55,9 @@ class Editing(Diffusion):
     Image-to-image (Meng et al., 2022), inpainting (Lugmayr et al., 2022), inversion and
     interpolation (Song, Meng and Ermon, 2021): all of them by the samplers of any trained model.
     """
+
+    usual_levels = 50
+    """From noise to data, where something is filled in."""
 
     @torch.no_grad()
     def refine(
@@ -145,7 +146,7 @@ class Editing(Diffusion):
         Raises:
             ConfigError: A number is below 1, or the mask keeps everything.
         """
-        steps = self.usual(_REPAINT) if steps is None else steps
+        steps = self.usual(self.usual_levels) if steps is None else steps
         for name, value in (("steps", steps), ("jump", jump), ("resample", resample)):
             if value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")
