@@ -74,6 +74,19 @@ def test_filling_in_keeps_what_is_known_and_blocks_that_are_whole():
         model.inpaint(x, torch.ones(1, 8, 8, dtype=torch.bool))
 
 
+def test_missing_pixels_are_not_seen_through_the_encoders_wide_look():
+    model, x = built(), codes(4)
+    mask = torch.ones(1, 8, 8, dtype=torch.bool)
+    mask[:, :, 4:] = False
+    other = torch.where(mask, x, codes(4, seed=1))
+    one, two = (
+        model.inpaint(v, mask, steps=2, generator=torch.Generator().manual_seed(0))
+        for v in (x, other)
+    )
+    assert torch.equal(one, two)
+    assert not torch.equal(model.latents(x), model.latents(other))
+
+
 def train(folder: Path, **more: object) -> Run:
     told = {"budget": "16steps", "name": "both", "model": SMALL, "threads": 1, **more}
     told.setdefault("precision", "fp32")  # measured anew otherwise, by each stage that begins

@@ -316,7 +316,8 @@ class LatentDiffusion(Model):
         A latent is kept where the whole block of pixels that it stands for is; the others are
         drawn, and what the decoder makes of them is taken where the mask is False. So a border
         that runs through blocks is drawn wider than it was asked for, and pixels on its two sides
-        come from two images that agree as far as the reconstruction does.
+        come from two images that agree as far as the reconstruction does. An encoder looks beyond
+        the block: what it sees of the missing pixels is the mean of those that are kept.
 
         Args:
             x: Examples (n, *event.shape).
@@ -337,7 +338,7 @@ class LatentDiffusion(Model):
             raise ConfigError("the mask keeps every value: there is nothing to fill in")
         blocks = self._blocks(kept).expand(len(x), *self.latent_event.shape)
         z = self._denoiser.inpaint(
-            self.latents(x), blocks, context, generator=generator,
+            self.latents(_filled(x, kept)), blocks, context, generator=generator,
             steps=steps, jump=jump, resample=resample, guidance=guidance, rescale=rescale,
         )  # fmt: skip
         drawn = self._examples(z)
@@ -384,3 +385,13 @@ def _told(
     return {
         "steps": steps, "sampler": sampler, "guidance": guidance, "rescale": rescale, "eta": eta,
     }  # fmt: skip
+
+
+def _filled(x: Tensor, kept: Tensor) -> Tensor:
+    """Images whose missing pixels have the mean of the kept ones of their channel, or are 0."""
+    value = x.double()
+    known = kept.sum((2, 3), keepdim=True)
+    mean = (value * kept).sum((2, 3), keepdim=True) / known.clamp(min=1)
+    if not x.is_floating_point():
+        mean = mean.round()
+    return torch.where(kept, x, mean.to(x.dtype))
