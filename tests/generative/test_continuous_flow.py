@@ -361,3 +361,16 @@ def test_a_velocity_that_explodes_is_one_error():
 
     with pytest.raises(DivergedError, match="velocity is steep"):
         Continuous(Steep(), time=5.0).forward_and_log_det(torch.ones(2, 2))
+
+
+def test_a_flow_of_images_is_prepared_without_a_trace(monkeypatch):
+    """An exact trace takes a product for each of 784 dimensions, and the memory of as many."""
+
+    def refused(*given, **more):
+        raise AssertionError("a trace was computed")
+
+    model = ContinuousFlow(Event.image(1, 4, levels=4), hidden=(4,))
+    monkeypatch.setattr("phosphene.nn.ode_density.value_and_traces", refused)
+    model.prepare(Batch.of(torch.randint(4, (6, 1, 4, 4))))
+    with pytest.raises(AssertionError, match="a trace"):
+        model.loss(Batch.of(torch.randint(4, (6, 1, 4, 4))))

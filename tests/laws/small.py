@@ -89,6 +89,7 @@ _OWN_EVENTS: dict[tuple[str, str], tuple[Event, ...]] = {
     # Jacobians of traces are slow: each is a matrix for every step of a solver.
     ("continuous-flow", "image"): (Event.image(3, 2, levels=4), Event.image(1, 2, levels=4)),
     ("flow-matching", "image"): (Event.image(1, 4, levels=4), Event.image(3, 2, levels=4)),
+    ("flow-matching", "binary"): (Event.binary(5),),
     ("flow-matching", "binary-image"): (Event.image(1, 4, levels=2),),
 }
 """Events for a row and kind, instead of those of every row."""

@@ -74,6 +74,10 @@ class Continuous(Transform):
         z, log_dets, _ = self.carry(x, context, solver=sharp(self.solver, x.dtype))
         return z, log_dets[:, 0]
 
+    def prepare(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Nothing is initialized; z without the trace, which takes a product for each dimension."""
+        return self.move(x, context)
+
     def inverse_and_log_det(
         self, z: Tensor, context: Context | None = None
     ) -> tuple[Tensor, Tensor]:
