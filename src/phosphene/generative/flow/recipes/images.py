@@ -45,17 +45,18 @@ _IMAGES = (
             system="continuous-flow",
             on=on,
             budget="600s",
-            model={"hidden": (32, 32, 32), "loss_steps": 4},
+            model={"hidden": (16, 16), "tolerance": 1e-3},
             train={
-                "batch_size": 64,
-                "lr": 3e-3,
+                "batch_size": 32,
+                "lr": 5e-3,
                 "schedule": "cosine",
                 "warmup": 50,
                 "clip": 2e4,
                 "ema": 0.99,
             },
-            notes="Trained on 4 Runge-Kutta steps, whose gradients fit in memory; likelihoods are "
-            "solved to the tolerance.",
+            notes="Narrow layers, a small batch and a coarse tolerance: gradients through the "
+            "solver fit in memory. Few steps of fixed size are cheaper, and the network learns to "
+            "deceive them: the loss falls below 0, which no code's can.",
         )
         for on in ("mnist", "openmoji")
     ),
