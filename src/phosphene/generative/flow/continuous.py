@@ -101,6 +101,13 @@ class ContinuousFlow(BoundedSettings, VectorSettings, Flow):
         default=1000, help="Steps after which a solve that does not arrive is an error."
     )
 
+    codec_name: str = setting(
+        alias="codec",
+        default="logit",
+        help="How codes become reals: ``logit``, ``centered``, or ``equalized`` (normal at each "
+        "pixel, by learned histograms).",
+    )
+
     def setup(self) -> None:
         """Make the parts."""
         super().setup()

@@ -13,7 +13,12 @@ from phosphene.generative.flow.layers.coupling import ChannelCoupling
 from phosphene.generative.flow.layers.multiscale import Level, MultiScale, check_levels, halvings
 from phosphene.generative.flow.layers.split import Split
 from phosphene.generative.flow.layers.transform import Composition, Transform
-from phosphene.generative.flow.settings import BinSettings, BoundedSettings, LimitSettings
+from phosphene.generative.flow.settings import (
+    BinSettings,
+    BoundedSettings,
+    CenteredSettings,
+    LimitSettings,
+)
 from phosphene.nn.monotone import Additive, Affine, Monotone
 from phosphene.nn.spline import RationalQuadratic
 
@@ -22,7 +27,7 @@ __all__ = ["Glow"]
 COUPLINGS = ("affine", "additive", "spline")
 
 
-class Glow(BoundedSettings, LimitSettings, BinSettings, Flow):
+class Glow(CenteredSettings, BoundedSettings, LimitSettings, BinSettings, Flow):
     """Levels of a squeeze, K steps [ActNorm, invertible 1x1 convolution, coupling], and a split.
 
     By Kingma and Dhariwal (2018). Halves that leave at a split have a learned prior given the rest,
@@ -65,9 +70,6 @@ class Glow(BoundedSettings, LimitSettings, BinSettings, Flow):
         default=True, help="Whether channels that are split off have a prior given the rest."
     )
     base_name: str = setting(alias="base", default="learned", help="The base distribution.")
-    codec_name: str = setting(
-        alias="codec", default="centered", help="How codes become reals: ``centered`` or ``logit``."
-    )
 
     components: Count = pinned(default=8)
     whiten: bool = pinned(default=False)

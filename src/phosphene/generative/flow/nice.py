@@ -11,13 +11,13 @@ from phosphene.generative.flow.layers.conditioner import VectorConditioner
 from phosphene.generative.flow.layers.coupling import VectorCoupling
 from phosphene.generative.flow.layers.linear import Diagonal, Flattened
 from phosphene.generative.flow.layers.transform import Composition, Transform
-from phosphene.generative.flow.settings import ConditionerSettings
+from phosphene.generative.flow.settings import CenteredSettings, ConditionerSettings
 from phosphene.nn.monotone import Additive
 
 __all__ = ["NICE"]
 
 
-class NICE(ConditionerSettings, Flow):
+class NICE(CenteredSettings, ConditionerSettings, Flow):
     """Additive couplings y_A = x_A + t(x_B), which keep volumes, then z = exp(s) y.
 
     By Dinh, Krueger and Bengio (2015): log |det dz/dx| = sum s, one number for all x, so that
@@ -50,9 +50,6 @@ class NICE(ConditionerSettings, Flow):
         alias="base",
         default="logistic",
         help="The base distribution; ``logistic``, as published, or another.",
-    )
-    codec_name: str = setting(
-        alias="codec", default="centered", help="How codes become reals: ``centered`` or ``logit``."
     )
 
     dequantization: str = pinned(default="uniform")

@@ -11,6 +11,7 @@ __all__ = [
     "BaseSettings",
     "BinSettings",
     "BoundedSettings",
+    "CenteredSettings",
     "CodecSettings",
     "ConditionerSettings",
     "LimitSettings",
@@ -53,6 +54,14 @@ class CodecSettings(Configured):
         default="uniform",
         help="Where in its bin a code lies: ``uniform``, or ``variational``, a learned q(u | x) "
         "that is trained with the flow and tightens the bound (Ho et al., 2019).",
+    )
+
+
+class CenteredSettings(Configured):
+    """How codes become reals, in flows that do without the ends of the line."""
+
+    codec_name: str = setting(
+        alias="codec", default="centered", help="How codes become reals: ``centered`` or ``logit``."
     )
 
 

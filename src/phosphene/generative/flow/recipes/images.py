@@ -45,7 +45,7 @@ _IMAGES = (
             system="continuous-flow",
             on=on,
             budget="600s",
-            model={"hidden": (16, 16), "tolerance": 1e-3},
+            model={"hidden": (16, 16), "tolerance": 1e-3, "codec": "equalized"},
             train={
                 "batch_size": 32,
                 "lr": 5e-3,
