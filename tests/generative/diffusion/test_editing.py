@@ -5,6 +5,7 @@ import torch
 
 import phosphene as ph
 from phosphene.core.errors import ConfigError
+from phosphene.generative.diffusion.editing import resampled
 
 EVENT = ph.Event.image(1, 8, levels=17)
 X = torch.randint(0, 17, (3, 1, 8, 8), generator=torch.Generator().manual_seed(0))
@@ -35,6 +36,38 @@ def test_filling_in_keeps_what_is_known_and_shows_it_to_the_network(model):
     apart = (seen[-1] - y).abs().flatten(2).mean((0, 1)).view(8, 8)
     known, drawn = float(apart[:4].mean()), float(apart[4:].mean())
     assert known < 0.75 * drawn
+
+
+@pytest.fixture
+def watched():
+    """A diffusion whose network is right whatever it sees, and what it saw."""
+    model = ph.build("ddpm", EVENT, widths=(4,), patch=1, target="data").eval()
+    x = X[:1].repeat(64, 1, 1, 1)
+    y, _ = model.encoded(x)
+    seen = []
+    model.network.forward = lambda z, *a, **k: seen.append(z.detach().clone()) or y.clone()
+    return model, x, y, seen
+
+
+def test_what_is_known_is_as_noisy_as_the_level_that_is_asked(watched):
+    model, x, y, seen = watched
+    model.inpaint(x, KEPT, steps=6, jump=3, resample=2, generator=g())
+    levels = [row.asked for row in resampled(model.levels(6), 3, 2).rows if row.asked]
+    assert len(levels) == len(seen)
+    for level, z in zip(levels, seen, strict=True):
+        noise = (z - level.alpha * y)[:, :, :4]
+        assert float(noise.std()) == pytest.approx(level.sigma, rel=0.1)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpm++"])
+def test_begun_midway_a_right_network_keeps_the_noise_that_it_began_with(watched, sampler):
+    model, x, y, seen = watched
+    model.refine(x, 0.5, steps=8, sampler=sampler, generator=g())
+    asked = [row.asked for row in model.table(sampler, 8, None).rows if row.whole]
+    levels = asked[-len(seen) :]
+    each = [(z - level.alpha * y) / level.sigma for level, z in zip(levels, seen, strict=True)]
+    for noise in each[1:]:
+        torch.testing.assert_close(noise, each[0], rtol=1e-3, atol=1e-3)
 
 
 def test_a_mask_that_keeps_everything_is_refused(model):

@@ -1,5 +1,6 @@
 """The likelihood of the probability flow against exact densities and full Jacobians."""
 
+import math
 from functools import partial
 
 import pytest
@@ -99,3 +100,18 @@ def test_codes_have_a_bound_by_dequantization():
         assert model.likelihood == "bound"
         drawn = model.sample(5, generator=torch.Generator().manual_seed(0))
         assert set(drawn.unique().tolist()) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("trace", ["exact", "hutchinson"])
+def test_draws_are_weighed_only_where_the_trace_is_exact(trace):
+    """A mean of exp of noisy logs is too large: of these the logs themselves are averaged."""
+    event = ph.Event.image(1, 4, levels=3)
+    model = ph.build("flow-matching", event, widths=(8,), patch=1, trace=trace)
+    x = torch.randint(0, 3, (4, 1, 4, 4), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        both = model.elbo(x, particles=3, generator=torch.Generator().manual_seed(1))
+        g = torch.Generator().manual_seed(1)
+        each = torch.stack([model.elbo(x, particles=1, generator=g) for _ in range(3)])
+    weighed = each.logsumexp(0) - math.log(3)
+    assert float((weighed - each.mean(0)).max()) > 0.01
+    torch.testing.assert_close(both, weighed if trace == "exact" else each.mean(0))

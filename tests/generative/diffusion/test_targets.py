@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import phosphene as ph
 from phosphene.core.batch import Batch
 from phosphene.core.errors import UnknownNameError
 from phosphene.generative.diffusion.level import Level
@@ -50,6 +51,24 @@ def test_the_variational_weight_is_half_the_slope_of_the_snr():
     (slope,) = torch.autograd.grad((level.alpha / level.sigma).square().sum(), t)
     found = build_weighting("variational")(level, torch.ones_like(T))
     torch.testing.assert_close(found.detach(), -slope / 2)
+
+
+def test_the_edm_weight_is_its_formula_and_is_one_on_the_error_of_its_target():
+    """(s^2 + 1) / s^2 on the error in the data: 1 on that of a target of variance 1."""
+    level = Level(*torch.tensor([[0.3], [1.0], [2.0], [0.0], [0.0]], dtype=torch.float64))
+    one = torch.ones(1, dtype=torch.float64)
+    assert float(build_weighting("edm")(level, one)) == pytest.approx(5 / 4)
+    level = build_path("edm").at(T)
+    q = build_target("edm").linear(level)[1]
+    torch.testing.assert_close(build_weighting("edm")(level, q), torch.ones_like(T))
+
+
+def test_the_log_of_edms_training_noise_is_normal_about_minus_1_2():
+    model = ph.build("score-sde", ph.Event.real(2), process="edm")
+    level = model.drawn(Batch.of(torch.zeros(4000, 2)))
+    noise = level.sigma.log().flatten()
+    assert float(noise.median()) == pytest.approx(-1.2, abs=0.05)
+    assert float(noise.std()) == pytest.approx(1.2, abs=0.05)
 
 
 def test_the_edm_target_has_unit_variance():
