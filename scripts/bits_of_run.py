@@ -21,8 +21,15 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("-n", type=int, default=250)
     asked = parser.parse_args()
-    run = Run(asked.run)
-    model, test = run.model.eval(), ph.data.load(run.config["data"], "test")
+    try:
+        run = Run(asked.run)
+        model, test = run.model.eval(), ph.data.load(run.config["data"], "test")
+    except ph.PhospheneError as error:
+        raise SystemExit(str(error)) from None
+    if asked.n < 2 or not hasattr(model, "elbo"):
+        raise SystemExit(
+            f"-n takes 2 or more of a model with a bound, got {asked.n} of {asked.run}"
+        )
     rows = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[: asked.n]
     parts = []
     with torch.no_grad():
